@@ -1,0 +1,1 @@
+"""Recommendation: who proposes, who may be shown, in which order, and why."""

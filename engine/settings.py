@@ -1,0 +1,67 @@
+"""Settings: one table of names, defaults and meanings; an unknown name stops the start."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    name: str
+    default: str
+    meaning: str
+    read: Callable[[str], Any] = str
+
+
+SETTINGS = (
+    Setting("HAWKER_HOME", ".hawker", "Folder that holds the shop's state: stores, lake, bundles, experiments.", Path),
+    Setting("HAWKER_SHOP", "default", "The shop that commands work on."),
+    Setting("HAWKER_POSTGRES_URL", "", "PostgreSQL to use for the ledger; empty starts an embedded one."),
+    Setting("HAWKER_REDIS_URL", "", "Valkey or Redis for the live profiles; empty starts an embedded one."),
+    Setting("HAWKER_STREAM_URL", "", "Valkey or Redis for the event stream; empty starts an embedded one."),
+    Setting("HAWKER_MLFLOW_URL", "", "MLflow tracking server; empty keeps runs in a file below the home."),
+    Setting("HAWKER_HOST", "127.0.0.1", "Address that the storefront listens on."),
+    Setting("HAWKER_PORT", "8000", "Port that the storefront listens on.", int),
+    Setting("HAWKER_WORKERS", "1", "Number of storefront processes.", int),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values in force, by their names without the prefix, in lower case."""
+
+    home: Path
+    shop: str
+    postgres_url: str
+    redis_url: str
+    stream_url: str
+    mlflow_url: str
+    host: str
+    port: int
+    workers: int
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Settings from `environment`; names that begin with HAWKER_ and are not in the table are refused."""
+    known = {setting.name: setting for setting in SETTINGS}
+    for name in environment:
+        if name.startswith("HAWKER_") and name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise BadInput(f"unknown setting {name}; did you mean {nearest}?", code="unknown_setting", field=name)
+    return Settings(**{name[len("HAWKER_") :].lower(): _value(setting, environment) for name, setting in known.items()})
+
+
+def _value(setting: Setting, environment: Mapping[str, str]) -> Any:
+    text = environment.get(setting.name, setting.default)
+    try:
+        return setting.read(text)
+    except ValueError:
+        raise BadInput(
+            f"{setting.name}={text!r} is not a valid {setting.read.__name__}; {setting.meaning}", field=setting.name
+        ) from None

@@ -1,0 +1,1 @@
+"""Targeting: customers, groups, offers and campaigns."""

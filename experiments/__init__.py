@@ -1,0 +1,1 @@
+"""Benchmarks and simulations, run through `hawker bench NAME`."""

@@ -1,0 +1,1 @@
+"""Online: HTTP over a live bundle."""

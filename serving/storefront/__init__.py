@@ -1,0 +1,1 @@
+"""What storefronts ask for: one file a resource."""

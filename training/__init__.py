@@ -1,0 +1,1 @@
+"""Offline: from the lake to an evaluated, registered, published bundle."""
