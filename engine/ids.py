@@ -1,0 +1,82 @@
+"""IdMap: the shop's ids <-> our row numbers, and TextTable: many texts in two arrays.
+
+Both are plain arrays, so that a million ids can be memory-mapped and shared by all workers
+instead of being built as dicts in each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """Texts by row. `blob` holds their UTF-8 bytes end to end, `offsets` [n + 1] where each begins."""
+
+    blob: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> TextTable:
+        # surrogatepass: an id is any text that JSON can carry, lone surrogates included.
+        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(each) for each in encoded], out=offsets[1:])
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> str:
+        return self.raw(row).decode("utf-8", "surrogatepass")
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[row] for row in range(len(self)))
+
+    def raw(self, row: int) -> bytes:
+        return self.blob[self.offsets[row] : self.offsets[row + 1]].tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class IdMap:
+    """Ids by row and rows by id: the ids' hashes sorted, and the row that each belongs to."""
+
+    ids: TextTable
+    hashes: NDArray[np.uint64]
+    rows_by_hash: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, ids: Sequence[str]) -> IdMap:
+        """Rows in the given order; ids must differ."""
+        table = TextTable.of(ids)
+        hashes = np.fromiter((_hash(table.raw(row)) for row in range(len(table))), np.uint64, len(table))
+        order = np.argsort(hashes, kind="stable")
+        return cls(table, hashes[order], order.astype(np.int32))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def row(self, text: str) -> int:
+        """The row of an id, -1 for one that is not here."""
+        wanted = text.encode("utf-8", "surrogatepass")
+        hashed = _hash(wanted)
+        at = int(np.searchsorted(self.hashes, np.uint64(hashed)))
+        while at < len(self.hashes) and int(self.hashes[at]) == hashed:
+            row = int(self.rows_by_hash[at])
+            if self.ids.raw(row) == wanted:
+                return row
+            at += 1
+        return -1
+
+    def rows(self, texts: Iterable[str]) -> NDArray[np.int32]:
+        """[n] the row of each id, -1 where it is not here."""
+        return np.fromiter((self.row(text) for text in texts), np.int32)
+
+
+def _hash(raw: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little")

@@ -1,0 +1,88 @@
+"""What training learned, as arrays: factors, neighbours, score lists, item statistics.
+
+Nothing here knows the library that learned it, so that a storefront answers without one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """Users and items as vectors, float32 [n, d]; a score is the dot product, a bias one more dimension."""
+
+    users: NDArray[np.float32]
+    items: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """For each item its strongest neighbours, by falling weight.
+
+    `indptr` int32 [n_items + 1], `items` int32 and `weights` float32. A user's score of an item is
+    the sum over the user's history of interaction weight x neighbour weight.
+    """
+
+    indptr: NDArray[np.int32]
+    items: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+    def of(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        part = slice(int(self.indptr[row]), int(self.indptr[row + 1]))
+        return self.items[part], self.weights[part]
+
+    def gather(self, rows: NDArray[np.int32], most: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The places of the first `most` neighbours of each row: (index into rows, index into items), one a pair."""
+        starts = self.indptr[rows].astype(np.int64)
+        lengths = np.minimum(self.indptr[rows + 1] - starts, most)
+        owner = np.repeat(np.arange(len(rows), dtype=np.int32), lengths)
+        within = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return owner, np.repeat(starts, lengths) + within
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """For each user the best items, best first: `indptr` int32 [n_users + 1], `items` int32, `scores` float32."""
+
+    indptr: NDArray[np.int32]
+    items: NDArray[np.int32]
+    scores: NDArray[np.float32]
+
+    def of(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        part = slice(int(self.indptr[row]), int(self.indptr[row + 1]))
+        return self.items[part], self.scores[part]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaders:
+    """One list for everybody, best first: `items` int32, `scores` float32."""
+
+    items: NDArray[np.int32]
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemStatistics:
+    """How each item sold until the bundle's `as_of`, float32 [n_items]; 0 or `NEVER` days for one never sold.
+
+    `recent` and `lasting` count purchase lines fading with half-lives of 14 and 90 days, `buyers`
+    are distinct users, `repeat_share` the share of them that bought twice or more, `interval` the mean
+    days between two purchases by one user, `age` and `idle` the days since the first and last sale,
+    `price` the mean list price of a piece in minor units.
+    """
+
+    recent: NDArray[np.float32]
+    lasting: NDArray[np.float32]
+    buyers: NDArray[np.float32]
+    repeat_share: NDArray[np.float32]
+    interval: NDArray[np.float32]
+    age: NDArray[np.float32]
+    idle: NDArray[np.float32]
+    price: NDArray[np.float32]
+
+
+NEVER = np.float32(9999.0)  # days: further back than any shop remembers, and still finite for trees

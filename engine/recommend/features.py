@@ -1,0 +1,226 @@
+"""Features: profile + candidates + what was learned -> columns. Training and serving call this one function.
+
+Nothing is missing (NaN) in a column: what a user never did has the count 0 and happened `NEVER` days
+ago, so that thresholds learned offline mean the same online.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.bundle import Bundle
+from engine.learned import NEVER
+from engine.profile import Profile
+from engine.recommend.sources import SOURCES, Pool
+
+DAY = 86_400.0
+
+ITEM = ("lines", "faded_15", "faded_60", "faded_180", "since_last", "since_first", "quantity")
+GROUPS = ("category", "section", "brand")
+GROUP = ("lines", "faded_30", "faded_120", "since_last", "distinct")
+
+FEATURES: tuple[str, ...] = (
+    *(f"own_{name}" for name in ITEM),
+    "own_interval",
+    "own_due",
+    "own_order_share",
+    "own_orders_since",
+    "own_browsed",
+    "own_since_browsed",
+    *(f"{group}_{name}" for group in GROUPS for name in GROUP),
+    "own_share_of_category",
+    "category_due",
+    "item_recent",
+    "item_lasting",
+    "item_trend",
+    "item_buyers",
+    "item_repeat_share",
+    "item_interval",
+    "item_age",
+    "item_idle",
+    "item_price",
+    "item_price_ratio",
+    "item_share_of_category",
+    "user_orders",
+    "user_orders_28",
+    "user_order_size",
+    "user_repeat_share",
+    "user_since_order",
+    "user_order_interval",
+    "factors_score",
+    *(f"source_{source}" for source in SOURCES),
+)
+
+
+def columns(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> NDArray[np.float32]:
+    """[len(FEATURES), len(pool.rows)] for one user's candidates at `now` (epoch seconds)."""
+    bought = profile.purchases
+    items, times = profile.items[bought], profile.times[bought]
+    days = ((now - times) / DAY).astype(np.float32)
+    orders = np.unique(times)
+    rows = pool.rows
+    own = _Grouped.of(items, days)
+    mine = own.find(rows)
+    block: list[NDArray[np.float32]] = _own_columns(own, mine, profile.quantities[bought], orders, now)
+    block += _browsed_columns(profile, rows, now)
+    category_lines: NDArray[np.float32] | None = None
+    for codes in (bundle.catalog.category, bundle.catalog.levels[:, 0], bundle.catalog.brand):
+        grouped = _Grouped.of(codes[items], days)
+        place = grouped.find(codes[rows])
+        distinct = _distinct(codes[own.keys], grouped)
+        block += [
+            place(grouped.count),
+            place(grouped.faded(30.0)),
+            place(grouped.faded(120.0)),
+            place(grouped.last, NEVER),
+            place(distinct),
+        ]
+        if category_lines is None:
+            category_lines = np.maximum(block[-5], 1.0)
+            span = np.maximum(place(grouped.first, 0.0) - block[-2], 1.0)
+            due = block[-2] * np.maximum(block[-5] - 1.0, 0.0) / span
+    assert category_lines is not None
+    block += [block[0] / category_lines, due]
+    block += _item_columns(bundle, rows, items)
+    block += _user_columns(len(items), len(own.keys), orders, now, len(rows))
+    block.append(_factor_column(profile, bundle, rows))
+    return np.vstack([*block, pool.scores]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grouped:
+    """Purchases grouped by a key: `keys` ascending, and where each group begins in the sorted `days`."""
+
+    keys: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    days: NDArray[np.float32]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, keys: NDArray[np.int32], days: NDArray[np.float32]) -> _Grouped:
+        order = np.argsort(keys, kind="stable")  # oldest first within a key, as in the profile
+        ordered = keys[order]
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(keys) else np.zeros(0, np.int64)
+        return cls(ordered[starts], starts, days[order], order)
+
+    def sums(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.add.reduceat(values, self.starts) if len(self.starts) else np.zeros(0, np.float32)
+
+    @property
+    def count(self) -> NDArray[np.float32]:
+        return np.diff(np.r_[self.starts, len(self.days)]).astype(np.float32)
+
+    @property
+    def first(self) -> NDArray[np.float32]:
+        return self.days[self.starts]
+
+    @property
+    def last(self) -> NDArray[np.float32]:
+        return self.days[np.r_[self.starts[1:], len(self.days)] - 1] if len(self.starts) else self.days
+
+    def faded(self, half_life: float) -> NDArray[np.float32]:
+        return self.sums(np.exp2(self.days * np.float32(-1.0 / half_life)))
+
+    def find(self, wanted: NDArray[np.int32]) -> _Place:
+        if not len(self.keys):
+            return _Place(np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool))
+        at = np.searchsorted(self.keys, wanted)
+        at[at == len(self.keys)] = 0
+        # Code -1 is "not known": two items of unknown brand have nothing in common.
+        return _Place(at, (self.keys[at] == wanted) & (wanted >= 0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the candidates' keys stand among the groups, and which stand there at all."""
+
+    at: NDArray[np.int64]
+    found: NDArray[np.bool_]
+
+    def __call__(self, values: NDArray[np.float32], missing: float = 0.0) -> NDArray[np.float32]:
+        if not len(values):
+            return np.full(len(self.at), missing, np.float32)
+        return np.where(self.found, values[self.at], np.float32(missing)).astype(np.float32)
+
+
+def _distinct(codes_of_items: NDArray[np.int32], grouped: _Grouped) -> NDArray[np.float32]:
+    """How many different items were bought in each group."""
+    at = np.searchsorted(grouped.keys, codes_of_items)
+    return np.bincount(at, minlength=len(grouped.keys)).astype(np.float32)
+
+
+def _own_columns(
+    own: _Grouped, mine: _Place, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
+) -> list[NDArray[np.float32]]:
+    lines, last, first = own.count, own.last, own.first
+    interval = np.where(lines > 1, (first - last) / np.maximum(lines - 1, 1), NEVER).astype(np.float32)
+    order_days = ((now - orders[::-1]) / DAY).astype(np.float32)  # ascending: newest first
+    since = np.searchsorted(order_days, last).astype(np.float32)
+    return [
+        mine(lines),
+        mine(own.faded(15.0)),
+        mine(own.faded(60.0)),
+        mine(own.faded(180.0)),
+        mine(last, NEVER),
+        mine(first, NEVER),
+        mine(own.sums(quantities[own.order])),
+        mine(interval, NEVER),
+        mine((last / np.maximum(interval, 1.0)).astype(np.float32)),
+        mine((lines / max(len(orders), 1)).astype(np.float32)),
+        mine(since, NEVER),
+    ]
+
+
+def _browsed_columns(profile: Profile, rows: NDArray[np.int32], now: float) -> list[NDArray[np.float32]]:
+    looked = ~profile.purchases
+    days = ((now - profile.times[looked]) / DAY).astype(np.float32)
+    browsed = _Grouped.of(profile.items[looked], days)
+    place = browsed.find(rows)
+    return [place(browsed.faded(7.0)), place(browsed.last, NEVER)]
+
+
+def _item_columns(bundle: Bundle, rows: NDArray[np.int32], bought: NDArray[np.int32]) -> list[NDArray[np.float32]]:
+    known = bundle.statistics
+    recent, lasting, price = known.recent[rows], known.lasting[rows], known.price[rows]
+    usual = known.price[bought]
+    usual_price = float(np.mean(usual)) if len(usual) else 0.0
+    category = bundle.catalog.category[rows]
+    sold = np.where(category >= 0, bundle.category_recent[category], 0.0)
+    return [
+        recent,
+        lasting,
+        recent / np.maximum(lasting, 0.1),
+        known.buyers[rows],
+        known.repeat_share[rows],
+        known.interval[rows],
+        known.age[rows],
+        known.idle[rows],
+        price,
+        price / max(usual_price, 1.0),
+        (recent / np.maximum(sold, 0.1)).astype(np.float32),
+    ]
+
+
+def _user_columns(
+    n_lines: int, n_items: int, orders: NDArray[np.int64], now: float, n: int
+) -> list[NDArray[np.float32]]:
+    count = len(orders)
+    values = (
+        count,
+        int(np.count_nonzero(orders > now - 28 * DAY)),
+        n_lines / max(count, 1),
+        1.0 - n_items / max(n_lines, 1),
+        (now - orders[-1]) / DAY if count else float(NEVER),
+        (orders[-1] - orders[0]) / DAY / (count - 1) if count > 1 else float(NEVER),
+    )
+    return [np.full(n, value, np.float32) for value in values]
+
+
+def _factor_column(profile: Profile, bundle: Bundle, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+    vector = bundle.user_vector(profile)
+    if vector is None:
+        return np.zeros(len(rows), np.float32)
+    return np.asarray(bundle.factors.items[rows] @ vector, np.float32)

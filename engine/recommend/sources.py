@@ -1,0 +1,158 @@
+"""Sources: who proposes. Each returns item rows, best first, with scores of its own scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.bundle import Bundle
+from engine.profile import Profile
+
+DAY = 86_400.0
+Found = tuple[NDArray[np.int32], NDArray[np.float32]]
+NOTHING: Found = (np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+#: How many of the last items a user touched may call their neighbours, and how many neighbours each calls.
+ANCHORS, NEIGHBOURS_EACH = 60, 40
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Candidates: `rows` [n] ascending, and `scores` [len(SOURCES), n], each source's best at 1, 0 = not proposed."""
+
+    rows: NDArray[np.int32]
+    scores: NDArray[np.float32]
+
+    def keep(self, wanted: NDArray[np.bool_]) -> Pool:
+        return Pool(self.rows[wanted], self.scores[:, wanted])
+
+
+def own(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What the user bought before, by frequency fading with a 60-day half-life."""
+    return _faded(profile.items[profile.purchases], profile.times[profile.purchases], now, 60.0)
+
+
+def browsed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What the user looked at or kept, by the weight of each sign, fading with a 7-day half-life."""
+    looked = ~profile.purchases
+    weights = bundle.type_weights[profile.types[looked]]
+    return _faded(profile.items[looked], profile.times[looked], now, 7.0, weights)
+
+
+def neighbours(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """Items that others buy who bought what this user did lately."""
+    rows, weights = bundle.interests(profile, now)
+    return _called(bundle, rows[:ANCHORS], weights[:ANCHORS])
+
+
+def similar_users(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What the most similar users buy, as learned for this very user."""
+    return bundle.similar_users.of(profile.row) if profile.is_stored else NOTHING
+
+
+def graph(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """The graph filter's list, as learned for this very user."""
+    return bundle.graph.of(profile.row) if profile.is_stored else NOTHING
+
+
+def factors(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """The items nearest to the user's vector."""
+    vector = bundle.user_vector(profile)
+    if vector is None:
+        return NOTHING
+    rows, scores = bundle.index.search(vector[None, :], 100)
+    good = (rows[0] >= 0) & (scores[0] > 0)
+    return rows[0][good].astype(np.int32), scores[0][good]
+
+
+def category(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """Best sellers of the categories that the user cares for."""
+    rows, weights = bundle.interests(profile, now)
+    codes = bundle.catalog.category[rows]
+    known = codes >= 0
+    liked = np.bincount(codes[known], weights[known], minlength=1)
+    top = np.argsort(-liked, kind="stable")[:20]
+    top = top[liked[top] > 0].astype(np.int32)
+    owner, places = bundle.best_of_category.gather(top, 20)
+    scores = liked[top][owner] * bundle.best_of_category.weights[places]
+    return _best_first(bundle.best_of_category.items[places], scores.astype(np.float32))
+
+
+def popular(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What sells best these weeks."""
+    return bundle.popular.items, bundle.popular.scores
+
+
+def trending(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What sells clearly better than it used to."""
+    return bundle.trending.items, bundle.trending.scores
+
+
+def similar_items(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """Items that the same people take as the ones in view."""
+    return _called(bundle, context, np.ones(len(context), np.float32))
+
+
+Source = Callable[[Profile, Bundle, float, NDArray[np.int32]], Found]
+
+#: The sources whose scores are features, in the order in which a truthful reason is looked for.
+SOURCES: dict[str, Source] = {
+    "own": own,
+    "browsed": browsed,
+    "neighbours": neighbours,
+    "similar_users": similar_users,
+    "graph": graph,
+    "factors": factors,
+    "category": category,
+    "trending": trending,
+    "popular": popular,
+}
+
+
+def propose(
+    names: Sequence[str], most: int, profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]
+) -> Pool:
+    """The union of what the named sources propose, at most `most` from each."""
+    found = {name: SOURCES[name](profile, bundle, now, context) for name in names}
+    found = {name: (rows[:most], scores[:most]) for name, (rows, scores) in found.items()}
+    rows = np.unique(np.concatenate([rows for rows, _ in found.values()]))
+    table = np.zeros((len(SOURCES), len(rows)), np.float32)
+    for line, name in enumerate(SOURCES):
+        if name in found and len(found[name][0]):
+            items, scores = found[name]
+            table[line, np.searchsorted(rows, items)] = scores / max(float(scores[0]), 1e-9)
+    return Pool(rows, table)
+
+
+def _faded(
+    items: NDArray[np.int32],
+    times: NDArray[np.int64],
+    now: float,
+    half_life: float,
+    weights: NDArray[np.float32] | None = None,
+) -> Found:
+    if not len(items):
+        return NOTHING
+    fading = np.exp2((times - now) / (half_life * DAY))
+    keys, at = np.unique(items, return_inverse=True)
+    return _best_first(keys, np.bincount(at, fading if weights is None else fading * weights).astype(np.float32))
+
+
+def _called(bundle: Bundle, anchors: NDArray[np.int32], weights: NDArray[np.float32]) -> Found:
+    if not len(anchors):
+        return NOTHING
+    owner, places = bundle.neighbours.gather(anchors, NEIGHBOURS_EACH)
+    keys, at = np.unique(bundle.neighbours.items[places], return_inverse=True)
+    if not len(keys):
+        return NOTHING
+    return _best_first(keys, np.bincount(at, weights[owner] * bundle.neighbours.weights[places]).astype(np.float32))
+
+
+def _best_first(rows: NDArray[np.int32], scores: NDArray[np.float32]) -> Found:
+    good = scores > 0
+    rows, scores = rows[good], scores[good]
+    order = np.argsort(-scores, kind="stable")
+    return rows[order], scores[order]
