@@ -40,7 +40,7 @@ class Catalog:
 
     def sellable(self) -> NDArray[np.bool_]:
         """[n] on sale and not out of stock."""
-        return self.available & (self.stock != 0)
+        return np.asarray(self.available & (self.stock != 0))
 
     def fields(self, row: int) -> dict[str, Any]:
         """What a storefront may ask to see of an item, in wire form."""

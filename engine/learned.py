@@ -35,7 +35,7 @@ class Neighbours:
         part = slice(int(self.indptr[row]), int(self.indptr[row + 1]))
         return self.items[part], self.weights[part]
 
-    def gather(self, rows: NDArray[np.int32], most: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def gather(self, rows: NDArray[np.integer], most: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """The places of the first `most` neighbours of each row: (index into rows, index into items), one a pair."""
         starts = self.indptr[rows].astype(np.int64)
         lengths = np.minimum(self.indptr[rows + 1] - starts, most)
@@ -86,3 +86,23 @@ class ItemStatistics:
 
 
 NEVER = np.float32(9999.0)  # days: further back than any shop remembers, and still finite for trees
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A learned order of candidates: additive tables for all of them, then small trees for the best.
+
+    The table of feature f is a step function: `steps` ascending in `step_starts[f] : step_starts[f + 1]`,
+    and one value more than steps in `values` (from `step_starts[f] + f`); a feature value x counts
+    `values[number of steps < x]`. Trees are arrays [n_trees, n_nodes]: a node asks whether
+    `split_feature <= split_at` and goes `left` or `right`; a leaf points to itself and holds `leaf_value`.
+    """
+
+    step_starts: NDArray[np.int32]
+    steps: NDArray[np.float64]
+    values: NDArray[np.float64]
+    split_feature: NDArray[np.int16]
+    split_at: NDArray[np.float64]
+    left: NDArray[np.int16]
+    right: NDArray[np.int16]
+    leaf_value: NDArray[np.float64]

@@ -34,7 +34,7 @@ class Profile:
 
     @cached_property
     def purchases(self) -> NDArray[np.bool_]:
-        return self.types == PURCHASE
+        return np.asarray(self.types == PURCHASE)
 
     @cached_property
     def purchased(self) -> NDArray[np.int32]:
@@ -59,6 +59,4 @@ class History:
 
     def profile(self, row: int) -> Profile:
         part = slice(int(self.indptr[row]), int(self.indptr[row + 1]))
-        return Profile(
-            row, self.items[part], self.types[part], self.times[part], self.quantities[part], is_stored=True
-        )
+        return Profile(row, self.items[part], self.types[part], self.times[part], self.quantities[part], is_stored=True)

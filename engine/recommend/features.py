@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.learned import NEVER
 from engine.profile import Profile
-from engine.recommend.sources import SOURCES, Pool
+from engine.recommend.sources import RANKED, Pool
 
 DAY = 86_400.0
 
@@ -51,7 +51,7 @@ FEATURES: tuple[str, ...] = (
     "user_since_order",
     "user_order_interval",
     "factors_score",
-    *(f"source_{source}" for source in SOURCES),
+    *(f"source_{source}" for source in RANKED),
 )
 
 
@@ -86,8 +86,8 @@ def columns(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> NDArray
     block += [block[0] / category_lines, due]
     block += _item_columns(bundle, rows, items)
     block += _user_columns(len(items), len(own.keys), orders, now, len(rows))
-    block.append(_factor_column(profile, bundle, rows))
-    return np.vstack([*block, pool.scores]).astype(np.float32)
+    block.append(_factor_column(profile, bundle, rows, now))
+    return np.vstack([*block, pool.scores[: len(RANKED)]]).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,11 @@ class _Grouped:
         return cls(ordered[starts], starts, days[order], order)
 
     def sums(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.add.reduceat(values, self.starts) if len(self.starts) else np.zeros(0, np.float32)
+        return np.asarray(np.add.reduceat(values, self.starts)) if len(self.starts) else np.zeros(0, np.float32)
 
     @property
     def count(self) -> NDArray[np.float32]:
-        return np.diff(np.r_[self.starts, len(self.days)]).astype(np.float32)
+        return np.asarray(np.diff(np.r_[self.starts, len(self.days)]), np.float32)
 
     @property
     def first(self) -> NDArray[np.float32]:
@@ -140,7 +140,7 @@ class _Place:
     at: NDArray[np.int64]
     found: NDArray[np.bool_]
 
-    def __call__(self, values: NDArray[np.float32], missing: float = 0.0) -> NDArray[np.float32]:
+    def __call__(self, values: NDArray[np.float32], missing: float | np.float32 = 0.0) -> NDArray[np.float32]:
         if not len(values):
             return np.full(len(self.at), missing, np.float32)
         return np.where(self.found, values[self.at], np.float32(missing)).astype(np.float32)
@@ -188,11 +188,11 @@ def _item_columns(bundle: Bundle, rows: NDArray[np.int32], bought: NDArray[np.in
     usual = known.price[bought]
     usual_price = float(np.mean(usual)) if len(usual) else 0.0
     category = bundle.catalog.category[rows]
-    sold = np.where(category >= 0, bundle.category_recent[category], 0.0)
+    sold = np.where(category >= 0, bundle.category_recent[category], np.float32(0)).astype(np.float32)
     return [
         recent,
         lasting,
-        recent / np.maximum(lasting, 0.1),
+        (recent / np.maximum(lasting, 0.1)).astype(np.float32),
         known.buyers[rows],
         known.repeat_share[rows],
         known.interval[rows],
@@ -219,8 +219,8 @@ def _user_columns(
     return [np.full(n, value, np.float32) for value in values]
 
 
-def _factor_column(profile: Profile, bundle: Bundle, rows: NDArray[np.int32]) -> NDArray[np.float32]:
-    vector = bundle.user_vector(profile)
+def _factor_column(profile: Profile, bundle: Bundle, rows: NDArray[np.int32], now: float) -> NDArray[np.float32]:
+    vector = bundle.user_vector(profile, now)
     if vector is None:
         return np.zeros(len(rows), np.float32)
     return np.asarray(bundle.factors.items[rows] @ vector, np.float32)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
+from engine.learned import Neighbours
 from engine.profile import Profile
 
 DAY = 86_400.0
@@ -21,7 +22,11 @@ ANCHORS, NEIGHBOURS_EACH = 60, 40
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Candidates: `rows` [n] ascending, and `scores` [len(SOURCES), n], each source's best at 1, 0 = not proposed."""
+    """Candidates: `rows` [n] ascending, and `scores` [len(SOURCES), n] with each source's best at 1.
+
+    0 says that the source did not propose the candidate. Scores of two sources are never added: their
+    scales differ; a learned ranking weighs them, or their ranks are fused.
+    """
 
     rows: NDArray[np.int32]
     scores: NDArray[np.float32]
@@ -45,7 +50,7 @@ def browsed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.in
 def neighbours(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """Items that others buy who bought what this user did lately."""
     rows, weights = bundle.interests(profile, now)
-    return _called(bundle, rows[:ANCHORS], weights[:ANCHORS])
+    return _called(bundle.neighbours, rows[:ANCHORS], weights[:ANCHORS])
 
 
 def similar_users(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -60,7 +65,7 @@ def graph(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int3
 
 def factors(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """The items nearest to the user's vector."""
-    vector = bundle.user_vector(profile)
+    vector = bundle.user_vector(profile, now)
     if vector is None:
         return NOTHING
     rows, scores = bundle.index.search(vector[None, :], 100)
@@ -93,12 +98,23 @@ def trending(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.i
 
 def similar_items(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """Items that the same people take as the ones in view."""
-    return _called(bundle, context, np.ones(len(context), np.float32))
+    return _called(bundle.neighbours, context, np.ones(len(context), np.float32))
+
+
+def bought_together(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """Items that stand in the same orders as the ones in view, more often than chance would have it."""
+    return _called(bundle.baskets, context, np.ones(len(context), np.float32))
+
+
+def same_category(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """Best sellers of the categories that the items in view belong to."""
+    codes = np.unique(bundle.catalog.category[context])
+    return _called(bundle.best_of_category, codes[codes >= 0], np.ones(len(codes), np.float32))
 
 
 Source = Callable[[Profile, Bundle, float, NDArray[np.int32]], Found]
 
-#: The sources whose scores are features, in the order in which a truthful reason is looked for.
+#: All sources. Their scores are features, and a reason is looked for in this order: the most personal first.
 SOURCES: dict[str, Source] = {
     "own": own,
     "browsed": browsed,
@@ -109,7 +125,12 @@ SOURCES: dict[str, Source] = {
     "category": category,
     "trending": trending,
     "popular": popular,
+    "similar_items": similar_items,
+    "bought_together": bought_together,
+    "same_category": same_category,
 }
+#: Those that may stand behind a learned ranking.
+RANKED = ("own", "browsed", "neighbours", "similar_users", "graph", "factors", "category", "trending", "popular")
 
 
 def propose(
@@ -141,14 +162,12 @@ def _faded(
     return _best_first(keys, np.bincount(at, fading if weights is None else fading * weights).astype(np.float32))
 
 
-def _called(bundle: Bundle, anchors: NDArray[np.int32], weights: NDArray[np.float32]) -> Found:
-    if not len(anchors):
+def _called(near: Neighbours, anchors: NDArray[np.int32], weights: NDArray[np.float32]) -> Found:
+    owner, places = near.gather(anchors, NEIGHBOURS_EACH)
+    if not len(places):
         return NOTHING
-    owner, places = bundle.neighbours.gather(anchors, NEIGHBOURS_EACH)
-    keys, at = np.unique(bundle.neighbours.items[places], return_inverse=True)
-    if not len(keys):
-        return NOTHING
-    return _best_first(keys, np.bincount(at, weights[owner] * bundle.neighbours.weights[places]).astype(np.float32))
+    keys, at = np.unique(near.items[places], return_inverse=True)
+    return _best_first(keys, np.bincount(at, weights[owner] * near.weights[places]).astype(np.float32))
 
 
 def _best_first(rows: NDArray[np.int32], scores: NDArray[np.float32]) -> Found:

@@ -1,0 +1,65 @@
+"""Explain: why an item stands in a list, in one true sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.bundle import Bundle
+from engine.recommend.query import Query, Recommendation
+from engine.recommend.sources import ANCHORS, DAY
+
+
+def reason(found: Recommendation, query: Query, bundle: Bundle) -> str:
+    """The evidence of the source that proposed the item; it names only what the profile or the context holds."""
+    source = found.source
+    if source == "own":
+        return _bought(found.row, query)
+    if source == "browsed":
+        return "you looked at it lately"
+    if source == "neighbours":
+        anchor = _strongest_caller(found.row, query, bundle)
+        return f"because you took {name(anchor, bundle)}" if anchor >= 0 else "goes with what you took"
+    if source in ("similar_items", "bought_together"):
+        shown = name(int(query.items[0]), bundle) if len(query.items) else "this"
+        return f"others take it like {shown}" if source == "similar_items" else f"bought together with {shown}"
+    if source in ("category", "same_category"):
+        return f"popular in {bundle.catalog.category_names[int(bundle.catalog.category[found.row])]}"
+    return {
+        "similar_users": "people who buy like you buy it",
+        "graph": "close to what you buy",
+        "factors": "fits your taste",
+        "trending": "sells better than it used to",
+        "popular": "popular now",
+    }[source]
+
+
+def name(row: int, bundle: Bundle) -> str:
+    """What to call an item: its name, else its id."""
+    return bundle.catalog.names[row] or bundle.items.ids[row]
+
+
+def _bought(row: int, query: Query) -> str:
+    times = query.profile.times[query.profile.purchases & (query.profile.items == row)]
+    days = int((query.now - times.max()) // DAY)
+    count = len(np.unique(times))
+    often = "once" if count == 1 else f"{count} times"
+    when = "today" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago"
+    return f"you bought it {often}, last {when}"
+
+
+def _strongest_caller(row: int, query: Query, bundle: Bundle) -> int:
+    """The item of the profile that speaks most for `row`, -1 when none calls it."""
+    rows, weights = bundle.interests(query.profile, query.now)
+    best, anchor = 0.0, -1
+    for caller, weight in zip(rows[:ANCHORS], weights[:ANCHORS], strict=True):
+        strength = float(weight) * _weight_between(int(caller), row, bundle)
+        if strength > best:
+            best, anchor = strength, int(caller)
+    return anchor
+
+
+def _weight_between(caller: int, row: int, bundle: Bundle) -> float:
+    items, weights = bundle.neighbours.of(caller)
+    at: NDArray[np.int64] = np.flatnonzero(items == row)
+    return float(weights[at[0]]) if len(at) else 0.0

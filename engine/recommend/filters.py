@@ -1,0 +1,42 @@
+"""Filters: who may not be shown. A filter removes, it never reorders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.bundle import Bundle
+from engine.recommend.query import Query
+
+Rows = NDArray[np.int32]
+Kept = NDArray[np.bool_]
+
+
+def unsellable(query: Query, bundle: Bundle, rows: Rows) -> Kept:
+    """Drops what is not on sale or out of stock."""
+    return bundle.sellable[rows]
+
+
+def excluded(query: Query, bundle: Bundle, rows: Rows) -> Kept:
+    """Drops what the caller does not want to see."""
+    return ~np.isin(rows, query.exclude)
+
+
+def context(query: Query, bundle: Bundle, rows: Rows) -> Kept:
+    """Drops the items in view."""
+    return ~np.isin(rows, query.items)
+
+
+def purchased(query: Query, bundle: Bundle, rows: Rows) -> Kept:
+    """Drops what the user ever bought."""
+    return ~np.isin(rows, query.profile.purchased)
+
+
+FILTERS: dict[str, Callable[[Query, Bundle, Rows], Kept]] = {
+    "unsellable": unsellable,
+    "excluded": excluded,
+    "context": context,
+    "purchased": purchased,
+}

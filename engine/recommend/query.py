@@ -1,0 +1,38 @@
+"""Query: what is asked; Recommendation: what is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.profile import Profile
+from engine.recommend.placements import Placement
+
+LIMIT = 100  # the longest list that a storefront may ask for
+
+
+def no_rows() -> NDArray[np.int32]:
+    return np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One wish for a list at `now` (epoch seconds). `items` are the rows in view, `exclude` those not to show."""
+
+    placement: Placement
+    profile: Profile
+    now: float
+    limit: int = 20
+    items: NDArray[np.int32] = field(default_factory=no_rows)
+    exclude: NDArray[np.int32] = field(default_factory=no_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One place of the list: `source` proposed the item, `score` ordered it, within this list only."""
+
+    row: int
+    score: float
+    source: str
