@@ -1,6 +1,6 @@
 """What a model eats and gives: one contract for every family.
 
-fit(interactions, params, seed, threads) -> Factors | Neighbours | Scores
+family.fit(interactions, params, seed=, threads=) -> Factors | Neighbours | Scores
 
 The three results hold numpy arrays only (float32, int32, all finite), so that a bundle can store
 them and a storefront can answer from them without the library that made them.
@@ -9,20 +9,17 @@ them and a storefront can answer from them without the library that made them.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from engine.errors import BadInput
-from training.interactions import Log
-
-#: Which items a list may hold: every item, only those that the user never bought, only those bought before.
-Kind = Literal["whole", "new", "repeat"]
-#: Users scored at a time are bounded by this many float32 scores (64 MiB).
-_SCORES_AT_ONCE = 16_000_000
+from engine.errors import BadInput, NotEnoughData
+from engine.events import EVENT_TYPES, TYPE_CODES
+from training.interactions import Log, interactions, type_tables
+from training.models.top_lists import Kind, best_of, chunks, keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +36,17 @@ class Interactions:
 
     `matrix` holds the fading weights (float32 CSR [users, items]); `bought` how often each user
     bought each item (same shape, never faded): it decides what is new to a user and what a repeat.
-    `log` has the events themselves for families that need time, quantities or orders.
+    `log` has the events themselves for families that need time, quantities or orders; `weights`,
+    `half_lives` and `damp` are what made the matrix of it (see `training.interactions`).
     """
 
     matrix: sparse.csr_matrix
     bought: sparse.csr_matrix
     log: Log
     now: int
+    weights: Mapping[str, float] | None = None
+    half_lives: Mapping[str, float | None] | None = None
+    damp: bool = True
     item_features: Features | None = None
     user_features: Features | None = None
 
@@ -56,6 +57,23 @@ class Interactions:
     @property
     def n_items(self) -> int:
         return int(self.matrix.shape[1])
+
+    def fading(self, half_life_days: float | None) -> sparse.csr_matrix:
+        """The weights with another memory: float32 CSR [users, items].
+
+        The purchase gets this half-life and every other type keeps its ratio to the purchase's;
+        infinity never fades, None is the matrix as it is.
+        """
+        if half_life_days is None:
+            return self.matrix
+        if not half_life_days > 0:
+            raise BadInput("a half-life must be above 0 days; inf never fades", field="half_life_days")
+        _, usual = type_tables(self.weights, self.half_lives)
+        purchase = usual[TYPE_CODES["purchase"]]
+        stretch = half_life_days / (purchase if np.isfinite(purchase) else EVENT_TYPES["purchase"].half_life_days)
+        lives = {name: float(usual[code] * stretch) for name, code in TYPE_CODES.items()}
+        lives["purchase"] = half_life_days
+        return interactions(self.log, self.weights, lives, self.now, damp=self.damp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +107,36 @@ class Scores:
 
 
 Result = Factors | Neighbours | Scores
-Fit = Callable[[Interactions, Mapping[str, Any], int, int], Result]
+Learn = Callable[[Interactions, Mapping[str, Any], int, int], Result]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFamily:
-    """One way to learn what a user wants: its name, its fit, its parameters with their defaults.
-
-    `fit(interactions, params, seed, threads)` takes complete parameters: see `complete`.
-    """
+    """One way to learn what a user wants: its name, what it means, its parameters with their defaults."""
 
     name: str
     meaning: str
-    fit: Fit
+    #: (interactions, complete params, seed, threads) -> result; call `fit`, which checks both sides.
+    learn: Learn
     defaults: Mapping[str, Any] = field(default_factory=dict)
     needs_time: bool = False
     needs_orders: bool = False
     uses_features: bool = False
     slow: bool = False
+
+    def fit(
+        self, interactions: Interactions, params: Mapping[str, Any] | None = None, *, seed: int = 0, threads: int = 1
+    ) -> Result:
+        """Learn from the interactions.
+
+        Raises BadInput for an unknown parameter, NotEnoughData when there is no interaction at all.
+        """
+        complete = self.complete(params)
+        if interactions.matrix.nnz == 0:
+            raise NotEnoughData(f"model {self.name!r} has no interaction to learn from")
+        result = self.learn(interactions, complete, seed, threads)
+        _refuse_broken(self.name, result)
+        return result
 
     def complete(self, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Fill in the defaults; an unknown name is refused with the nearest known one (BadInput)."""
@@ -132,42 +162,9 @@ def score_users(
     scores = np.full((len(user_rows), n), -np.inf, dtype=np.float32)
     for part in chunks(len(user_rows), interactions.n_items):
         dense = _dense_scores(result, interactions, user_rows[part])
-        _keep(dense, interactions.bought[user_rows[part]], kind)
+        keep(dense, interactions.bought[user_rows[part]], kind)
         items[part], scores[part] = best_of(dense, n)
     return items, scores
-
-
-def chunks(n_users: int, n_items: int) -> Iterator[slice]:
-    """Slices of users small enough that users x items float32 scores stay within bounds."""
-    step = max(1, _SCORES_AT_ONCE // max(1, n_items))
-    for start in range(0, n_users, step):
-        yield slice(start, min(start + step, n_users))
-
-
-def best_of(dense: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `n` best columns of each row, best first, ties by column; -inf is never chosen: (items, scores)."""
-    rows, width = dense.shape
-    items = np.full((rows, n), -1, dtype=np.int32)
-    scores = np.full((rows, n), -np.inf, dtype=np.float32)
-    if width == 0 or rows == 0:
-        return items, scores
-    for row in range(rows):
-        chosen = _best_columns(dense[row], n)
-        items[row, : len(chosen)] = chosen
-        scores[row, : len(chosen)] = dense[row, chosen]
-    return items, scores
-
-
-def _best_columns(line: np.ndarray, n: int) -> np.ndarray:
-    # argpartition cuts ties at random: take everything down to the n-th score, then sort it stably.
-    if len(line) > n:
-        threshold = np.partition(line, len(line) - n)[len(line) - n]
-        above = np.flatnonzero(line > threshold)
-        level = np.flatnonzero(line == threshold)[: n - len(above)] if threshold > -np.inf else above[:0]
-        columns = np.sort(np.concatenate([above, level]))
-    else:
-        columns = np.flatnonzero(line > -np.inf)
-    return columns[np.argsort(-line[columns], kind="stable")]
 
 
 def _dense_scores(result: Result, interactions: Interactions, users: np.ndarray) -> np.ndarray:
@@ -187,13 +184,10 @@ def _dense_scores(result: Result, interactions: Interactions, users: np.ndarray)
     return dense
 
 
-def _keep(dense: np.ndarray, bought: sparse.csr_matrix, kind: Kind) -> None:
-    if kind == "whole":
-        return
-    row = np.repeat(np.arange(bought.shape[0]), np.diff(bought.indptr))
-    if kind == "new":
-        dense[row, bought.indices] = -np.inf
-        return
-    own = np.zeros(dense.shape, dtype=bool)
-    own[row, bought.indices] = True
-    dense[~own] = -np.inf
+def _refuse_broken(name: str, result: Result) -> None:
+    for each in fields(result):
+        array = getattr(result, each.name)
+        if not np.isfinite(array).all():
+            raise NotEnoughData(
+                f"model {name!r} came out with numbers that are not finite; its {each.name} are unusable"
+            )
