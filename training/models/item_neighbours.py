@@ -52,7 +52,7 @@ def _same_orders(interactions: Interactions, params: Mapping[str, Any], seed: in
 
     def weigh(together: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         lift = together * n_orders / (count[rows] * count[columns] ** params["column_power"])
-        weight = np.log(np.maximum(lift, 1.0)) * together / (together + params["shrinkage"])
+        weight: np.ndarray = np.log(np.maximum(lift, 1.0)) * together / (together + params["shrinkage"])
         weight[together < params["least_together"]] = 0.0
         return weight
 
