@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from engine.errors import BadInput, NotAllowed, StoreUnavailable, UnknownThing
 from engine.storage.home import Home
 from engine.storage.lake_delta import NO_VERSION, CommitConflictError, DeltaStore
-from engine.storage.lake_sql import UNREADABLE, check_select, one_row, open_sql, parquet, quoted
+from engine.storage.lake_sql import UNREADABLE, check_select, one_row, open_sql, quoted
 from engine.storage.lake_tables import EVENTS, ITEMS, LAKE_TABLES, USERS, LakeTable
+from engine.storage.lake_views import ParquetRows, bring_in, lay_out
 
 _ATTEMPTS = 10
 _Answer = TypeVar("_Answer")
@@ -95,11 +94,11 @@ class Lake:
         """
         return self._read(sql, parameters)
 
-    def append_events(self, events: pa.Table | Path) -> Stored:
+    def append_events(self, events: pa.Table | ParquetRows) -> Stored:
         """Store each event whose event_id is new, exactly once, all of them or none.
 
-        `events` is an Arrow table or a Parquet file (for more rows than memory holds) with columns of the
-        events table; columns left out are null. The first row of an event_id wins. A batch that brings
+        `events` is an Arrow table, or rows of a Parquet file where there are more than memory holds;
+        columns that are left out are null. The first row of an event_id wins. A batch that brings
         nothing new writes no version. Raises BadInput for an unknown column, a wrong type or a missing key.
         """
         return self._write(EVENTS, events, self._append)
@@ -112,8 +111,22 @@ class Lake:
         """Insert or replace whole users by user_id; how many changed. Putting what is there writes no version."""
         return self._write(USERS, users, self._put)
 
+    def merge_items(self, items: pa.Table | ParquetRows) -> int:
+        """Like put_items, but a null says nothing: what is stored stays, and attributes are merged key by key.
+
+        Each item_id comes once.
+        """
+        return self._write(ITEMS, items, self._merge)
+
+    def merge_users(self, users: pa.Table | ParquetRows) -> int:
+        """Like put_users, but a null says nothing: what is stored stays, and attributes are merged key by key.
+
+        Each user_id comes once.
+        """
+        return self._write(USERS, users, self._merge)
+
     def _write(
-        self, table: LakeTable, rows: pa.Table | Path, write: Callable[[LakeTable, Any, int], _Answer]
+        self, table: LakeTable, rows: pa.Table | ParquetRows, write: Callable[[LakeTable, Any, int], _Answer]
     ) -> _Answer:
         if self._pinned is not None:
             raise NotAllowed("a lake that is pinned to old versions is only for reading")
@@ -121,7 +134,7 @@ class Lake:
             for _ in range(_ATTEMPTS):
                 base = self._store.version(table)
                 with self._opened({table.name: base}, writing=True) as sql:
-                    _bring_in(sql, table, rows)
+                    bring_in(sql, table, rows)
                     try:
                         return write(table, sql, base)
                     except CommitConflictError:
@@ -158,6 +171,24 @@ class Lake:
             f"CREATE TEMP TABLE latest AS SELECT {columns} FROM (SELECT *, row_number() OVER () AS row FROM incoming)"
             f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY row DESC) = 1"
         )
+        return self._replace_changed(table, sql, base)
+
+    def _merge(self, table: LakeTable, sql: Any, base: int) -> int:
+        told = {name: f"coalesce(incoming.{name}, stored.{name})" for name in table.schema.names if name != table.key}
+        told["attributes"] = (
+            "CASE WHEN incoming.attributes IS NULL OR stored.attributes IS NULL THEN"
+            " coalesce(incoming.attributes, stored.attributes)"
+            " ELSE CAST(json_merge_patch(stored.attributes, incoming.attributes) AS VARCHAR) END"
+        )
+        columns = ", ".join(f"{told.get(name, name)} AS {name}" for name in table.schema.names)
+        sql.execute(
+            f"CREATE TEMP TABLE latest AS SELECT {columns} FROM incoming LEFT JOIN {table.name} stored"
+            f" USING ({table.key})"
+        )
+        return self._replace_changed(table, sql, base)
+
+    def _replace_changed(self, table: LakeTable, sql: Any, base: int) -> int:
+        key, columns = table.key, ", ".join(table.schema.names)
         # When a row was written is no part of what it says.
         told = [name for name in table.schema.names if name not in (key, "updated_at")]
         differs = " OR ".join(f"latest.{name} IS DISTINCT FROM stored.{name}" for name in told)
@@ -192,7 +223,7 @@ class Lake:
                     # Only the lake's own files stay readable once external access is off.
                     sql.execute(f"SET allowed_directories = [{quoted(self._home.lake.absolute())}]")
                 for name, version in versions.items():
-                    _lay_out(sql, LAKE_TABLES[name], self._store.files(LAKE_TABLES[name], version))
+                    lay_out(sql, LAKE_TABLES[name], self._store.files(LAKE_TABLES[name], version))
                 yield sql
         except UNREADABLE as error:
             raise StoreUnavailable(
@@ -200,59 +231,6 @@ class Lake:
                 "restore it from a backup",
                 code="lake_damaged",
             ) from error
-
-
-def _lay_out(sql: Any, table: LakeTable, files: Sequence[Path]) -> None:
-    """Make the view of one table, and for the events a second one that also shows the month."""
-    columns = ", ".join(table.schema.names)
-    if not files:
-        sql.register(f"empty_{table.name}", table.schema.empty_table())
-        source = f"(SELECT *, NULL::VARCHAR AS month FROM empty_{table.name})"
-    elif table.partition:
-        listed = ", ".join(map(quoted, files))
-        source = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{'{table.partition}': VARCHAR}})"
-    else:
-        source = parquet(files)
-    if table.partition:
-        sql.execute(
-            f"CREATE VIEW {table.name}_by_{table.partition} AS SELECT {columns}, {table.partition} FROM {source}"
-        )
-    sql.execute(f"CREATE VIEW {table.name} AS SELECT {columns} FROM {source}")
-
-
-def _bring_in(sql: Any, table: LakeTable, rows: pa.Table | Path) -> None:
-    """Make the view `incoming`: the rows with all columns of `table`, their types and keys checked."""
-    if isinstance(rows, Path):
-        _check_columns(table, pq.read_schema(rows).names)
-        source = parquet([rows])
-    else:
-        _check_columns(table, rows.schema.names)
-        sql.register("incoming_rows", _complete(rows, table))
-        source = "incoming_rows"
-    sql.register("no_rows", table.schema.empty_table())
-    columns = ", ".join(table.schema.names)
-    sql.execute(f"CREATE VIEW incoming AS SELECT {columns} FROM (FROM no_rows UNION ALL BY NAME FROM {source})")
-    missing = " OR ".join(f"{name} IS NULL" for name in table.required)
-    if one_row(sql, f"SELECT count(*) FROM incoming WHERE {missing}")[0]:
-        raise BadInput(f"{table.name} need {', '.join(table.required)} in every row", field=table.key)
-
-
-def _check_columns(table: LakeTable, given: Sequence[str]) -> None:
-    for name in given:
-        if name not in table.schema.names:
-            raise BadInput(f"{table.name} have no column {name}; they have {', '.join(table.schema.names)}", field=name)
-    for name in table.required:
-        if name not in given:
-            raise BadInput(f"{table.name} need the column {name}", field=name)
-
-
-def _complete(rows: pa.Table, table: LakeTable) -> pa.Table:
-    """`rows` in the types of `table`; a value that a type cannot hold exactly is refused."""
-    schema = pa.schema([table.schema.field(name) for name in rows.schema.names])
-    try:
-        return rows.cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise BadInput(f"{table.name} cannot hold these values: {str(error).splitlines()[0]}") from error
 
 
 def _fitted(reader: pa.RecordBatchReader, table: LakeTable) -> pa.RecordBatchReader:
