@@ -166,7 +166,9 @@ class Lake:
         return Stored(stored=fresh, duplicates=total - fresh)
 
     def _put(self, table: LakeTable, sql: Any, base: int) -> int:
-        key, columns = table.key, ", ".join(table.schema.names)
+        key = table.key
+        told = {name: f"coalesce({name}, {default})" for name, default in table.defaults.items()}
+        columns = ", ".join(f"{told.get(name, name)} AS {name}" for name in table.schema.names)
         sql.execute(
             f"CREATE TEMP TABLE latest AS SELECT {columns} FROM (SELECT *, row_number() OVER () AS row FROM incoming)"
             f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY row DESC) = 1"
@@ -174,7 +176,11 @@ class Lake:
         return self._replace_changed(table, sql, base)
 
     def _merge(self, table: LakeTable, sql: Any, base: int) -> int:
-        told = {name: f"coalesce(incoming.{name}, stored.{name})" for name in table.schema.names if name != table.key}
+        told = {
+            name: f"coalesce(incoming.{name}, stored.{name}, {table.defaults.get(name, 'NULL')})"
+            for name in table.schema.names
+            if name != table.key
+        }
         told["attributes"] = (
             "CASE WHEN incoming.attributes IS NULL OR stored.attributes IS NULL THEN"
             " coalesce(incoming.attributes, stored.attributes)"

@@ -13,9 +13,12 @@ import duckdb
 
 from engine.errors import BadInput, StoreUnavailable
 
+#: Whatever DuckDB raises; other rooms catch it under this name and need not know DuckDB.
+SqlError: type[Exception] = duckdb.Error
+
 #: What reading a file that is missing, cut or altered raises; callers know which file it was.
 #: DuckDB has no narrower class: a flipped byte may come as its plain Error.
-UNREADABLE: type[Exception] = duckdb.Error
+UNREADABLE: type[Exception] = SqlError
 
 _FAULTY_QUERY = (
     duckdb.ParserException,

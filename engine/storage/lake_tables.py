@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -19,6 +19,8 @@ class LakeTable:
     key: str
     required: tuple[str, ...]
     partition: str | None = None
+    #: What a row without a word on it says, as SQL.
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
 
 #: One immutable happening a row. Money in minor units; `properties` is JSON text.
@@ -73,6 +75,7 @@ ITEMS = LakeTable(
     ),
     key="item_id",
     required=("item_id",),
+    defaults={"available": "true", "deleted": "false"},
 )
 
 #: One shopper a row; `attributes` is JSON text: income, household size, whatever the shop knows.
@@ -93,6 +96,7 @@ USERS = LakeTable(
     ),
     key="user_id",
     required=("user_id",),
+    defaults={"deleted": "false"},
 )
 
 LAKE_TABLES: Mapping[str, LakeTable] = {table.name: table for table in (EVENTS, ITEMS, USERS)}
