@@ -1,0 +1,260 @@
+"""The lake: the shop's record of events, items and users, as Delta tables read through DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from engine.errors import BadInput, NotAllowed, StoreUnavailable, UnknownThing
+from engine.storage.home import Home
+from engine.storage.lake_delta import NO_VERSION, CommitConflictError, DeltaStore
+from engine.storage.lake_sql import UNREADABLE, check_select, one_row, open_sql, quoted
+from engine.storage.lake_tables import EVENTS, ITEMS, LAKE_TABLES, USERS, LakeTable
+from engine.storage.lake_views import ParquetRows, bring_in, lay_out
+
+_ATTEMPTS = 10
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a batch of events: `stored` are new, `duplicates` had an event_id that is known."""
+
+    stored: int
+    duplicates: int
+
+
+class Lake:
+    """The shop's events, items and users; every write is one whole new version of one table.
+
+    Tables that were never written read as empty. `versions` pins what is read, so that a training
+    run can name what it saw and read it again; a pinned lake refuses writes (NotAllowed).
+    A table whose files do not fit its log raises StoreUnavailable with code "lake_damaged".
+    """
+
+    def __init__(self, home: Home, *, versions: Mapping[str, int] | None = None) -> None:
+        for name, version in (versions or {}).items():
+            if name not in LAKE_TABLES:
+                raise UnknownThing(f"the lake has no table {name}; it has {', '.join(LAKE_TABLES)}", field=name)
+            if version < NO_VERSION:
+                raise UnknownThing(f"the lake table {name} has no version {version}", field=name)
+        self._home = home
+        self._pinned = dict(versions) if versions is not None else None
+        self._store = DeltaStore(home.lake)
+
+    def at(self, versions: Mapping[str, int]) -> Lake:
+        """The same lake as it was at these versions; tables that are not named read their newest."""
+        return Lake(self._home, versions=versions)
+
+    def versions(self) -> dict[str, int]:
+        """The version of each table that is read now; -1 for a table that was never written."""
+        pinned = self._pinned or {}
+        return {
+            name: pinned[name] if name in pinned else self._store.version(table) for name, table in LAKE_TABLES.items()
+        }
+
+    def events(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> pa.Table:
+        """Events from `since` on and before `until` (aware datetimes), in a fixed but unspecified order."""
+        names = list(columns) if columns is not None else EVENTS.schema.names
+        unknown = [name for name in names if name not in EVENTS.schema.names]
+        if unknown:
+            raise BadInput(f"events have no column {unknown[0]}; they have {', '.join(EVENTS.schema.names)}")
+        clauses = []
+        for bound, sign in ((since, ">="), (until, "<")):
+            if bound is not None:
+                clauses += [f"time {sign} {_instant(bound)}", f"month {'>=' if sign == '>=' else '<='} {_month(bound)}"]
+        where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+        table = self._read(f"SELECT {', '.join(names)} FROM events_by_month{where}", None)
+        return table.cast(pa.schema([EVENTS.schema.field(name) for name in names]))
+
+    def items(self) -> pa.Table:
+        """All items, deleted ones included, by item_id."""
+        return self._whole(ITEMS)
+
+    def users(self) -> pa.Table:
+        """All users, deleted ones included, by user_id."""
+        return self._whole(USERS)
+
+    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
+        """The answer of one SELECT over the views events, items and users, in DuckDB's SQL with UTC times.
+
+        It runs on half the cores with a memory limit and sees no files but the lake's.
+        Raises BadInput when the statement cannot be read.
+        """
+        return self._read(sql, parameters)
+
+    def append_events(self, events: pa.Table | ParquetRows) -> Stored:
+        """Store each event whose event_id is new, exactly once, all of them or none.
+
+        `events` is an Arrow table, or rows of a Parquet file where there are more than memory holds;
+        columns that are left out are null. The first row of an event_id wins. A batch that brings
+        nothing new writes no version. Raises BadInput for an unknown column, a wrong type or a missing key.
+        """
+        return self._write(EVENTS, events, self._append)
+
+    def put_items(self, items: pa.Table) -> int:
+        """Insert or replace whole items by item_id; how many changed. Putting what is there writes no version."""
+        return self._write(ITEMS, items, self._put)
+
+    def put_users(self, users: pa.Table) -> int:
+        """Insert or replace whole users by user_id; how many changed. Putting what is there writes no version."""
+        return self._write(USERS, users, self._put)
+
+    def merge_items(self, items: pa.Table | ParquetRows) -> int:
+        """Like put_items, but a null says nothing: what is stored stays, and attributes are merged key by key.
+
+        Each item_id comes once.
+        """
+        return self._write(ITEMS, items, self._merge)
+
+    def merge_users(self, users: pa.Table | ParquetRows) -> int:
+        """Like put_users, but a null says nothing: what is stored stays, and attributes are merged key by key.
+
+        Each user_id comes once.
+        """
+        return self._write(USERS, users, self._merge)
+
+    def _write(
+        self, table: LakeTable, rows: pa.Table | ParquetRows, write: Callable[[LakeTable, Any, int], _Answer]
+    ) -> _Answer:
+        if self._pinned is not None:
+            raise NotAllowed("a lake that is pinned to old versions is only for reading")
+        with self._store.writing(table):
+            for _ in range(_ATTEMPTS):
+                base = self._store.version(table)
+                with self._opened({table.name: base}, writing=True) as sql:
+                    bring_in(sql, table, rows)
+                    try:
+                        return write(table, sql, base)
+                    except CommitConflictError:
+                        continue
+        raise StoreUnavailable(f"other writers keep changing the lake table {table.name}; try again")
+
+    def _append(self, table: LakeTable, sql: Any, base: int) -> Stored:
+        total, distinct = one_row(sql, "SELECT count(*), count(DISTINCT event_id) FROM incoming")
+        source = "SELECT * FROM incoming"
+        if distinct < total:
+            sql.execute(
+                "CREATE TEMP TABLE first_rows AS SELECT min(row) AS row"
+                " FROM (SELECT event_id, row_number() OVER () AS row FROM incoming) GROUP BY event_id"
+            )
+            source = (
+                "SELECT * FROM (SELECT *, row_number() OVER () AS row FROM incoming) SEMI JOIN first_rows USING (row)"
+            )
+        sql.execute(
+            "CREATE TEMP TABLE known AS SELECT DISTINCT event_id FROM incoming SEMI JOIN events USING (event_id)"
+        )
+        known = one_row(sql, "SELECT count(*) FROM known")[0]
+        fresh = distinct - known
+        if fresh:
+            if known:
+                source = f"SELECT * FROM ({source}) ANTI JOIN known USING (event_id)"
+            columns = ", ".join(table.schema.names)
+            reader = sql.sql(f"SELECT {columns}, strftime(time, '%Y-%m') AS month FROM ({source})").to_arrow_reader()
+            self._store.commit(table, _fitted(reader, table), base=base)
+        return Stored(stored=fresh, duplicates=total - fresh)
+
+    def _put(self, table: LakeTable, sql: Any, base: int) -> int:
+        key = table.key
+        told = {name: f"coalesce({name}, {default})" for name, default in table.defaults.items()}
+        columns = ", ".join(f"{told.get(name, name)} AS {name}" for name in table.schema.names)
+        sql.execute(
+            f"CREATE TEMP TABLE latest AS SELECT {columns} FROM (SELECT *, row_number() OVER () AS row FROM incoming)"
+            f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY row DESC) = 1"
+        )
+        return self._replace_changed(table, sql, base)
+
+    def _merge(self, table: LakeTable, sql: Any, base: int) -> int:
+        told = {
+            name: f"coalesce(incoming.{name}, stored.{name}, {table.defaults.get(name, 'NULL')})"
+            for name in table.schema.names
+            if name != table.key
+        }
+        told["attributes"] = (
+            "CASE WHEN incoming.attributes IS NULL OR stored.attributes IS NULL THEN"
+            " coalesce(incoming.attributes, stored.attributes)"
+            " ELSE CAST(json_merge_patch(stored.attributes, incoming.attributes) AS VARCHAR) END"
+        )
+        columns = ", ".join(f"{told.get(name, name)} AS {name}" for name in table.schema.names)
+        sql.execute(
+            f"CREATE TEMP TABLE latest AS SELECT {columns} FROM incoming LEFT JOIN {table.name} stored"
+            f" USING ({table.key})"
+        )
+        return self._replace_changed(table, sql, base)
+
+    def _replace_changed(self, table: LakeTable, sql: Any, base: int) -> int:
+        key, columns = table.key, ", ".join(table.schema.names)
+        # When a row was written is no part of what it says.
+        told = [name for name in table.schema.names if name not in (key, "updated_at")]
+        differs = " OR ".join(f"latest.{name} IS DISTINCT FROM stored.{name}" for name in told)
+        sql.execute(
+            f"CREATE TEMP TABLE changed AS SELECT latest.* FROM latest LEFT JOIN {table.name} stored USING ({key})"
+            f" WHERE stored.{key} IS NULL OR {differs}"
+        )
+        changed = one_row(sql, "SELECT count(*) FROM changed")[0]
+        if changed:
+            reader = sql.sql(
+                f"SELECT {columns} FROM {table.name} ANTI JOIN changed USING ({key})"
+                f" UNION ALL SELECT {columns} FROM changed ORDER BY {key}"
+            ).to_arrow_reader()
+            self._store.commit(table, _fitted(reader, table), base=base, replace=True)
+        return int(changed)
+
+    def _whole(self, table: LakeTable) -> pa.Table:
+        return self._read(f"SELECT * FROM {table.name} ORDER BY {table.key}", None).cast(table.schema)
+
+    def _read(self, statement: str, parameters: Any) -> pa.Table:
+        with self._opened(self.versions(), writing=False) as sql:
+            sql.execute("SET enable_external_access = false; SET lock_configuration = true")
+            check_select(sql, statement, parameters or ())
+            return sql.sql(statement, params=parameters).to_arrow_table()
+
+    @contextmanager
+    def _opened(self, versions: Mapping[str, int], *, writing: bool) -> Iterator[Any]:
+        """DuckDB with a view a table, frozen at `versions`."""
+        try:
+            with open_sql(self._home.lake / "spill") as sql:
+                if not writing:
+                    # Only the lake's own files stay readable once external access is off.
+                    sql.execute(f"SET allowed_directories = [{quoted(self._home.lake.absolute())}]")
+                for name, version in versions.items():
+                    lay_out(sql, LAKE_TABLES[name], self._store.files(LAKE_TABLES[name], version))
+                yield sql
+        except UNREADABLE as error:
+            raise StoreUnavailable(
+                f"the lake below {self._home.lake} cannot be read ({str(error).splitlines()[0]}); "
+                "restore it from a backup",
+                code="lake_damaged",
+            ) from error
+
+
+def _fitted(reader: pa.RecordBatchReader, table: LakeTable) -> pa.RecordBatchReader:
+    fields = list(table.schema)
+    if table.partition:
+        fields.append(pa.field(table.partition, pa.string()))
+    return reader.cast(pa.schema(fields))
+
+
+def _instant(moment: datetime) -> str:
+    return f"TIMESTAMPTZ {quoted(_in_utc(moment).isoformat())}"
+
+
+def _month(moment: datetime) -> str:
+    return quoted(f"{_in_utc(moment):%Y-%m}")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise BadInput(f"the time {moment} has no zone")
+    return moment.astimezone(UTC)

@@ -1,0 +1,102 @@
+"""The lake's tables: their columns, their keys, how they are cut into files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class LakeTable:
+    """One Delta table: `key` names a row for good, `required` columns are never null."""
+
+    name: str
+    schema: pa.Schema
+    key: str
+    required: tuple[str, ...]
+    partition: str | None = None
+    #: What a row without a word on it says, as SQL.
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+
+#: One immutable happening a row. Money in minor units; `properties` is JSON text.
+EVENTS = LakeTable(
+    "events",
+    pa.schema(
+        [
+            ("event_id", pa.string()),
+            ("type", pa.string()),
+            ("time", UTC_MICROSECONDS),
+            ("user_id", pa.string()),
+            ("session_id", pa.string()),
+            ("item_id", pa.string()),
+            ("quantity", pa.float64()),
+            ("amount", pa.int64()),
+            ("list_amount", pa.int64()),
+            ("currency", pa.string()),
+            ("order_id", pa.string()),
+            ("recommendation_id", pa.string()),
+            ("coupon_code", pa.string()),
+            ("source", pa.string()),
+            ("properties", pa.string()),
+        ]
+    ),
+    key="event_id",
+    required=("event_id", "type", "time"),
+    # 'YYYY-MM' of `time` in UTC, so that a training window opens only the months it needs.
+    partition="month",
+)
+
+#: One thing sold a row. `categories` run from general to specific; `stock` null means not counted;
+#: a deleted item keeps its row, since events still name it.
+ITEMS = LakeTable(
+    "items",
+    pa.schema(
+        [
+            ("item_id", pa.string()),
+            ("name", pa.string()),
+            ("brand", pa.string()),
+            ("categories", pa.list_(pa.string())),
+            ("tags", pa.list_(pa.string())),
+            ("price", pa.int64()),
+            ("list_price", pa.int64()),
+            ("cost", pa.int64()),
+            ("currency", pa.string()),
+            ("stock", pa.int64()),
+            ("available", pa.bool_()),
+            ("attributes", pa.string()),
+            ("updated_at", UTC_MICROSECONDS),
+            ("deleted", pa.bool_()),
+        ]
+    ),
+    key="item_id",
+    required=("item_id",),
+    defaults={"available": "true", "deleted": "false"},
+)
+
+#: One shopper a row; `attributes` is JSON text: income, household size, whatever the shop knows.
+USERS = LakeTable(
+    "users",
+    pa.schema(
+        [
+            ("user_id", pa.string()),
+            ("region", pa.string()),
+            ("zone", pa.string()),
+            ("gender", pa.string()),
+            ("age_band", pa.string()),
+            ("birthday", pa.string()),
+            ("attributes", pa.string()),
+            ("updated_at", UTC_MICROSECONDS),
+            ("deleted", pa.bool_()),
+        ]
+    ),
+    key="user_id",
+    required=("user_id",),
+    defaults={"deleted": "false"},
+)
+
+LAKE_TABLES: Mapping[str, LakeTable] = {table.name: table for table in (EVENTS, ITEMS, USERS)}
