@@ -72,7 +72,8 @@ class ItemStatistics:
     `recent` and `lasting` count purchase lines fading with half-lives of 14 and 90 days, `buyers`
     are distinct users, `repeat_share` the share of them that bought twice or more, `interval` the mean
     days between two purchases by one user, `age` and `idle` the days since the first and last sale,
-    `price` the mean list price of a piece in minor units.
+    `price` the mean list price of a piece in minor units, `winning` the recent first purchases per
+    thousand users who still lack the item.
     """
 
     recent: NDArray[np.float32]
@@ -83,6 +84,7 @@ class ItemStatistics:
     age: NDArray[np.float32]
     idle: NDArray[np.float32]
     price: NDArray[np.float32]
+    winning: NDArray[np.float32]
 
 
 NEVER = np.float32(9999.0)  # days: further back than any shop remembers, and still finite for trees

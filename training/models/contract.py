@@ -18,6 +18,7 @@ from scipy import sparse
 
 from engine.errors import BadInput, NotEnoughData
 from engine.events import EVENT_TYPES, TYPE_CODES
+from engine.learned import Factors, Neighbours, Scores
 from training.interactions import Log, interactions, type_tables
 from training.models.top_lists import Kind, best_of, chunks, keep
 
@@ -74,36 +75,6 @@ class Interactions:
         lives = {name: float(usual[code] * stretch) for name, code in TYPE_CODES.items()}
         lives["purchase"] = half_life_days
         return interactions(self.log, self.weights, lives, self.now, damp=self.damp)
-
-
-@dataclass(frozen=True, slots=True)
-class Factors:
-    """Users and items as vectors, float32 [n, d]; a score is the dot product, a bias one more dimension."""
-
-    users: np.ndarray
-    items: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """For each item its strongest neighbours, by falling weight.
-
-    `indptr` int32 [n_items + 1], `items` int32 and `weights` float32. A user's score of an item is
-    the sum over the user's history of interaction weight x neighbour weight.
-    """
-
-    indptr: np.ndarray
-    items: np.ndarray
-    weights: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """For each user the best items, best first: `indptr` int32 [n_users + 1], `items` int32, `scores` float32."""
-
-    indptr: np.ndarray
-    items: np.ndarray
-    scores: np.ndarray
 
 
 Result = Factors | Neighbours | Scores

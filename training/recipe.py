@@ -1,0 +1,104 @@
+"""Recipe: one TOML of a training run; it says only what differs from the defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadInput
+from engine.events import EVENT_TYPES
+from training.models import MODELS
+
+_SHIPPED = Path(__file__).parent.parent / "experiments" / "recipes"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a run learns, and how it is judged.
+
+    `horizon_days`: length of the validation and the test period, and of what a ranking looks ahead;
+    0 takes 28 days, or a sixth of a shorter history. `windows`: how many such periods before the
+    test period teach the ranking. `compare`: families that are fitted and evaluated beside the served
+    ones. `factors`: the factor model that is served through the index. `weights` and `half_lives`
+    (days) by event type, `models` parameters by family; what they leave out keeps its default.
+    """
+
+    name: str = "default"
+    horizon_days: int = 0
+    windows: int = 2
+    factors: str = "als"
+    compare: tuple[str, ...] = ("popularity", "frequency", "bpr", "hybrid")
+    seed: int = 1
+    threads: int = 2
+    ranking_users: int = 4000
+    weights: Mapping[str, float] = field(default_factory=dict)
+    half_lives: Mapping[str, float | None] = field(default_factory=dict)
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def read_recipe(name_or_path: str) -> Recipe:
+    """A shipped recipe by name, or a TOML file by path; every unknown key is refused with the nearest known one."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = _SHIPPED / f"{name_or_path}.toml"
+        if not path.is_file():
+            shipped = sorted(each.stem for each in _SHIPPED.glob("*.toml"))
+            raise BadInput(f"no recipe is called {name_or_path!r}; there are {', '.join(shipped)}", field="recipe")
+    try:
+        document = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise BadInput(f"the recipe {path} cannot be read: {problem}", field="recipe") from problem
+    return parse_recipe({"name": path.stem, **document})
+
+
+def parse_recipe(document: Mapping[str, Any]) -> Recipe:
+    """A checked recipe from its TOML tables."""
+    known = {each.name: each for each in dataclasses.fields(Recipe)}
+    _refuse_unknown(document, known, "")
+    values = {
+        name: tuple(value) if name == "compare" and isinstance(value, list) else value
+        for name, value in document.items()
+    }
+    defaults = Recipe()
+    for name, value in values.items():
+        usual = getattr(defaults, name)
+        expected = Mapping if isinstance(usual, Mapping) else type(usual)
+        if not isinstance(value, expected) or isinstance(value, bool):
+            raise BadInput(f"{name} must be {_kind(usual)}, not {value!r}", field=name)
+    recipe = Recipe(**values)
+    for name in ("horizon_days", "seed"):
+        _at_least(recipe, name, 0)
+    for name in ("windows", "threads", "ranking_users"):
+        _at_least(recipe, name, 1)
+    for name, table in (("weights", EVENT_TYPES), ("half_lives", EVENT_TYPES), ("models", MODELS)):
+        _refuse_unknown(getattr(recipe, name), table, f"{name}.")
+    _refuse_unknown(dict.fromkeys(recipe.compare), MODELS, "compare: ")
+    _refuse_unknown({recipe.factors: None}, dict.fromkeys(("als", "bpr", "hybrid")), "factors: ")
+    for family, params in recipe.models.items():
+        MODELS[family].complete(params)
+    return recipe
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+    for name in given:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise BadInput(
+                f"the recipe has an unknown key {where}{name}; did you mean {nearest}?", field=f"{where}{name}"
+            )
+
+
+def _at_least(recipe: Recipe, name: str, least: int) -> None:
+    if getattr(recipe, name) < least:
+        raise BadInput(f"{name} must be {least} or more, not {getattr(recipe, name)}", field=name)
+
+
+def _kind(usual: Any) -> str:
+    if isinstance(usual, Mapping):
+        return "a table"
+    return {str: "a text", int: "a whole number", tuple: "a list of names"}[type(usual)]

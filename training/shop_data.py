@@ -1,0 +1,152 @@
+"""ShopData: what the lake knows of a shop before a moment, as rows and columns for training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.catalog import NOT_TRACKED, Catalog
+from engine.errors import NotEnoughData
+from engine.events import TYPE_CODES
+from engine.ids import IdMap, TextTable
+from engine.storage.lake import Lake
+from training.interactions import Log
+
+_COLUMNS = ("type", "time", "user_id", "item_id", "quantity", "amount", "list_amount", "order_id")
+
+
+@dataclass(frozen=True, slots=True)
+class ShopData:
+    """Users, items and events of one shop, all before `until` (epoch seconds, exclusive).
+
+    `log` is ordered by time; `list_amounts` [len(log)] are minor units before discounts, NaN where
+    the event names none. `item_words` and `user_words` [n] are the known attributes of each row, as
+    `name=value`. The catalogue has no history: it is read as it stands, so nothing learned may use
+    its price or stock.
+    """
+
+    until: int
+    users: IdMap
+    items: IdMap
+    catalog: Catalog
+    log: Log
+    list_amounts: np.ndarray
+    item_words: list[list[str]]
+    user_words: list[list[str]]
+    versions: Mapping[str, int]
+
+
+def read_shop(lake: Lake, until: datetime | None = None) -> ShopData:
+    """The whole shop, or what was known before `until`; NotEnoughData names what is missing.
+
+    The versions of the tables are fixed first, so that a run reads one state while events go on arriving.
+    """
+    versions = lake.versions()
+    lake = lake.at(versions)
+    events = lake.events(_COLUMNS, until=until)
+    told = pc.and_(pc.is_valid(events["user_id"]), pc.is_valid(events["item_id"]))
+    known_type = pc.is_in(events["type"], value_set=pa.array(list(TYPE_CODES)))
+    events = events.filter(pc.and_(told, known_type)).sort_by([("time", "ascending")])
+    if not events.num_rows:
+        before = f" before {until.isoformat()}" if until else ""
+        raise NotEnoughData(f"the shop has no events of known users and items{before}; import some first")
+    items, users = lake.items(), lake.users()
+    items = items.filter(pc.invert(pc.fill_null(items["deleted"], False)))
+    item_ids = _all_ids(items["item_id"], events["item_id"])
+    user_ids = _all_ids(events["user_id"])
+    times = events["time"].cast(pa.int64()).to_numpy() // 1_000_000
+    codes = np.array([TYPE_CODES[name] for name in events["type"].unique().to_pylist()], np.uint8)
+    log = Log(
+        n_users=len(user_ids),
+        n_items=len(item_ids),
+        user=_rows(events["user_id"], user_ids),
+        item=_rows(events["item_id"], item_ids),
+        type=codes[_rows(events["type"], events["type"].unique())],
+        time=times,
+        quantity=events["quantity"].to_numpy().astype(np.float32),
+        order=_orders(events, times),
+    )
+    return ShopData(
+        until=int(until.timestamp()) if until else int(times[-1]) + 1,
+        users=IdMap.of(user_ids.to_pylist()),
+        items=IdMap.of(item_ids.to_pylist()),
+        catalog=_catalog(items, item_ids),
+        log=log,
+        list_amounts=pc.coalesce(events["list_amount"], events["amount"]).cast(pa.float64()).to_numpy(),
+        item_words=_words(items, "item_id", item_ids, ("brand",)),
+        user_words=_words(users, "user_id", user_ids, ("region", "gender", "age_band")),
+        versions=versions,
+    )
+
+
+def moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _all_ids(*columns: pa.ChunkedArray) -> pa.Array:
+    joined = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
+    ids = joined.unique()
+    return ids.take(pc.sort_indices(ids))
+
+
+def _rows(column: pa.ChunkedArray, ids: pa.Array) -> np.ndarray:
+    return pc.index_in(column, value_set=ids).combine_chunks().to_numpy(zero_copy_only=False).astype(np.int32)
+
+
+def _orders(events: pa.Table, times: np.ndarray) -> np.ndarray:
+    """A number an order: of its id, else of the user and the second; lines bought at once belong together."""
+    named = events["order_id"].combine_chunks().dictionary_encode()
+    numbers = pc.fill_null(named.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    unnamed = numbers < 0
+    if unnamed.any():
+        users = events["user_id"].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+        pairs = users[unnamed].astype(np.int64) << 33 | times[unnamed]
+        numbers[unnamed] = len(named.dictionary) + np.unique(pairs, return_inverse=True)[1]
+    return numbers
+
+
+def _catalog(items: pa.Table, item_ids: pa.Array) -> Catalog:
+    at = pc.index_in(item_ids, value_set=items["item_id"].combine_chunks())
+    rows = items.take(at)  # a null place gives a row of nulls: an item that only events name
+    paths = rows["categories"].to_pylist()
+    depth = max((len(path) for path in paths if path), default=1) or 1
+    names: dict[str, int] = {}
+    levels = np.full((len(paths), depth), NOT_TRACKED, np.int32)
+    for row, path in enumerate(paths):
+        # The same word below two sections is two categories: a code stands for the whole path.
+        for level in range(depth if path else 0):
+            levels[row, level] = names.setdefault(" / ".join(path[: level + 1]), len(names))
+    brands = rows["brand"].combine_chunks().dictionary_encode()
+    return Catalog(
+        names=TextTable.of(pc.fill_null(rows["name"], "").to_pylist()),
+        levels=levels,
+        category_names=TextTable.of(names),
+        brand=pc.fill_null(brands.indices, NOT_TRACKED).to_numpy(zero_copy_only=False).astype(np.int32),
+        brand_names=TextTable.of(brands.dictionary.to_pylist()),
+        price=pc.fill_null(rows["price"], -1).to_numpy().astype(np.int64),
+        stock=pc.fill_null(rows["stock"], NOT_TRACKED).to_numpy().astype(np.int64),
+        available=pc.fill_null(rows["available"], True).to_numpy(zero_copy_only=False).astype(bool),
+    )
+
+
+def _words(table: pa.Table, key: str, ids: pa.Array, columns: tuple[str, ...]) -> list[list[str]]:
+    """What is known of each row as words: its columns, its categories at every level, its plain attributes."""
+    rows = table.take(pc.index_in(ids, value_set=table[key].combine_chunks()))
+    words: list[list[str]] = [[] for _ in range(len(ids))]
+    for column in columns:
+        for row, value in enumerate(rows[column].to_pylist()):
+            if value is not None:
+                words[row].append(f"{column}={value}")
+    if "categories" in rows.column_names:
+        for row, path in enumerate(rows["categories"].to_pylist()):
+            words[row] += [f"category={' / '.join(path[: level + 1])}" for level in range(len(path or ()))]
+    for row, text in enumerate(rows["attributes"].to_pylist()):
+        told = json.loads(text) if text else {}
+        words[row] += [f"{name}={value}" for name, value in told.items() if isinstance(value, str | bool)]
+    return words
