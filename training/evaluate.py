@@ -14,7 +14,7 @@ from scipy import sparse
 
 from engine.errors import BadInput, NotEnoughData
 from training.interactions import DAY, Log, purchase_counts
-from training.models.contract import Interactions, Result, score_users
+from training.models.contract import Interactions, Result, score_kinds, score_users
 from training.models.top_lists import Kind
 
 
@@ -79,6 +79,25 @@ def evaluate(
         raise NotEnoughData(f"nobody known before the cut bought anything ({kind}) after it: nothing to measure")
     items, _ = score_users(result, interactions, users, k, kind=kind)
     return measure(items, truth, users=users, popularity=buyers(interactions), k=k)
+
+
+def evaluate_kinds(
+    result: Result, interactions: Interactions, after: Log, *, k: int = 20, users: np.ndarray | None = None
+) -> dict[Kind, Evaluation]:
+    """`evaluate` for every kind of purchase at once (scores are made once); a kind without any truth is left out.
+
+    `users` restricts it to a sample of user rows.
+    """
+    truths: dict[Kind, Truth] = {kind: truth_of(after, interactions, kind=kind) for kind in ("whole", "new", "repeat")}
+    told = np.flatnonzero(truths["whole"].sizes > 0)
+    users = told if users is None else np.intersect1d(users, told)
+    lists = score_kinds(result, interactions, users, k)
+    popularity = buyers(interactions)
+    found: dict[Kind, Evaluation] = {}
+    for kind, truth in truths.items():
+        if truth.sizes[users].any():
+            found[kind] = measure(lists[kind], truth, users=users, popularity=popularity, k=k)
+    return found
 
 
 def measure(lists: np.ndarray, truth: Truth, *, users: np.ndarray, popularity: np.ndarray, k: int = 20) -> Evaluation:

@@ -24,7 +24,7 @@ from engine.recommend.query import Query
 from engine.recommend.recommender import candidates
 from training.evaluate import Truth
 
-_STUMPS = 200
+_STUMPS = 120
 _TREES = 64
 _NEGATIVES = 150  # candidates not bought that each user shows to the tables; the trees see the real best 60
 _LEAST_USERS = 30  # fewer lists teach noise
@@ -36,7 +36,7 @@ _BOTH = {
     "force_row_wise": True,
     "use_missing": False,
 }
-_ADDITIVE = {"learning_rate": 0.15, "num_leaves": 2, "min_data_in_leaf": 200, "max_bin": 63}
+_ADDITIVE = {"learning_rate": 0.25, "num_leaves": 2, "min_data_in_leaf": 200, "max_bin": 63}
 _ADDITIVE |= {"lambdarank_truncation_level": 60}
 _REFINE = {"learning_rate": 0.1, "num_leaves": 16, "max_depth": 6, "min_data_in_leaf": 100, "max_bin": 127}
 _REFINE |= {"lambdarank_truncation_level": 30, "feature_fraction": 0.7, "bagging_fraction": 0.8, "bagging_freq": 1}

@@ -1,0 +1,177 @@
+"""The run, top to bottom: from what the lake knows to a bundle with the evidence for it.
+
+Time goes                 ... | window 1 | window 2 = validation | test | now
+the ranking that is judged on validation learned from window 1; the one that is judged on test, and
+served, learned from both windows. Everything is chosen on validation; test is only reported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from engine.bundle import Bundle
+from engine.errors import NotEnoughData
+from engine.learned import Ranking
+from engine.recommend.placements import PLACEMENTS
+from training import ranking
+from training.choose import choose
+from training.evaluate import Evaluation, Periods, Truth, buyers, evaluate_kinds, measure, periods, truth_of
+from training.interactions import DAY
+from training.lists import served
+from training.models.contract import Interactions, Kind
+from training.outcome import K, Outcome, Score
+from training.ranking import Replay
+from training.recipe import Recipe
+from training.shop_data import ShopData, moment
+from training.snapshot import CARRIED, Progress, fit, interactions_at, snapshot
+
+#: The lists with a ranking of their own, and which purchases they are for.
+LEARNED: Mapping[str, Kind] = {"home": "whole", "discover": "new"}
+BASELINES = ("popularity", "frequency")
+_LONGEST_HORIZON, _LEAST_HORIZON = 28, 3
+
+
+def train(shop: ShopData, recipe: Recipe, *, say: Progress = lambda _: None) -> Outcome:
+    """Fit, choose on validation, report the test once, refit what is served on all data.
+
+    Raises NotEnoughData when the history is too short or too thin to be judged; it says what is missing.
+    """
+    clock = _Stages(say)
+    cuts = _periods(shop, recipe)
+    with clock("choose weights and half-lives"):
+        recipe, curves = choose(shop, recipe, cuts)
+    scores: list[Score] = []
+    replays: dict[str, list[Replay]] = {name: [] for name in LEARNED}
+    step = cuts.test - cuts.validation
+    for start in range(cuts.test - recipe.windows * step, cuts.test, step):
+        seen = interactions_at(shop, recipe, start)
+        with clock("snapshots"):
+            bundle = snapshot(shop, recipe, start, seen=seen, say=say)
+        if start == cuts.validation:
+            scores += _judge_models(bundle, seen, shop, recipe, cuts, clock)
+            with clock("rankings"):
+                bundle = _ranked(bundle, _learn(replays, recipe))
+            with clock("judge"):
+                scores += _judge_placements(bundle, seen, shop, "validation", cuts)
+        with clock("replay"):
+            for name, kind in LEARNED.items():
+                truth = _truth(shop, seen, start, start + step, kind)
+                most = recipe.ranking_users
+                replays[name].append(ranking.replay(bundle, PLACEMENTS[name], truth, most, seed=recipe.seed))
+    with clock("rankings"):
+        rankings = _learn(replays, recipe)
+    replays.clear()
+    seen = interactions_at(shop, recipe, cuts.test)
+    with clock("snapshots"):
+        bundle = snapshot(shop, recipe, cuts.test, rankings=rankings, seen=seen, say=say)
+    with clock("judge"):
+        scores += _judge_placements(bundle, seen, shop, "test", cuts)
+        scores += [
+            score for name in BASELINES for score in _judge(name, fit(name, seen, recipe), seen, shop, "test", cuts)
+        ]
+    with clock("snapshots"):
+        bundle = snapshot(shop, recipe, shop.until, rankings=rankings, say=say)
+    manifest = dataclasses.replace(
+        bundle.manifest,
+        recipe=dataclasses.asdict(recipe),
+        data_versions=dict(shop.versions),
+        metrics={"scores": [score.row(recipe.seed) for score in scores], "periods": dataclasses.asdict(cuts)},
+    )
+    return Outcome(
+        recipe=recipe,
+        periods=cuts,
+        chosen={"weights": dict(recipe.weights), "half_lives": dict(recipe.half_lives)},
+        scores=tuple(scores),
+        curves=curves,
+        seconds=clock.seconds,
+        bundle=dataclasses.replace(bundle, manifest=manifest),
+    )
+
+
+def _periods(shop: ShopData, recipe: Recipe) -> Periods:
+    first, days = int(shop.log.time[0]), (shop.until - int(shop.log.time[0])) / DAY
+    # The windows, the test period, and as much again to learn from before the first window.
+    pieces = 2 * (recipe.windows + 1)
+    horizon = recipe.horizon_days or min(_LONGEST_HORIZON, int(days / pieces))
+    if horizon < _LEAST_HORIZON or days < horizon * (recipe.windows + 2):
+        raise NotEnoughData(
+            f"the shop's history has {days:.0f} days (from {moment(first):%Y-%m-%d}); with {recipe.windows} windows of "
+            f"{max(horizon, _LEAST_HORIZON)} days training needs {max(horizon, _LEAST_HORIZON) * pieces}"
+        )
+    # Whole days: a period that began at the second of the last event would cut a day in two.
+    return periods(shop.until // DAY * DAY, horizon)
+
+
+def _truth(shop: ShopData, seen: Interactions, start: int, end: int, kind: Kind) -> Truth:
+    after = shop.log.where((shop.log.time >= start) & (shop.log.time < end))
+    return truth_of(after, seen, kind=kind)
+
+
+def _learn(replays: Mapping[str, list[Replay]], recipe: Recipe) -> dict[str, Ranking]:
+    return {
+        name: ranking.learn(each, seed=recipe.seed, threads=recipe.threads) for name, each in replays.items() if each
+    }
+
+
+def _ranked(bundle: Bundle, rankings: Mapping[str, Ranking]) -> Bundle:
+    return dataclasses.replace(bundle, rankings=dict(rankings))
+
+
+def _judge_models(
+    bundle: Bundle, seen: Interactions, shop: ShopData, recipe: Recipe, cuts: Periods, clock: _Stages
+) -> list[Score]:
+    """Every family on the validation period: those that the bundle carries as they are, the others fitted once."""
+    results: dict[str, Any] = {name: getattr(bundle, field) for field, name in CARRIED.items() if name != "basket"}
+    results[recipe.factors] = bundle.factors
+    scores: list[Score] = []
+    for name in dict.fromkeys((*BASELINES, *recipe.compare, *results)):
+        with clock("compare"):
+            result = results[name] if name in results else fit(name, seen, recipe)
+        with clock("judge"):
+            scores += _judge(name, result, seen, shop, "validation", cuts)
+    return scores
+
+
+def _judge(name: str, result: Any, seen: Interactions, shop: ShopData, period: str, cuts: Periods) -> list[Score]:
+    start, end = _bounds(period, cuts)
+    after = shop.log.where((shop.log.time >= start) & (shop.log.time < end))
+    return [Score.of(name, period, kind, found) for kind, found in evaluate_kinds(result, seen, after, k=K).items()]
+
+
+def _judge_placements(bundle: Bundle, seen: Interactions, shop: ShopData, period: str, cuts: Periods) -> list[Score]:
+    """What the storefront would have shown, measured as it would have been served."""
+    scores = []
+    for name, kinds in {"home": ("whole", "repeat", "new"), "discover": ("new",)}.items():
+        whole = _truth(shop, seen, *_bounds(period, cuts), "whole")
+        users = np.flatnonzero(whole.sizes > 0)
+        lists = served(bundle, PLACEMENTS[name], users, K)
+        for kind in kinds:
+            truth = _truth(shop, seen, *_bounds(period, cuts), kind)
+            found: Evaluation = measure(lists, truth, users=users, popularity=buyers(seen), k=K)
+            scores.append(Score.of(name, period, kind, found, is_placement=True))
+    return scores
+
+
+def _bounds(period: str, cuts: Periods) -> tuple[int, int]:
+    return (cuts.validation, cuts.test) if period == "validation" else (cuts.test, cuts.end)
+
+
+class _Stages:
+    """Seconds by stage; entering a stage says so."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._say = say
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        self._say(stage)
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
