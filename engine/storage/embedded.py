@@ -22,7 +22,7 @@ from engine.storage.flock import is_held, try_lock, wait_for_lock
 from engine.storage.home import Home
 from engine.storage.run_as import UserNamespaces
 from engine.storage.server import START_SECONDS, start, stop
-from engine.storage.socket_folder import make_socket_folder, socket_folder
+from engine.storage.socket_folder import make_socket_folder, remove_socket_folder, socket_folder
 
 STORES = ("stream", "live", "ledger")
 
@@ -180,7 +180,4 @@ def _stop_all(settings: Settings, stores: Path, machine: Machine) -> None:
     for server in _servers(settings, stores, sockets, machine).values():
         if is_held(server.lock):
             stop(server)
-    for leftover in sockets.glob("*.sock"):
-        leftover.unlink()
-    if sockets.exists():
-        sockets.rmdir()
+    remove_socket_folder(settings.home.resolve(), machine.socket_parent)

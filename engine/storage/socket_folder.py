@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -26,22 +27,31 @@ def make_socket_folder(home: Path, parent: Path) -> Path:
     """
     folder = socket_folder(home, parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise _not_ours(folder, "is not a folder")
-    if found.st_uid != os.geteuid():
-        raise _not_ours(folder, f"belongs to user id {found.st_uid}, not to {os.geteuid()}")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        raise _not_ours(folder, f"can be entered by others (mode {stat.S_IMODE(found.st_mode):04o})")
+    if reason := _why_not_ours(folder):
+        raise StoreUnavailable(
+            f"{folder}, where the sockets of the stores belong, {reason}; have it removed, then start again",
+            code="socket_folder_refused",
+        )
     return folder
+
+
+def remove_socket_folder(home: Path, parent: Path) -> None:
+    """Clear away our folder once no server uses it; anybody else's is left as it is."""
+    folder = socket_folder(home, parent)
+    if folder.exists() and not _why_not_ours(folder):
+        shutil.rmtree(folder)
 
 
 def socket_folder(home: Path, parent: Path) -> Path:
     return parent / f"hawker-{os.geteuid()}-{hash_of(home)}"
 
 
-def _not_ours(folder: Path, reason: str) -> StoreUnavailable:
-    return StoreUnavailable(
-        f"{folder}, where the sockets of the stores belong, {reason}; have it removed, then start again",
-        code="socket_folder_refused",
-    )
+def _why_not_ours(folder: Path) -> str | None:
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        return "is not a folder"
+    if found.st_uid != os.geteuid():
+        return f"belongs to user id {found.st_uid}, not to {os.geteuid()}"
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        return f"can be entered by others (mode {stat.S_IMODE(found.st_mode):04o})"
+    return None
