@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -104,6 +105,21 @@ def test_a_nested_use_leaves_the_stores_to_the_outer_one(home: Path) -> None:
         with open_stores(settings_of(home), {"live"}):
             pass
         connect_live(outer.live_url, seconds=10.0).close()
+
+
+def test_nobody_loses_the_stores_to_another_that_leaves_at_that_moment(home: Path) -> None:
+    def come_and_go(_: int) -> int:
+        answers = 0
+        for _round in range(8):
+            with open_stores(settings_of(home), {"live"}) as stores:
+                connect_live(stores.live_url, seconds=10.0).close()
+                answers += 1
+        return answers
+
+    # Locks belong to open files, so threads stand in each other's way just as processes do.
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(come_and_go, range(6))) == [8] * 6
+    assert running(home) == set()
 
 
 @pytest.mark.parametrize("who_dies", ["servers", "servers and user"])
