@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class Machine:
     socket_parent: Path = Path("/tmp")  # noqa: S108 (a checked 0700 folder below it: see socket_folder)
     outside: Path = Path("/var/lib")
     namespaces: UserNamespaces = UserNamespaces.ASK
+    # How long to wait for another process that starts or stops the stores of the same home.
+    patience_seconds: float = 2 * START_SECONDS
 
 
 @contextmanager
@@ -79,7 +81,7 @@ class Stores:
         """Join the users of the home, and start what is needed and does not run."""
         if not self._embedded():
             return
-        with _starting_or_stopping(self._folder()):
+        with self._alone():
             self._shared_lock = try_lock(_users(self._folder()), shared=True)
             try:
                 self._start()
@@ -90,14 +92,21 @@ class Stores:
     def ensure(self) -> None:
         """Start again whatever died since; a supervisor calls this now and then."""
         if self._embedded():
-            with _starting_or_stopping(self._folder()):
+            with self._alone():
                 self._start()
 
     def leave(self) -> None:
         """Leave the home; the last one out stops its servers."""
-        if self._shared_lock is not None:
-            with _starting_or_stopping(self._folder()):
+        if self._shared_lock is None:
+            return
+        try:
+            with self._alone():
                 self._leave_locked()
+        finally:  # whoever waits in vain has left all the same, and the next one in adopts the servers
+            self._let_go()
+
+    def _alone(self) -> AbstractContextManager[None]:
+        return _starting_or_stopping(self._folder(), self.machine.patience_seconds)
 
     def _start(self) -> None:
         sockets = make_socket_folder(self._home(), self.machine.socket_parent)
@@ -112,12 +121,15 @@ class Stores:
                     ) from error
 
     def _leave_locked(self) -> None:
+        self._let_go()
+        if not is_held(_users(self._folder())):
+            _stop_all(self.settings, self._folder(), self.machine)
+
+    def _let_go(self) -> None:
         # Closed, not unlocked: a forked child of ours may still use the stores through its copy.
         if self._shared_lock is not None:
             os.close(self._shared_lock)
             self._shared_lock = None
-        if not is_held(_users(self._folder())):
-            _stop_all(self.settings, self._folder(), self.machine)
 
     def _url(self, name: str) -> str:
         if name not in self.need:
@@ -139,11 +151,11 @@ class Stores:
 
 
 @contextmanager
-def _starting_or_stopping(stores: Path) -> Iterator[None]:
-    """Starting and stopping happens one process at a time."""
+def _starting_or_stopping(stores: Path, patience_seconds: float) -> Iterator[None]:
+    """One process at a time starts or stops: nobody is handed a server that another is about to end."""
     try:
         stores.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = wait_for_lock(stores / "start.lock", seconds=2 * START_SECONDS, doing="starting or stopping the stores")
+        lock = wait_for_lock(stores / "start.lock", seconds=patience_seconds, doing="starting or stopping the stores")
     except OSError as error:
         raise StoreUnavailable(
             f"the stores cannot be kept in {stores}: {error.strerror}; HAWKER_HOME must be a folder that "
