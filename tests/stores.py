@@ -6,9 +6,10 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from sqlalchemy import Engine
@@ -83,10 +84,19 @@ def scratch_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        _end_what_works_in(folder)
         # Where namespaces are refused, a root's ledger lies outside of its home.
         for note in folder.glob("**/stores/postgres.elsewhere"):
             shutil.rmtree(note.read_text().strip(), ignore_errors=True)
         shutil.rmtree(folder)
+
+
+def _end_what_works_in(folder: Path) -> None:
+    """Servers that a failed test left running."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if Path(process.cwd()).is_relative_to(folder):
+                process.kill()
 
 
 def settings_of(home: Path, **more: str) -> Settings:

@@ -22,6 +22,7 @@ from engine.storage.flock import is_held, try_lock
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 _LOG_TAIL_BYTES = 16_384
+_LOG_BYTES = 16 * 2**20
 _NEARLY_FULL_BYTES = 64 * 2**20
 
 
@@ -56,14 +57,15 @@ def start(server: EmbeddedServer) -> None:
     The caller holds the home's start lock. Raises StoreUnavailable, which names the log file.
     """
     deadline = time.monotonic() + START_SECONDS
-    log_before = server.log.stat().st_size if server.log.exists() else 0
+    log_before = 0
     launched = False
     while True:
         lock = try_lock(server.lock)
         if lock is not None:
             try:
                 if launched:
-                    raise _did_not_start(server, log_before)
+                    raise failure(server, f"{server.name} did not start", log_before)
+                log_before = _trim(server.log)
                 server.launch(lock)
             finally:
                 os.close(lock)
@@ -110,8 +112,14 @@ def failure(server: EmbeddedServer, what: str, log_before: int) -> StoreUnavaila
     return StoreUnavailable(f"{what}: {reason}; see {server.log}")
 
 
-def _did_not_start(server: EmbeddedServer, log_before: int) -> StoreUnavailable:
-    return failure(server, f"{server.name} did not start", log_before)
+def _trim(log: Path) -> int:
+    """Set a long log aside, one generation of it; returns the size of what is left."""
+    if not log.exists():
+        return 0
+    if log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.old"))
+        return 0
+    return log.stat().st_size
 
 
 def _pid_of(server: EmbeddedServer) -> int | None:

@@ -213,6 +213,17 @@ def test_a_server_that_does_not_start_names_its_log(home: Path) -> None:
     assert running(home) == set()
 
 
+def test_a_long_log_is_set_aside_at_the_next_start(tmp_path: Path) -> None:
+    log = valkey_of(tmp_path, "live").log
+    log.parent.mkdir()
+    with log.open("wb") as file:
+        file.truncate(17 * 2**20)
+    with open_stores(settings_of(tmp_path), {"live"}):
+        pass
+    assert log.stat().st_size < 2**20
+    assert log.with_suffix(".log.old").stat().st_size == 17 * 2**20
+
+
 def _servers_working_in(home: Path) -> dict[str, int]:
     """Main processes of each store, by the folder they work in; children have a parent that works there too."""
     folders = {str(server.data): name for name, server in servers_of(home).items()}
