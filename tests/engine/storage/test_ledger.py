@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from engine.errors import BadInput, StoreUnavailable
 from engine.storage import postgres_place
 from engine.storage.embedded import open_stores
-from engine.storage.embedded_postgres import PostgresServer, _install
+from engine.storage.embedded_postgres import PostgresServer, install_folder
 from engine.storage.home import Home
 from engine.storage.ledger import connect, open_ledger, schema_of
 from engine.storage.migrate import migrate
@@ -68,7 +68,7 @@ def test_a_server_without_data_checksums_is_refused(home: Path) -> None:
     with open_stores(settings_of(home), {"ledger"}):
         pass
     place = postgres_place.choose(home, stores, outside=Path("/var/lib"), namespaces=UserNamespaces.ASK)
-    command = [str(_install() / "bin" / "pg_checksums"), "--disable", "-D", str(place.folder / "data")]
+    command = [str(install_folder() / "bin" / "pg_checksums"), "--disable", "-D", str(place.folder / "data")]
     with (stores / "log").open("wb") as log:
         assert run(place.run_as, command, log=log).returncode == 0, (stores / "log").read_text()
     _assert_refused(home, postgres_of(home), "data_checksums")
