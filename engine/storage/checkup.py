@@ -1,0 +1,140 @@
+"""What `hawker doctor` finds: one sentence a subject, from the disk up to the published bundle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import HawkerError
+from engine.settings import Settings
+from engine.storage import postgres_place
+from engine.storage.embedded import Machine, Stores, open_stores
+from engine.storage.home import Home
+from engine.storage.ledger import check_durability, connect, connection_of
+from engine.storage.migrate import is_current
+from engine.storage.online import connect_live, connect_stream
+
+# Below this, a day's events and a new bundle of a middle-sized shop may not fit.
+_ENOUGH_FREE_BYTES = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`ok` is false for what keeps Hawker from working or puts data at risk."""
+
+    name: str
+    ok: bool
+    sentence: str
+
+
+def examine(settings: Settings, *, machine: Machine | None = None) -> list[Finding]:
+    """Look at everything that Hawker stands on; embedded stores are started for it and left as they were.
+
+    Raises nothing for what it finds: a store that does not start is a finding.
+    """
+    home = Home(settings.home.resolve(), settings.shop)
+    findings = [_home(home.root)]
+    if findings[0].ok:
+        findings += [_disk(home.root), *_stores(settings, machine), _ledger_place(settings, home)]
+    return [*findings, _mlflow(settings, home), _bundle(home)]
+
+
+def _home(root: Path) -> Finding:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        return Finding("home", False, f"{root} cannot be written to: {error.strerror}; choose another HAWKER_HOME.")
+    return Finding("home", True, f"{root} can be written to.")
+
+
+def _disk(root: Path) -> Finding:
+    free = shutil.disk_usage(root).free
+    enough = free >= _ENOUGH_FREE_BYTES
+    return Finding("disk", enough, f"{free / 2**30:.1f} GiB are free{'' if enough else '; make room for 1 GiB'}.")
+
+
+def _stores(settings: Settings, machine: Machine | None) -> Iterator[Finding]:
+    """Each store alone, so that one which does not start says nothing about the others."""
+
+    def live(stores: Stores) -> Iterator[Finding]:
+        connect_live(stores.live_url, seconds=2.0).close()
+        yield Finding("live", True, "The live store answers.")
+
+    def stream(stores: Stores) -> Iterator[Finding]:
+        connect_stream(stores.stream_url).close()
+        yield Finding("stream", True, "The stream answers, and keeps what it acknowledges.")
+
+    def ledger(stores: Stores) -> Iterator[Finding]:
+        yield from _ledger(stores.ledger_url, settings.shop)
+
+    checks: dict[str, Callable[[Stores], Iterator[Finding]]] = {"live": live, "stream": stream, "ledger": ledger}
+    for name, check in checks.items():
+        try:
+            with open_stores(settings, {name}, machine=machine) as stores:
+                yield from check(stores)
+        except HawkerError as error:
+            yield Finding(name, False, f"{error.message}.")
+
+
+def _ledger(url: str, shop: str) -> Iterator[Finding]:
+    engine = connect(url, shop, pooled=False)
+    try:
+        with connection_of(engine) as connection:
+            yield Finding("ledger", True, "The ledger answers.")
+            yield _found("durability", lambda: check_durability(connection), "The ledger keeps what it acknowledges.")
+            try:
+                current = is_current(connection, shop)
+            except HawkerError as error:
+                yield Finding("migrations", False, f"{error.message}.")
+            else:
+                state = "up to date" if current else "not made yet or old; the next command that needs them migrates"
+                yield Finding("migrations", current, f"The ledger's tables of shop {shop!r} are {state}.")
+    finally:
+        engine.dispose()
+
+
+def _found(name: str, check: Callable[[], None], sentence: str) -> Finding:
+    try:
+        check()
+    except HawkerError as error:
+        return Finding(name, False, f"{error.message}.")
+    return Finding(name, True, sentence)
+
+
+def _ledger_place(settings: Settings, home: Home) -> Finding:
+    name = "ledger_place"
+    if settings.postgres_url:
+        return Finding(name, True, "The ledger is the server that HAWKER_POSTGRES_URL names.")
+    folder = postgres_place.folder(home.stores)
+    if postgres_place.recorded(home.stores) is not None:
+        return Finding(
+            name,
+            True,
+            f"This machine refuses user namespaces, so the ledger runs as another user and lies in {folder}; "
+            "back that folder up with the home.",
+        )
+    if os.geteuid() == 0:
+        return Finding(name, True, f"The ledger lies in {folder} and runs in a user namespace, since root may not.")
+    return Finding(name, True, f"The ledger lies in {folder} and runs as user id {os.geteuid()}.")
+
+
+def _mlflow(settings: Settings, home: Home) -> Finding:
+    if settings.mlflow_url:
+        return Finding("mlflow", True, "Training runs are kept by the server that HAWKER_MLFLOW_URL names.")
+    kept = home.mlflow.is_dir() and any(home.mlflow.iterdir())
+    return Finding("mlflow", True, f"Training runs are kept in {home.mlflow}." if kept else "No training run yet.")
+
+
+def _bundle(home: Home) -> Finding:
+    pointer = home.bundles / "current"
+    if not pointer.exists() and not pointer.is_symlink():
+        return Finding("bundle", True, "No bundle is published yet: hawker train, then hawker publish.")
+    if not pointer.exists():
+        return Finding("bundle", False, f"{pointer} points to a bundle that is gone; roll back or publish again.")
+    return Finding("bundle", True, f"The published bundle is {pointer.resolve().name}.")

@@ -1,0 +1,149 @@
+"""The door to PostgreSQL, the record of promises and money.
+
+Each shop has a schema of its own, and connections of a shop see nothing else without naming it.
+A server that may lose what it acknowledged is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from engine.errors import BadInput, StoreUnavailable
+
+Ledger = Engine | Connection
+
+_CONNECT_SECONDS = 5
+# PostgreSQL cuts longer names off without a word, and two shops would share a schema.
+_NAME_BYTES = 63
+
+# What each setting must not be; data_checksums is decided when the data folder is made.
+_UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "data_checksums": "off"}
+
+
+def open_ledger(url: str, shop: str) -> Engine:
+    """A pool of connections to the shop's schema of a ledger that was found safe.
+
+    Raises StoreUnavailable when it cannot be reached or may lose what it acknowledged, BadInput
+    for an address or a shop name that cannot be used. Dispose of the engine when done.
+    """
+    engine = connect(url, shop)
+    try:
+        with connection_of(engine) as connection:
+            check_durability(connection)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def connect(url: str, shop: str, *, pooled: bool = True) -> Engine:
+    """An engine whose connections live in the shop's schema and in UTC; nothing is checked yet."""
+    schema = schema_of(shop)
+    options: dict[str, Any] = {"pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+    engine = create_engine(_address(url), connect_args={"connect_timeout": _CONNECT_SECONDS}, **options)
+
+    @event.listens_for(engine, "connect")
+    def settle(connection: psycopg.Connection[Any], _record: object) -> None:
+        # Outside of a transaction, or the first rollback would take the settings back.
+        connection.autocommit = True
+        connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
+        connection.execute("SET timezone TO 'UTC'")
+        connection.autocommit = False
+
+    return engine
+
+
+def check_durability(connection: Connection) -> None:
+    """Refuse a server that may lose what it acknowledged, by asking the server itself."""
+    for setting, unsafe in _UNSAFE.items():
+        # Names come from the table above; SHOW takes no parameters.
+        if connection.execute(text(f"SHOW {setting}")).scalar_one() == unsafe:
+            hint = "make the data folder anew with checksums" if setting == "data_checksums" else "turn it on"
+            raise StoreUnavailable(
+                f"the ledger runs with {setting} off and may lose acknowledged redemptions; {hint}",
+                code="ledger_not_durable",
+            )
+
+
+@contextmanager
+def connection_of(ledger: Ledger) -> Iterator[Connection]:
+    """A transaction of an engine, or the caller's own connection, left to the caller to commit."""
+    if isinstance(ledger, Connection):
+        yield ledger
+        return
+    try:
+        connection = ledger.connect()
+    except OperationalError as error:
+        where = ledger.url.render_as_string(hide_password=True)
+        raise StoreUnavailable(f"the ledger at {where} does not answer: {_first_line(error)}") from error
+    with connection, connection.begin():
+        yield connection
+
+
+def insert_new(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> int:
+    """Copy `rows` into `table`, leaving those alone whose key is there already; returns how many were new.
+
+    Raises BadInput when a row names a parent that does not exist, or holds what no column can.
+    """
+    fresh = sql.Identifier(f"new_{table}")
+    into, names = sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    raw = connection.connection.driver_connection
+    if raw is None:
+        raise StoreUnavailable("the connection to the ledger is closed")
+    try:
+        with raw.cursor() as cursor:
+            # DEFAULTS would be evaluated for rows that are thrown away; no column here has one.
+            cursor.execute(sql.SQL("CREATE TEMP TABLE {} (LIKE {}) ON COMMIT DROP").format(fresh, into))
+            with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(fresh, names)) as copy:
+                for row in rows:
+                    copy.write_row(row)
+            cursor.execute(
+                sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT DO NOTHING").format(
+                    into, names, names, fresh
+                )
+            )
+            new = int(cursor.rowcount)
+            cursor.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(".").join([sql.Identifier("pg_temp"), fresh])))
+            return new
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
+        detail = error.diag.message_detail or error.diag.message_primary or str(error)
+        raise BadInput(f"{table}: {detail}", code="row_refused", field=table) from error
+    except UnicodeEncodeError as error:
+        raise BadInput(f"{table}: {error.object!r} is not text", code="row_refused", field=table) from error
+
+
+def schema_of(shop: str) -> str:
+    """The name of the shop's schema. Any characters will do, within PostgreSQL's 63 bytes."""
+    schema = f"shop_{shop}"
+    if not shop or "\0" in shop or len(schema.encode()) > _NAME_BYTES:
+        raise BadInput(
+            f"{shop!r} cannot name a shop: 1 to {_NAME_BYTES - len('shop_')} bytes, none of them zero",
+            field="HAWKER_SHOP",
+        )
+    return schema
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise BadInput("HAWKER_POSTGRES_URL is not an address", field="HAWKER_POSTGRES_URL") from error
+    if address.get_backend_name() not in ("postgresql", "postgres"):
+        raise BadInput(
+            f"HAWKER_POSTGRES_URL must begin with postgresql://, not {address.drivername}://",
+            field="HAWKER_POSTGRES_URL",
+        )
+    return address.set(drivername="postgresql+psycopg")
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", error)).strip().splitlines()[0]

@@ -1,0 +1,1 @@
+"""The ledger's tables, one revision a file; run by `engine.storage.migrate` only."""

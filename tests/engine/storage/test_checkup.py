@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.storage.checkup import Finding, examine
+from engine.storage.embedded import Machine, open_stores
+from engine.storage.home import Home
+from engine.storage.migrate import migrate
+from engine.storage.run_as import UserNamespaces
+from tests.engine.storage.homes import AS_ROOT, postgres_of, public_folder, running
+from tests.stores import SHOP, settings_of
+
+
+def test_a_migrated_home_is_found_well_and_left_as_it_was(home: Path) -> None:
+    with open_stores(settings_of(home), {"ledger"}) as stores:
+        migrate(stores.ledger_url, SHOP)
+    findings = _examined(home)
+    assert [finding.name for finding in findings.values() if not finding.ok and finding.name != "disk"] == []
+    assert set(findings) == {
+        *("home", "disk", "live", "stream", "ledger", "durability", "migrations", "ledger_place", "mlflow", "bundle")
+    }
+    assert running(home) == set()
+
+
+def test_a_ledger_without_the_shops_tables_is_a_finding(home: Path) -> None:
+    findings = _examined(home)
+    assert findings["ledger"].ok
+    assert not findings["migrations"].ok
+    assert "migrates" in findings["migrations"].sentence
+
+
+def test_a_store_that_does_not_start_says_nothing_about_the_others(home: Path) -> None:
+    if not postgres_of(home).data.exists():
+        home.mkdir(exist_ok=True)
+        pytest.skip("the ledger of this home lies elsewhere")
+    (postgres_of(home).data / "PG_VERSION").write_text("9.6\n")
+    findings = _examined(home)
+    assert not findings["ledger"].ok
+    assert str(postgres_of(home).log) in findings["ledger"].sentence
+    assert findings["live"].ok
+    assert findings["stream"].ok
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root's ledger can lie outside of its home")
+def test_a_ledger_outside_of_the_home_is_said(new_home: Path) -> None:
+    with public_folder() as outside:
+        findings = _examined(new_home, Machine(outside=outside, namespaces=UserNamespaces.REFUSED))
+        assert findings["ledger"].ok
+        assert "refuses user namespaces" in findings["ledger_place"].sentence
+        assert str(outside) in findings["ledger_place"].sentence
+
+
+def test_a_home_that_cannot_be_written_to_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    findings = _examined(tmp_path / "home")
+    assert not findings["home"].ok
+    assert "live" not in findings
+
+
+def test_a_published_bundle_is_named_and_one_that_is_gone_is_a_finding(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, HAWKER_POSTGRES_URL="x", HAWKER_REDIS_URL="x", HAWKER_STREAM_URL="x")
+    bundles = Home(tmp_path).bundles
+
+    def bundle() -> Finding:
+        return {finding.name: finding for finding in examine(settings)}["bundle"]
+
+    assert bundle() == Finding("bundle", True, "No bundle is published yet: hawker train, then hawker publish.")
+    (bundles / "v7").mkdir(parents=True)
+    (bundles / "current").symlink_to("v7")
+    assert bundle() == Finding("bundle", True, "The published bundle is v7.")
+    (bundles / "v7").rmdir()
+    assert not bundle().ok
+
+
+def _examined(home: Path, machine: Machine | None = None) -> dict[str, Finding]:
+    return {finding.name: finding for finding in examine(settings_of(home), machine=machine)}
