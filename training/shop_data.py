@@ -52,7 +52,7 @@ def read_shop(lake: Lake, until: datetime | None = None) -> ShopData:
     events = lake.events(_COLUMNS, until=until)
     told = pc.and_(pc.is_valid(events["user_id"]), pc.is_valid(events["item_id"]))
     known_type = pc.is_in(events["type"], value_set=pa.array(list(TYPE_CODES)))
-    events = events.filter(pc.and_(told, known_type)).
+    events = events.filter(pc.and_(told, known_type))
     if not events.num_rows:
         before = f" before {until.isoformat()}" if until else ""
         raise NotEnoughData(f"the shop has no events of known users and items{before}; import some first")
@@ -91,7 +91,7 @@ def moment(seconds: int) -> datetime:
 
 
 def _in_order(events: pa.Table, item_ids: pa.Array) -> pa.Table:
-    """By time, then item row: the lake's order is its own business, a profile rebuilt from it must come out the same."""
+    """By time, then item row, so that a profile rebuilt from the lake comes out the same."""
     return events.take(pa.array(np.lexsort((_rows(events["item_id"], item_ids), _seconds(events)))))
 
 
