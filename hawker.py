@@ -1,0 +1,286 @@
+"""The command line: thin doors into the rooms, each opened only when its verb is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from engine.errors import BadInput, HawkerError, UnknownThing
+from engine.settings import Settings, read_settings
+from engine.storage.home import Home
+
+app = typer.Typer(
+    help="Recommendations and targeted marketing for shops.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+out, err = Console(), Console(stderr=True)
+
+
+@app.command()
+def demo(
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Stop before serving.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import The Complete Journey, train, publish, show what households would see, then serve."""
+    from experiments.demo import run_demo
+
+    settings, home = _here()
+    with _progress() as say:
+        shown = run_demo(home, settings, say=say, quiet=as_json)
+    _answer(shown.as_json(), as_json, shown.text)
+    # --json is for programs that wait for the object: a server would keep them waiting.
+    if not no_serve and not as_json:
+        _serve(settings, home)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="A preset (complete-journey, online-retail, segment, taobao) or a file.")],
+    path: Annotated[Path | None, typer.Argument(help="The preset's file, where it needs one.")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="TOML that says which column is what.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a shop's history into the lake; bad rows go to a quarantine file."""
+    from engine.storage.imports.past import record_in_ledger
+    from engine.storage.imports.presets import PRESETS
+    from engine.storage.imports.run import ImportRequest, run_import
+
+    settings, home = _here()
+    if source in PRESETS:
+        request = ImportRequest(preset=source, path=path, mapping=mapping)
+    else:
+        request = ImportRequest(path=Path(source), mapping=mapping)
+    with _progress() as say:
+        report = run_import(
+            home,
+            request,
+            now=datetime.now(UTC),
+            progress=lambda stage, done, total: say(f"{stage} {done:,}" if total is None else f"{stage} {done:,}/{total:,}"),
+            record_past_campaigns=lambda past: record_in_ledger(settings, past),
+        )
+    _answer(report.as_json(), as_json, report.sentence())
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a TOML file.")] = "default",
+    until: Annotated[str | None, typer.Option(help="Use nothing later than this time.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train and evaluate everything that the placements need; publish it with `hawker publish`."""
+    from training.produce import produce
+
+    settings, home = _here()
+    with _progress() as say:
+        made = produce(home, settings, recipe, until=_moment(until), say=say)
+    _answer(made.as_json(), as_json, made.table())
+
+
+@app.command()
+def evaluate(version: Annotated[int | None, typer.Argument()] = None, as_json: AsJson = False) -> None:
+    """Show what a trained version measured (default: the newest) beside its baselines."""
+    from training.report import evaluation_of, evaluation_table
+
+    _, home = _here()
+    found = evaluation_of(home, version)
+    _answer(found, as_json, evaluation_table(found["scores"]))
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the trained versions and which one is served."""
+    from training.report import models_table, trained_versions
+
+    _, home = _here()
+    found = trained_versions(home)
+    _answer({"models": found}, as_json, models_table(found))
+
+
+@app.command()
+def publish(
+    version: Annotated[int | None, typer.Argument(help="A trained version; default: the newest.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Publish although a gate of quality failed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a trained version at the gates, then let the storefront serve it."""
+    from training.publish import publish as publish_version
+
+    settings, home = _here()
+    done = publish_version(home, settings, version, now=time.time(), force=force)
+    _answer(done.as_json(), as_json, done.table())
+
+
+@app.command()
+def rollback(as_json: AsJson = False) -> None:
+    """Serve the version that was served before."""
+    from training.publish import rollback as roll_back
+
+    settings, home = _here()
+    done = roll_back(home, settings, now=time.time())
+    _answer({"version": done.version}, as_json, f"version {done.version} is served again")
+
+
+@app.command()
+def serve() -> None:
+    """Answer storefronts over HTTP with the published bundle."""
+    settings, home = _here()
+    _serve(settings, home)
+
+
+@app.command()
+def recommend(
+    users: Annotated[Path, typer.Option(help="File of user ids (Parquet, CSV, JSONL: column user_id; or one a line).")],
+    out_file: Annotated[Path, typer.Option("--out", help="Where to write: .parquet, .csv or .jsonl.")],
+    placement: Annotated[str, typer.Option(help="Which list.")] = "home",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How long the lists are.")] = 20,
+    as_of: Annotated[str | None, typer.Option(help="Stand at this time: profiles hold nothing later.")] = None,
+    version: Annotated[int | None, typer.Option(help="A trained version; default: the published one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the lists that these users would be served."""
+    from engine.storage.batch import lists_for_users, read_ids, write_lists
+    from engine.storage.clock import now
+    from engine.storage.lake import Lake
+    from engine.storage.releases import open_bundle
+
+    _, home = _here()
+    bundle, moment = open_bundle(home, version), _moment(as_of)
+    if moment is not None and bundle.manifest.as_of > moment.timestamp():
+        _warn(
+            f"version {bundle.manifest.version} was trained on events until "
+            f"{datetime.fromtimestamp(bundle.manifest.as_of, UTC):%Y-%m-%dT%H:%MZ}, later than --as-of: "
+            "what it learned knows more than the profiles; train with --until for a fair measurement"
+        )
+    ids = read_ids(users, "user_id")
+    lists = lists_for_users(bundle, Lake(home), ids, placement, limit=limit, now=now(home), as_of=moment)
+    write_lists(out_file, lists)
+    _answer({"users": len(ids), "rows": lists.num_rows, "out": str(out_file)}, as_json, f"{out_file}: {lists.num_rows:,} rows")
+
+
+@app.command()
+def similar(
+    items: Annotated[Path, typer.Option(help="File of item ids (Parquet, CSV, JSONL: column item_id; or one a line).")],
+    out_file: Annotated[Path, typer.Option("--out", help="Where to write: .parquet, .csv or .jsonl.")],
+    placement: Annotated[str, typer.Option(help="similar or bought-together.")] = "similar",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How long the lists are.")] = 20,
+    version: Annotated[int | None, typer.Option(help="A trained version; default: the published one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write what would be shown beside these items."""
+    from engine.storage.batch import lists_for_items, read_ids, write_lists
+    from engine.storage.clock import now
+    from engine.storage.releases import open_bundle
+
+    _, home = _here()
+    ids = read_ids(items, "item_id")
+    lists = lists_for_items(open_bundle(home, version), ids, placement, limit=limit, now=now(home))
+    write_lists(out_file, lists)
+    _answer({"items": len(ids), "rows": lists.num_rows, "out": str(out_file)}, as_json, f"{out_file}: {lists.num_rows:,} rows")
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Which benchmark.")],
+    quick: Annotated[bool, typer.Option("--quick", help="A small version, under a minute.")] = False,
+    data: Annotated[Path, typer.Option(help="Folder of the public data sets.")] = Path("../shared/data"),
+    as_json: AsJson = False,
+) -> None:
+    """Measure, hold the figures against what is asked, exit 1 when something asked is not met."""
+    from experiments.bench import run_bench
+
+    with _progress() as say:
+        say(name)
+        result = run_bench(name, quick=quick, data=data)
+    _answer(result.as_json(), as_json, result.text())
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Look whether the home, the stores and the served bundle are in order; repair what can be repaired."""
+    from engine.storage.checkup import examine
+    from training.publish import repair
+
+    settings, home = _here()
+    findings = [*examine(settings), *repair(home, settings)]
+    lines = [f"{'ok ' if each.ok else 'NOT'} {each.name}: {each.sentence}" for each in findings]
+    rows = [{"name": each.name, "ok": each.ok, "sentence": each.sentence} for each in findings]
+    _answer({"findings": rows}, as_json, "\n".join(lines))
+    raise typer.Exit(0 if all(each.ok for each in findings) else 1)
+
+
+def main() -> NoReturn:
+    """Run a command; a refusal is one line on stderr: exit code 2 for wrong use, 1 for the rest."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that stores are left in order
+    try:
+        app(standalone_mode=True)
+    except (BadInput, UnknownThing) as problem:
+        _fail(problem, 2)
+    except HawkerError as problem:
+        _fail(problem, 1)
+    except BrokenPipeError:
+        os._exit(0)  # whoever read our output has seen enough
+    sys.exit(0)
+
+
+def _fail(problem: HawkerError, code: int) -> NoReturn:
+    err.print(f"hawker: {problem.message}", style="red", markup=False, soft_wrap=True)
+    sys.exit(code)
+
+
+def _here() -> tuple[Settings, Home]:
+    settings = read_settings(os.environ)
+    return settings, Home(settings.home.absolute(), settings.shop)
+
+
+def _serve(settings: Settings, home: Home) -> None:
+    from serving.supervisor import serve as serve_http
+
+    serve_http(settings, say=lambda line: err.print(line, markup=False, highlight=False))
+
+
+def _moment(text: str | None) -> datetime | None:
+    from engine.storage.batch import read_moment
+
+    return None if text is None else read_moment(text)
+
+
+def _warn(sentence: str) -> None:
+    err.print(f"warning: {sentence}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _answer(found: dict[str, Any], as_json: bool, text: str | Table) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, default=str))
+    else:
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """What is going on, on stderr: a living line at a terminal, a line a stage elsewhere."""
+    if not err.is_terminal:
+        start = time.monotonic()
+        yield lambda text: err.print(f"{time.monotonic() - start:7.1f} s  {text}", markup=False, highlight=False)
+        return
+    with err.status("starting") as status:
+        yield status.update
+
+
+if __name__ == "__main__":
+    main()
