@@ -48,6 +48,7 @@ def open_sql(spill: Path, *, threads: int | None = None, memory: str = "1GB") ->
         connection.execute(
             f"SET TimeZone = 'UTC'; SET threads = {threads or half_the_cores()}; SET memory_limit = {quoted(memory)};"
             f"SET temp_directory = {quoted(own_spill)}; SET autoinstall_known_extensions = false;"
+            "SET enable_progress_bar = false"
         )
         yield connection
     except _FAULTY_QUERY as error:
@@ -85,6 +86,12 @@ def quoted(text: str | Path) -> str:
 def name_quoted(name: str) -> str:
     """`name` as an SQL identifier, whatever characters a shop's column has."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def sorted_object(expression: str) -> str:
+    """The SQL of a JSON object's text with its keys in order, so that equal objects have equal texts."""
+    entries = f"map_entries(json_transform({expression}, '\"MAP(VARCHAR, JSON)\"'))"
+    return f"CAST(to_json(map_from_entries(list_sort({entries}))) AS VARCHAR)"
 
 
 def parquet(files: Sequence[str | Path]) -> str:

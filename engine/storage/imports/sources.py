@@ -86,7 +86,8 @@ class Source:
 
 
 def form_of(path: Path) -> str:
-    """csv, parquet or jsonl, from the file's ending; raises BadInput for others."""
+    """csv, parquet or jsonl, from the file's ending; raises BadInput for others and for what is no file."""
+    check_readable(path)
     form = _FORMATS.get(path.suffix.lower())
     if form is None:
         ending = repr(path.suffix) if path.suffix else "no ending"
