@@ -12,9 +12,11 @@ from tests.engine.storage.imports.conftest import adds_up
 
 DAY = datetime(2011, 3, 4, 9, 30, tzinfo=UTC)
 
+DEMOGRAPHICS = {"income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count"}
+
 
 def journey(folder, lines):
-    """The tables of The Complete Journey with these (household, basket, product, quantity, sales, discounts...) lines."""
+    """The tables of The Complete Journey with these lines: household, basket, product, quantity, money."""
     names = ("household_id", "basket_id", "product_id", "quantity")
     money = ("sales_value", "retail_disc", "coupon_disc", "coupon_match_disc")
     columns = list(zip(*lines, strict=True))
@@ -38,7 +40,7 @@ def journey(folder, lines):
             "package_size": ["16 OZ", None],
         }
     )
-    demographics = pa.table({name: ["x"] for name in ("income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count")} | {"household_id": [7], "age": ["45-54"]})  # fmt: skip
+    demographics = pa.table({name: ["x"] for name in DEMOGRAPHICS} | {"household_id": [7], "age": ["45-54"]})
     day = pa.array([DAY], pa.timestamp("us"))
     others = {
         "transactions": table,
@@ -101,7 +103,7 @@ def test_the_journeys_products_become_items_and_households_users(shop):
     assert (unknown["name"], unknown["categories"], unknown["price"]) == (None, None, 400)
     user = shop.users()["7"]
     assert user["age_band"] == "45-54"
-    assert set(json.loads(user["attributes"])) == {"income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count"}  # fmt: skip
+    assert set(json.loads(user["attributes"])) == DEMOGRAPHICS
 
 
 def test_the_journeys_campaigns_go_to_the_recorder(shop):
@@ -125,7 +127,7 @@ def test_the_journeys_campaigns_go_to_the_recorder(shop):
 def test_a_journey_without_its_tables_is_refused(shop):
     folder = journey(shop.folder / "journey", LINES)
     (folder / "products.parquet").unlink()
-    with pytest.raises(BadInput, match="no file .*products.parquet"):
+    with pytest.raises(BadInput, match=r"no file .*products\.parquet"):
         shop.load_preset("complete-journey", folder)
     (folder / "products.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(BadInput, match=r"products.parquet cannot be read"):
