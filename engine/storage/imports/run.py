@@ -13,7 +13,7 @@ from typing import Any
 from engine.errors import BadInput
 from engine.storage.home import Home
 from engine.storage.imports.catalogue import stage_items, stage_users
-from engine.storage.imports.draft import Draft, PastCampaignRows
+from engine.storage.imports.draft import Draft
 from engine.storage.imports.mapping import read_mapping
 from engine.storage.imports.presets import PRESETS
 from engine.storage.imports.quarantine import write_quarantine
@@ -22,10 +22,11 @@ from engine.storage.imports.staging import EVENT, stage, staging_folder
 from engine.storage.lake import Lake
 from engine.storage.lake_sql import SqlError, one_row, open_sql
 from engine.storage.lake_views import ParquetRows
+from engine.storage.past_campaigns import PastCampaigns
 
 #: Told of (stage, done, total); total is None where nobody knows it.
 Progress = Callable[[str, int, int | None], None]
-Recorder = Callable[[PastCampaignRows], Mapping[str, int]]
+Recorder = Callable[[PastCampaigns], Mapping[str, int]]
 
 _MEMORY = "800MB"
 

@@ -77,9 +77,7 @@ class Source:
                 skipped.update(row for row, _, _ in self.rejected[len(skipped) :])
                 numbers, next_row = _numbers(next_row, batch.num_rows, skipped)
                 rows_read(next_row, self.total)
-                # Straight from the buffer: pa.array would load pandas only to ask whether this is its series.
-                counted = pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
-                yield pa.RecordBatch.from_arrays([counted, *batch.columns], schema=schema)
+                yield pa.RecordBatch.from_arrays([pa.array(numbers), *batch.columns], schema=schema)
         except BaseException as error:
             self.failure = _told(error, self.path)
             raise
