@@ -13,7 +13,7 @@ import pyarrow as pa
 from engine.errors import BadInput, NotAllowed, StoreUnavailable, UnknownThing
 from engine.storage.home import Home
 from engine.storage.lake_delta import NO_VERSION, CommitConflictError, DeltaStore
-from engine.storage.lake_sql import UNREADABLE, check_select, one_row, open_sql, quoted
+from engine.storage.lake_sql import UNREADABLE, check_select, one_row, open_sql, quoted, sorted_object
 from engine.storage.lake_tables import EVENTS, ITEMS, LAKE_TABLES, USERS, LakeTable
 from engine.storage.lake_views import ParquetRows, bring_in, lay_out
 
@@ -112,16 +112,14 @@ class Lake:
         return self._write(USERS, users, self._put)
 
     def merge_items(self, items: pa.Table | ParquetRows) -> int:
-        """Like put_items, but a null says nothing: what is stored stays, and attributes are merged key by key.
-
-        Each item_id comes once.
+        """Like put_items, but a null says nothing: what is stored stays, and attributes are merged key by key
+        (a null there removes the key). Each item_id comes once.
         """
         return self._write(ITEMS, items, self._merge)
 
     def merge_users(self, users: pa.Table | ParquetRows) -> int:
-        """Like put_users, but a null says nothing: what is stored stays, and attributes are merged key by key.
-
-        Each user_id comes once.
+        """Like put_users, but a null says nothing: what is stored stays, and attributes are merged key by key
+        (a null there removes the key). Each user_id comes once.
         """
         return self._write(USERS, users, self._merge)
 
@@ -168,6 +166,7 @@ class Lake:
     def _put(self, table: LakeTable, sql: Any, base: int) -> int:
         key = table.key
         told = {name: f"coalesce({name}, {default})" for name, default in table.defaults.items()}
+        told["attributes"] = sorted_object("attributes")
         columns = ", ".join(f"{told.get(name, name)} AS {name}" for name in table.schema.names)
         sql.execute(
             f"CREATE TEMP TABLE latest AS SELECT {columns} FROM (SELECT *, row_number() OVER () AS row FROM incoming)"
@@ -181,10 +180,9 @@ class Lake:
             for name in table.schema.names
             if name != table.key
         }
-        told["attributes"] = (
-            "CASE WHEN incoming.attributes IS NULL OR stored.attributes IS NULL THEN"
-            " coalesce(incoming.attributes, stored.attributes)"
-            " ELSE CAST(json_merge_patch(stored.attributes, incoming.attributes) AS VARCHAR) END"
+        told["attributes"] = sorted_object(
+            "CASE WHEN incoming.attributes IS NULL THEN stored.attributes"
+            " ELSE json_merge_patch(coalesce(stored.attributes, '{}'), incoming.attributes) END"
         )
         columns = ", ".join(f"{told.get(name, name)} AS {name}" for name in table.schema.names)
         sql.execute(

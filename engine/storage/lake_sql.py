@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,17 +38,18 @@ def half_the_cores() -> int:
 
 @contextmanager
 def open_sql(spill: Path, *, threads: int | None = None, memory: str = "1GB") -> Iterator[Any]:
-    """A private in-memory DuckDB that reads times as UTC and spills below the folder `spill`.
+    """A private in-memory DuckDB that reads times as UTC and spills into a folder beside and named after `spill`.
 
     `threads` defaults to half the cores, so that a marketer's query leaves the storefront its share.
     """
-    # DuckDB makes the folder when it first spills and removes it on close; two processes may not share one.
-    own_spill = spill / uuid4().hex
+    # DuckDB makes the folder, not its parents, when it first spills; two processes may not share one.
+    own_spill = spill.with_name(f"{spill.name}-{uuid4().hex}")
     connection = duckdb.connect(":memory:")
     try:
         connection.execute(
             f"SET TimeZone = 'UTC'; SET threads = {threads or half_the_cores()}; SET memory_limit = {quoted(memory)};"
             f"SET temp_directory = {quoted(own_spill)}; SET autoinstall_known_extensions = false;"
+            "SET enable_progress_bar = false"
         )
         yield connection
     except _FAULTY_QUERY as error:
@@ -56,8 +58,7 @@ def open_sql(spill: Path, *, threads: int | None = None, memory: str = "1GB") ->
         raise StoreUnavailable(f"the query needs more than {memory}: {_first_line(error)}") from error
     finally:
         connection.close()
-        if own_spill.is_dir() and not any(own_spill.iterdir()):
-            own_spill.rmdir()
+        shutil.rmtree(own_spill, ignore_errors=True)
 
 
 def one_row(sql: Any, statement: str) -> tuple[Any, ...]:
@@ -85,6 +86,12 @@ def quoted(text: str | Path) -> str:
 def name_quoted(name: str) -> str:
     """`name` as an SQL identifier, whatever characters a shop's column has."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def sorted_object(expression: str) -> str:
+    """The SQL of a JSON object's text with its keys in order, so that equal objects have equal texts."""
+    entries = f"map_entries(json_transform({expression}, '\"MAP(VARCHAR, JSON)\"'))"
+    return f"CAST(to_json(map_from_entries(list_sort({entries}))) AS VARCHAR)"
 
 
 def parquet(files: Sequence[str | Path]) -> str:

@@ -55,6 +55,11 @@ def bring_in(sql: Any, table: LakeTable, rows: pa.Table | ParquetRows) -> None:
     missing = " OR ".join(f"{name} IS NULL" for name in table.required)
     if one_row(sql, f"SELECT count(*) FROM incoming WHERE {missing}")[0]:
         raise BadInput(f"{table.name} need {', '.join(table.required)} in every row", field=table.key)
+    if "attributes" in table.schema.names:
+        # CASE, since the type of what is no JSON cannot be asked.
+        is_object = "CASE WHEN json_valid(attributes) THEN json_type(attributes) = 'OBJECT' ELSE false END"
+        if one_row(sql, f"SELECT count(*) FROM incoming WHERE attributes IS NOT NULL AND NOT {is_object}")[0]:
+            raise BadInput(f"the attributes of {table.name} must be JSON objects", field="attributes")
 
 
 def _stored_rows(table: LakeTable, rows: ParquetRows) -> str:

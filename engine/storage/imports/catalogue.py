@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from engine.storage.imports.draft import ITEM_COLUMNS, USER_COLUMNS, Draft
 from engine.storage.imports.staging import GOOD
 from engine.storage.lake_sql import quoted
 from engine.storage.lake_tables import ITEMS, USERS, LakeTable
+from engine.storage.lake_views import ParquetRows
 
 
-def items_of(sql: Any, draft: Draft, *, now: datetime) -> pa.Table:
-    """One row for each item that the good events or the source's catalogue name; nulls where nothing is said."""
-    return _gathered(sql, ITEMS, "item", ITEM_COLUMNS, draft.items, draft.more_items, now=now)
+def stage_items(sql: Any, draft: Draft, to: Path, *, now: datetime) -> ParquetRows:
+    """Write one row for each item that the good events or the source's catalogue name; nulls say nothing."""
+    return _staged(sql, _gathered(ITEMS, "item", ITEM_COLUMNS, draft.items, draft.more_items, now=now), to)
 
 
-def users_of(sql: Any, draft: Draft, *, now: datetime) -> pa.Table:
-    """One row for each user that the good events or the source's user table name."""
-    return _gathered(sql, USERS, "user", USER_COLUMNS, draft.users, draft.more_users, now=now)
+def stage_users(sql: Any, draft: Draft, to: Path, *, now: datetime) -> ParquetRows:
+    """Write one row for each user that the good events or the source's user table name; nulls say nothing."""
+    return _staged(sql, _gathered(USERS, "user", USER_COLUMNS, draft.users, draft.more_users, now=now), to)
+
+
+def _staged(sql: Any, statement: str, to: Path) -> ParquetRows:
+    sql.execute(f"COPY ({statement}) TO {quoted(to)} (FORMAT parquet, COMPRESSION lz4_raw)")
+    return ParquetRows(to)
 
 
 def _gathered(
-    sql: Any,
     table: LakeTable,
     prefix: str,
     columns: Mapping[str, str],
@@ -33,7 +37,7 @@ def _gathered(
     more: str | None,
     *,
     now: datetime,
-) -> pa.Table:
+) -> str:
     key = table.key
     # The newest word on a column counts; where two events share a time, the later row.
     gathered = dict.fromkeys(columns, "NULL")
@@ -45,10 +49,7 @@ def _gathered(
     merged = ", ".join(f"any_value({name}) AS {name}" for name in columns)
     source = f"SELECT {key}, {merged} FROM ({' UNION ALL BY NAME '.join(parts)}) GROUP BY {key}"
     shown = ", ".join(_final(field, columns) for field in table.schema.names)
-    statement = f"SELECT {shown} FROM ({source}) ORDER BY {key}"
-    return (
-        sql.sql(statement.replace("$now", f"TIMESTAMPTZ {quoted(now.isoformat())}")).to_arrow_table().cast(table.schema)
-    )
+    return f"SELECT {shown} FROM ({source})".replace("$now", f"TIMESTAMPTZ {quoted(now.isoformat())}")
 
 
 def _final(name: str, columns: Mapping[str, str]) -> str:
@@ -57,4 +58,4 @@ def _final(name: str, columns: Mapping[str, str]) -> str:
     if columns.get(name) == "DOUBLE":
         # A price that is no number or rounds to nothing is unknown rather than free.
         return f"CASE WHEN isfinite({name}) AND round({name}) > 0 THEN TRY_CAST({name} AS BIGINT) END AS {name}"
-    return name if name in columns or name.endswith("_id") else f"NULL AS {name}"
+    return name if name in columns or name.endswith("_id") else f"CAST(NULL AS BOOLEAN) AS {name}"

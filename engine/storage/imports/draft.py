@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
+
+from engine.storage.past_campaigns import PastCampaigns
 
 #: The columns of an event and their SQL types. Money is still a DOUBLE, in minor units: it may be NaN.
 EVENT_COLUMNS: Mapping[str, str] = {
@@ -51,17 +52,6 @@ USER_COLUMNS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class PastCampaignRows:
-    """Campaigns that ended before Hawker came, as tuples of the shop's own ids; times carry a zone."""
-
-    campaigns: Sequence[tuple[str, str, datetime, datetime]]  # campaign_id, kind, starts_at, ends_at
-    members: Sequence[tuple[str, str]]  # campaign_id, user_id
-    coupons: Sequence[tuple[str, str]]  # coupon_code, campaign_id
-    coupon_items: Sequence[tuple[str, str, str]]  # coupon_code, campaign_id, item_id
-    redemptions: Sequence[tuple[str, str, str, datetime]]  # user_id, coupon_code, campaign_id, redeemed_at
-
-
-@dataclass(frozen=True, slots=True)
 class Draft:
     """How a source becomes events: an SQL expression a column, over the rows of `rows`.
 
@@ -82,7 +72,7 @@ class Draft:
     users: Mapping[str, str] = field(default_factory=dict)
     more_items: str | None = None
     more_users: str | None = None
-    past_campaigns: Callable[[Any], PastCampaignRows] | None = None
+    past_campaigns: Callable[[Any], PastCampaigns] | None = None
     #: Names the columns in messages where the source calls them otherwise: {"user_id": "CustomerID"}.
     called: Mapping[str, str] = field(default_factory=dict)
 

@@ -40,7 +40,8 @@ def online_retail(sql: Any, path: Path | None) -> tuple[Source, Draft]:
         events={
             "type": f"CASE WHEN {_CANCELLED} THEN 'return' ELSE 'purchase' END",
             "time": _time(source),
-            "user_id": id_text("CustomerID", source),
+            # Copies that went through a table of floating point numbers say 17850.0.
+            "user_id": f"regexp_replace({id_text('CustomerID', source)}, '\\.0$', '')",
             "item_id": "trim(CAST(StockCode AS VARCHAR))",
             "quantity": f"CASE WHEN {_CANCELLED} THEN -({_QUANTITY}) ELSE {_QUANTITY} END",
             "amount": _PAID,

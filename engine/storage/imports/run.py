@@ -12,8 +12,8 @@ from typing import Any
 
 from engine.errors import BadInput
 from engine.storage.home import Home
-from engine.storage.imports.catalogue import items_of, users_of
-from engine.storage.imports.draft import Draft, PastCampaignRows
+from engine.storage.imports.catalogue import stage_items, stage_users
+from engine.storage.imports.draft import Draft
 from engine.storage.imports.mapping import read_mapping
 from engine.storage.imports.presets import PRESETS
 from engine.storage.imports.quarantine import write_quarantine
@@ -22,10 +22,11 @@ from engine.storage.imports.staging import EVENT, stage, staging_folder
 from engine.storage.lake import Lake
 from engine.storage.lake_sql import SqlError, one_row, open_sql
 from engine.storage.lake_views import ParquetRows
+from engine.storage.past_campaigns import PastCampaigns
 
 #: Told of (stage, done, total); total is None where nobody knows it.
 Progress = Callable[[str, int, int | None], None]
-Recorder = Callable[[PastCampaignRows], Mapping[str, int]]
+Recorder = Callable[[PastCampaigns], Mapping[str, int]]
 
 _MEMORY = "800MB"
 
@@ -84,7 +85,8 @@ def run_import(
         read = _counted(sql, source, draft)
         progress("store", 0, read)
         lake = Lake(home)
-        items, users = items_of(sql, draft, now=now), users_of(sql, draft, now=now)
+        items = stage_items(sql, draft, folder / "items.parquet", now=now)
+        users = stage_users(sql, draft, folder / "users.parquet", now=now)
         past = draft.past_campaigns(sql) if draft.past_campaigns and record_past_campaigns else None
         quarantine_file = write_quarantine(
             sql, source.rejected, home.quarantine, label=_label(request), draft_at=folder / "quarantine.jsonl"

@@ -107,15 +107,17 @@ _ITEMS = {
     ),
 }
 
+_IMPERSONAL = "nullif(CAST(json_merge_patch({traits}, json_object({removed})) AS VARCHAR), '{{}}')".format(
+    traits=_TRAITS, removed=", ".join(f"{quoted(name)}, NULL" for name in _NOT_ATTRIBUTES)
+)
+
 _USERS = {
     "region": f"coalesce({_TRAITS} ->> '$.address.state', {_TRAITS} ->> '$.address.country')",
     "zone": f"coalesce({_TRAITS} ->> '$.timezone', call ->> '$.context.timezone')",
     "gender": f"{_TRAITS} ->> '$.gender'",
     "age_band": f"{_TRAITS} ->> '$.age_band'",
     "birthday": f"{_TRAITS} ->> '$.birthday'",
-    "attributes": "nullif(CAST(json_merge_patch({traits}, json_object({nulls})) AS VARCHAR), '{{}}')".format(
-        traits=_TRAITS, nulls=", ".join(f"{quoted(name)}, NULL" for name in _NOT_ATTRIBUTES)
-    ),
+    "attributes": f"CASE WHEN json_type({_TRAITS}) = 'OBJECT' THEN {_IMPERSONAL} END",
 }
 
 

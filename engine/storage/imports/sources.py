@@ -77,16 +77,15 @@ class Source:
                 skipped.update(row for row, _, _ in self.rejected[len(skipped) :])
                 numbers, next_row = _numbers(next_row, batch.num_rows, skipped)
                 rows_read(next_row, self.total)
-                # Straight from the buffer: pa.array would load pandas only to ask whether this is its series.
-                counted = pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
-                yield pa.RecordBatch.from_arrays([counted, *batch.columns], schema=schema)
+                yield pa.RecordBatch.from_arrays([pa.array(numbers), *batch.columns], schema=schema)
         except BaseException as error:
             self.failure = _told(error, self.path)
             raise
 
 
 def form_of(path: Path) -> str:
-    """csv, parquet or jsonl, from the file's ending; raises BadInput for others."""
+    """csv, parquet or jsonl, from the file's ending; raises BadInput for others and for what is no file."""
+    check_readable(path)
     form = _FORMATS.get(path.suffix.lower())
     if form is None:
         ending = repr(path.suffix) if path.suffix else "no ending"
