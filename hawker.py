@@ -50,7 +50,9 @@ def demo(
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(help="A preset (complete-journey, online-retail, segment, taobao) or a file.")],
+    source: Annotated[
+        str, typer.Argument(help="A preset (complete-journey, online-retail, segment, taobao) or a file.")
+    ],
     path: Annotated[Path | None, typer.Argument(help="The preset's file, where it needs one.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="TOML that says which column is what.")] = None,
     as_json: AsJson = False,
@@ -70,7 +72,9 @@ def import_(
             home,
             request,
             now=datetime.now(UTC),
-            progress=lambda stage, done, total: say(f"{stage} {done:,}" if total is None else f"{stage} {done:,}/{total:,}"),
+            progress=lambda stage, done, total: say(
+                f"{stage} {done:,}" if total is None else f"{stage} {done:,}/{total:,}"
+            ),
             record_past_campaigns=lambda past: record_in_ledger(settings, past),
         )
     _answer(report.as_json(), as_json, report.sentence())
@@ -153,10 +157,11 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Write the lists that these users would be served."""
-    from engine.storage.batch import lists_for_users, read_ids, write_lists
     from engine.storage.clock import now
-    from engine.storage.lake import Lake
     from engine.storage.releases import open_bundle
+
+    from engine.storage.batch import lists_for_users, read_ids, write_lists
+    from engine.storage.lake import Lake
 
     _, home = _here()
     bundle, moment = open_bundle(home, version), _moment(as_of)
@@ -169,7 +174,11 @@ def recommend(
     ids = read_ids(users, "user_id")
     lists = lists_for_users(bundle, Lake(home), ids, placement, limit=limit, now=now(home), as_of=moment)
     write_lists(out_file, lists)
-    _answer({"users": len(ids), "rows": lists.num_rows, "out": str(out_file)}, as_json, f"{out_file}: {lists.num_rows:,} rows")
+    _answer(
+        {"users": len(ids), "rows": lists.num_rows, "out": str(out_file)},
+        as_json,
+        f"{out_file}: {lists.num_rows:,} rows",
+    )
 
 
 @app.command()
@@ -182,15 +191,20 @@ def similar(
     as_json: AsJson = False,
 ) -> None:
     """Write what would be shown beside these items."""
-    from engine.storage.batch import lists_for_items, read_ids, write_lists
     from engine.storage.clock import now
     from engine.storage.releases import open_bundle
+
+    from engine.storage.batch import lists_for_items, read_ids, write_lists
 
     _, home = _here()
     ids = read_ids(items, "item_id")
     lists = lists_for_items(open_bundle(home, version), ids, placement, limit=limit, now=now(home))
     write_lists(out_file, lists)
-    _answer({"items": len(ids), "rows": lists.num_rows, "out": str(out_file)}, as_json, f"{out_file}: {lists.num_rows:,} rows")
+    _answer(
+        {"items": len(ids), "rows": lists.num_rows, "out": str(out_file)},
+        as_json,
+        f"{out_file}: {lists.num_rows:,} rows",
+    )
 
 
 @app.command()
@@ -213,8 +227,9 @@ def bench(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Look whether the home, the stores and the served bundle are in order; repair what can be repaired."""
-    from engine.storage.checkup import examine
     from training.publish import repair
+
+    from engine.storage.checkup import examine
 
     settings, home = _here()
     findings = [*examine(settings), *repair(home, settings)]

@@ -11,26 +11,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from engine.recommend.answer import answer
+from engine.storage.clock import now, set_offset
+from engine.storage.releases import current, open_bundle, version_folder, versions
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from training.publish import publish
+from training.tracking import Tracker
 
 from engine.bundle import Bundle, read_manifest
 from engine.profile import unknown
-from engine.recommend.answer import answer
 from engine.settings import Settings
-from engine.storage.clock import now, set_offset
 from engine.storage.home import Home
 from engine.storage.imports.past import record_in_ledger
 from engine.storage.imports.run import ImportRequest, run_import
 from engine.storage.lake import Lake
-from engine.storage.releases import current, open_bundle, version_folder, versions
 from training.outcome import K
 from training.produce import produce
-from training.publish import publish
 from training.recipe import read_recipe
 from training.report import evaluation_of, evaluation_table
-from training.tracking import Tracker
 
 _SHOWN = 5  # places of each list that the demo prints
 _HOUSEHOLDS = (0.25, 0.5, 0.75)  # by the length of their history
@@ -101,9 +101,7 @@ def _train(home: Home, settings: Settings, say: Callable[[str], None]) -> tuple[
 
 def _figures(evaluation: dict[str, Any], placement: str, kind: str) -> dict[str, float]:
     row = next(
-        row
-        for row in evaluation["scores"]
-        if (row["subject"], row["period"], row["kind"]) == (placement, "test", kind)
+        row for row in evaluation["scores"] if (row["subject"], row["period"], row["kind"]) == (placement, "test", kind)
     )
     return {name: row[name]["mean"] for name in (f"recall@{K}", f"ndcg@{K}")}
 
@@ -133,7 +131,9 @@ def _products(bundle: Bundle, moment: float) -> list[dict[str, Any]]:
         item_id = bundle.items.ids[row]
         lists = {
             name: _list(
-                answer(bundle, name, unknown(), moment, item_ids=[item_id], limit=_SHOWN, explain=True, fields=("name",)).items
+                answer(
+                    bundle, name, unknown(), moment, item_ids=[item_id], limit=_SHOWN, explain=True, fields=("name",)
+                ).items
             )
             for name in ("similar", "bought-together")
         }
@@ -142,7 +142,9 @@ def _products(bundle: Bundle, moment: float) -> list[dict[str, Any]]:
 
 
 def _list(items: Any) -> list[dict[str, Any]]:
-    return [{"id": each.id, "name": each.fields["name"], "source": each.source, "reason": each.reason} for each in items]
+    return [
+        {"id": each.id, "name": each.fields["name"], "source": each.source, "reason": each.reason} for each in items
+    ]
 
 
 def _tables(households: list[dict[str, Any]], items: list[dict[str, Any]]) -> Iterator[RenderableType]:

@@ -68,5 +68,7 @@ def _record(home: Home, settings: Settings, version: int) -> str:
     try:
         Tracker(home, settings).record(version)
     except HawkerError as problem:
-        return f"MLflow was not told of version {version}: {problem.message}; the next publish or `hawker doctor` does it"
+        return (
+            f"MLflow was not told of version {version}: {problem.message}; the next publish or `hawker doctor` does it"
+        )
     return ""

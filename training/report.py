@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engine.storage.releases import current, version_folder, versions
 from rich.table import Table
 
 from engine.bundle import read_manifest
 from engine.errors import UnknownThing
 from engine.storage.home import Home
-from engine.storage.releases import current, version_folder, versions
 from training.outcome import K
 from training.shop_data import moment
 

@@ -33,7 +33,14 @@ LISTS = pa.schema(
 
 
 def lists_for_users(
-    bundle: Bundle, lake: Lake, user_ids: Sequence[str], placement: str, *, limit: int, now: float, as_of: datetime | None
+    bundle: Bundle,
+    lake: Lake,
+    user_ids: Sequence[str],
+    placement: str,
+    *,
+    limit: int,
+    now: float,
+    as_of: datetime | None,
 ) -> pa.Table:
     """Columns user_id, rank (from 1), item_id, score, source.
 

@@ -58,6 +58,26 @@ class ImportReport:
     quarantine_file: Path | None
     past_campaigns: Mapping[str, int] = field(default_factory=dict)
 
+    def as_json(self) -> dict[str, Any]:
+        """The counts as plain values."""
+        counts = {
+            name: getattr(self, name) for name in ("read", "stored", "duplicates", "quarantined", "items", "users")
+        }
+        file = str(self.quarantine_file) if self.quarantine_file else None
+        return {**counts, "quarantine_file": file, "past_campaigns": dict(self.past_campaigns)}
+
+    def sentence(self) -> str:
+        """The counts for a person."""
+        told = (
+            f"{self.read:,} rows read: {self.stored:,} stored, {self.duplicates:,} known before, "
+            f"{self.quarantined:,} quarantined; {self.items:,} items and {self.users:,} users new or changed"
+        )
+        where = f"\nwhat was refused, and why: {self.quarantine_file}" if self.quarantine_file else ""
+        past = ", ".join(
+            f"{count:,} {table.replace('_', ' ')}" for table, count in self.past_campaigns.items() if count
+        )
+        return told + (f"\npast campaigns, new in the ledger: {past}" if past else "") + where
+
 
 def run_import(
     home: Home,
