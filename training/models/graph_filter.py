@@ -99,9 +99,9 @@ GRAPH_FILTER = ModelFamily(
     defaults={
         "rank": 64,
         "low_rank": 0.3,
-        "half_life_days": float("inf"),
+        "half_life_days": 60.0,
         "user_power": 0.5,
-        "item_power": 0.5,
+        "item_power": 0.3,
         "binary": False,
         "top_new": 200,
         "top_own": 100,

@@ -124,7 +124,7 @@ ITEM_NEIGHBOURS = ModelFamily(
     defaults={
         "neighbours": 200,
         "half_life_days": None,
-        "row_power": 0.5,
+        "row_power": 0.7,
         "column_power": 0.5,
         "user_power": 0.5,
         "shrinkage": 1.0,

@@ -27,6 +27,12 @@ def _newly_bought(interactions: Interactions, params: Mapping[str, Any], seed: i
     Popularity counts the faithful, who are no longer looking for the item, and forgets that those
     who still lack a popular item have passed it by. `prior_users` keeps rare items from chance heights.
     """
+    rate = winning_rate(interactions, params["half_life_days"], params["prior_users"])
+    return for_everybody(rate, interactions.n_users)
+
+
+def winning_rate(interactions: Interactions, half_life_days: float, prior_users: float) -> np.ndarray:
+    """Fading first purchases of each item per user who had not bought it: float64 [items]."""
     log = interactions.log.of_type("purchase")
     log = log.where(log.quantity > 0)
     order = np.lexsort((log.time, log.item, log.user))
@@ -34,10 +40,10 @@ def _newly_bought(interactions: Interactions, params: Mapping[str, Any], seed: i
     begins = np.ones(len(order), dtype=bool)
     begins[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
     age_days = np.maximum(interactions.now - log.time[order], 0)[begins] / 86_400
-    fresh = np.bincount(item[begins], 0.5 ** (age_days / params["half_life_days"]), minlength=interactions.n_items)
+    fresh = np.bincount(item[begins], 0.5 ** (age_days / half_life_days), minlength=interactions.n_items)
     buyers = np.bincount(item[begins], minlength=interactions.n_items)
-    lacking = interactions.n_users - buyers + params["prior_users"]
-    return for_everybody(fresh / lacking, interactions.n_users)
+    lacking = interactions.n_users - buyers + prior_users
+    return np.asarray(fresh / lacking)
 
 
 def for_everybody(scores: np.ndarray, n_users: int) -> Factors:

@@ -14,8 +14,8 @@ from training.models.contract import Factors, Neighbours, Scores, score_users
 
 #: A toy shop needs a toy's parameters where the defaults are made for thousands of users.
 TOY = {
-    "als": {"factors": 4},
-    "bpr": {"factors": 4, "iterations": 200},
+    "als": {"factors": 4, "regularization": 0.1},
+    "bpr": {"factors": 4, "iterations": 200, "learning_rate": 0.05, "regularization": 0.01},
     "hybrid": {"factors": 4, "epochs": 20},
     "graph_filter": {"rank": 2},
     "user_neighbours": {"neighbours": 10},

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from engine.errors import NotAllowed
 from training.models import MODELS, hybrid
+from training.models.affinity import ClassAffinity
 from training.models.contract import Features, score_users
 from training.models.graph_filter import right_singular_vectors
 
@@ -76,7 +77,13 @@ def test_item_neighbours_keep_only_the_strongest_and_never_the_item_itself():
 
 def test_item_neighbours_equal_the_cosine_of_the_definition():
     board = checkerboard()
-    params = {"user_power": 0.0, "shrinkage": 0.0, "half_life_days": float("inf"), "neighbours": ITEMS}
+    params = {
+        "user_power": 0.0,
+        "shrinkage": 0.0,
+        "half_life_days": float("inf"),
+        "row_power": 0.5,
+        "neighbours": ITEMS,
+    }
     result = MODELS["item_neighbours"].fit(board, params)
     dense = np.log1p(board.fading(float("inf")).toarray())
     length = np.linalg.norm(dense, axis=0)
@@ -122,7 +129,7 @@ def test_singular_vectors_span_what_the_dense_decomposition_says():
 
 def test_graph_filter_equals_its_formula_on_both_ways_through_the_users(monkeypatch):
     board = checkerboard()
-    params = {"rank": 2, "low_rank": 0.3, "half_life_days": float("inf"), "binary": True}
+    params = {"rank": 2, "low_rank": 0.3, "half_life_days": float("inf"), "item_power": 0.5, "binary": True}
     r = (board.matrix.toarray() > 0).astype(float)
     smooth = r / np.sqrt(r.sum(axis=1, keepdims=True)) / np.sqrt(r.sum(axis=0))
     v = np.linalg.svd(smooth)[2][:2].T
@@ -145,6 +152,34 @@ def test_user_neighbours_of_their_own_kind_alone_say_what_they_buy_now():
     town = shop(log_of(alike + others + late + early, 10, 10, days_ago=days))
     result = MODELS["user_neighbours"].fit(town, {"neighbours": 4, "popularity": 0.0})
     assert best(result, town, 0, kind="new") == [9, 8]
+
+
+def test_user_neighbours_prefer_new_items_of_the_classes_that_the_user_likes():
+    # Everybody bought items 0..3; half of them item 4 (blue) and half item 5 (red). User 0 likes red.
+    common = [(user, item) for user in range(9) for item in (0, 1)]
+    split = [(user, 4 if user % 2 else 5) for user in range(1, 9)]
+    town = shop(log_of([*common, *split, (0, 2), (0, 3)], 9, 6, days_ago=[5.0] * 28))
+    colours = sparse.csr_matrix(np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 0], [0, 1]], dtype=np.float32))
+    features = Features(colours, ("colour=blue", "colour=red"))
+    liked = {
+        power: MODELS["user_neighbours"].fit(replace(town, item_features=features), {"affinity_power": power})
+        for power in (0.0, 0.5, -0.5)
+    }
+    assert best(liked[0.5], town, 0, kind="new") == [5, 4]
+    assert best(liked[-0.5], town, 0, kind="new") == [4, 5]
+    assert best(liked[0.0], town, 0, kind="new") == [4, 5]  # a tie, in item order
+
+
+def test_class_affinity_equals_its_definition_and_leaves_items_without_a_class_alone():
+    town = shop(log_of([(0, 0), (0, 0), (0, 1), (1, 2)], 2, 4))
+    classes = np.array([[1, 0], [1, 0], [0, 1], [0, 0]], dtype=np.float32)
+    features = Features(sparse.csr_matrix(classes), ("kind=a", "kind=b"))
+    factors = ClassAffinity(town.bought, features, power=0.5, prior=1.0).of(slice(0, 2))
+    counts, usual, busy = np.array([[2, 0], [0, 1]]), np.array([1.0, 0.5]), np.array([[2 / 1.5], [1 / 1.5]])
+    lift = np.sqrt((counts + usual) / (usual * (busy + 1)))
+    assert factors == pytest.approx(np.column_stack([lift[:, 0], lift[:, 0], lift[:, 1], np.ones(2)]), rel=1e-5)
+    other = ClassAffinity(town.bought, features, power=0.5, prior=1.0, attributes=("brand",))
+    assert other.of(slice(0, 2)) == pytest.approx(np.ones((2, 4)))
 
 
 def with_classes(interactions, n_items):
