@@ -12,6 +12,8 @@ from scipy import sparse
 Kind = Literal["whole", "new", "repeat"]
 #: Users scored at a time are bounded by this many float32 scores (64 MiB).
 _SCORES_AT_ONCE = 16_000_000
+#: Columns whose highest score stands for all of them when the best few of a long row are looked for.
+_BLOCK = 64
 
 
 def top_of_each(
@@ -54,23 +56,44 @@ def best_of(dense: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     scores = np.full((rows, n), -np.inf, dtype=np.float32)
     if rows == 0 or width == 0 or n == 0:
         return items, scores
+    highest = _highest_of_blocks(dense)
     for row in range(rows):
-        chosen = _best_columns(dense[row], n)
+        chosen = _best_columns(dense[row], n, highest[row])
         items[row, : len(chosen)] = chosen
         scores[row, : len(chosen)] = dense[row, chosen]
     return items, scores
 
 
-def _best_columns(line: np.ndarray, n: int) -> np.ndarray:
-    # argpartition cuts ties at random: take everything down to the n-th score, then sort it stably.
-    if len(line) > n:
-        threshold = np.partition(line, len(line) - n)[len(line) - n]
-        above = np.flatnonzero(line > threshold)
-        level = np.flatnonzero(line == threshold)[: n - len(above)] if threshold > -np.inf else above[:0]
-        columns = np.sort(np.concatenate([above, level]))
+def _highest_of_blocks(dense: np.ndarray) -> np.ndarray:
+    """The highest score of each `_BLOCK` columns: [rows, blocks]."""
+    whole = dense.shape[1] // _BLOCK * _BLOCK
+    blocks = dense[:, :whole].reshape(len(dense), -1, _BLOCK).max(axis=2)
+    if whole == dense.shape[1]:
+        return np.asarray(blocks)
+    return np.column_stack([blocks, dense[:, whole:].max(axis=1)])
+
+
+def _best_columns(line: np.ndarray, n: int, highest: np.ndarray) -> np.ndarray:
+    """The n best lie in the n blocks with the highest peaks (of equal peaks the first ones): look only there."""
+    if len(highest) > n:
+        blocks = np.sort(_cut(highest, n))
+        columns = (blocks[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
+        columns = columns[columns < len(line)]
     else:
-        columns = np.flatnonzero(line > -np.inf)
+        columns = np.arange(len(line))
+    columns = columns[_cut(line[columns], n)]
+    columns = columns[line[columns] > -np.inf]
     return columns[np.argsort(-line[columns], kind="stable")]
+
+
+def _cut(values: np.ndarray, n: int) -> np.ndarray:
+    """The places of the n highest values, ascending; of equal ones the first. argpartition cuts ties at random."""
+    if len(values) <= n:
+        return np.arange(len(values))
+    threshold = np.partition(values, len(values) - n)[len(values) - n]
+    above = np.flatnonzero(values > threshold)
+    level = np.flatnonzero(values == threshold)[: n - len(above)]
+    return np.sort(np.concatenate([above, level]))
 
 
 def keep(dense: np.ndarray, bought: sparse.csr_matrix, kind: Kind) -> None:
