@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import os
 import platform
@@ -123,6 +124,15 @@ class Result:
             "seconds": round(self.seconds, 2),
         }
 
+    def text(self) -> str:
+        """What was asked, and the figures, for a person."""
+        found = self.as_json()
+        lines = [
+            f"{'met    ' if row['met'] else 'NOT MET'} {row['what']}: {row['measured']} (asked {row['asked']})"
+            for row in found["asked"]
+        ]
+        return "\n".join([*lines, json.dumps(found["figures"], indent=1, ensure_ascii=False), f"{self.seconds:.1f} s"])
+
 
 def run_bench(name: str, *, quick: bool = False, data: Path = DEFAULT_DATA, seed: int = 0) -> Result:
     """Run the benchmark of this name; BadInput names the nearest one when there is none."""
@@ -177,9 +187,23 @@ def _shop(conditions: Conditions) -> Findings:
     return measure_shop(conditions)
 
 
+def _journey(conditions: Conditions) -> Findings:
+    from experiments.journey_bench import measure_journey
+
+    return measure_journey(conditions)
+
+
+def _browse(conditions: Conditions) -> Findings:
+    from experiments.browse_bench import measure_browse
+
+    return measure_browse(conditions)
+
+
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
         "The shop generator: speed against writing random rows, sameness, and that what is planted is found.", _shop
     ),
+    "journey": Bench("The served lists on The Complete Journey's test period, and items never sold before.", _journey),
+    "browse": Bench("What browsing adds to purchases on never-bought items, on a generated shop.", _browse),
 }

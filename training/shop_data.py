@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -160,3 +160,10 @@ def _words(table: pa.Table, key: str, ids: pa.Array, columns: tuple[str, ...]) -
         told = json.loads(text) if text else {}
         words[row] += [f"{name}={value}" for name, value in told.items() if isinstance(value, str | bool)]
     return words
+
+
+def some_users(shop: ShopData, most: int, *, seed: int) -> ShopData:
+    """The same shop with the events of `most` users drawn at random; all rows stay."""
+    chosen = np.random.default_rng(seed).permutation(shop.log.n_users)[:most]
+    kept = np.isin(shop.log.user, chosen)
+    return replace(shop, log=shop.log.where(kept), list_amounts=shop.list_amounts[kept])
