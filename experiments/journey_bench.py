@@ -18,7 +18,7 @@ from experiments.cold_items import cold_items
 from training.outcome import K, Outcome
 from training.recipe import read_recipe
 from training.run import train
-from training.shop_data import ShopData, read_shop, some_users
+from training.shop_data import read_shop, some_users
 
 NDCG, RECALL = f"ndcg@{K}", f"recall@{K}"
 _QUICK_USERS = 250
