@@ -170,7 +170,13 @@ class Bundle:
     def check(self) -> None:
         """Refuse contents that cannot answer: sizes that do not fit, or learned numbers that are not finite."""
         sizes = {
-            "items": (len(self.items), len(self.catalog), len(self.statistics.recent), len(self.factors.items)),
+            "items": (
+                len(self.items),
+                len(self.catalog),
+                len(self.statistics.recent),
+                len(self.factors.items),
+                len(self.index),
+            ),
             "users": (len(self.users), len(self.history.indptr) - 1, len(self.factors.users)),
         }
         for what, counts in sizes.items():
@@ -186,11 +192,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         document = json.loads((folder / _MANIFEST).read_text())
         version = document["format"]
-        document["files"].items()
+        files = {name: (facts["sha256"], facts["bytes"]) for name, facts in document["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         raise BundleUnusable(f"bundle {folder.name} has no readable manifest: {problem}") from problem
     if version != FORMAT:
         raise BundleUnusable(f"bundle {folder.name} has format {version}, this version reads {FORMAT}; train anew")
+    if _INDEX not in files:
+        raise BundleUnusable(f"the manifest of bundle {folder.name} does not list {_INDEX}", field=_INDEX)
+    if odd := [name for name in files if Path(name).name != name]:
+        raise BundleUnusable(f"the manifest of bundle {folder.name} names a file outside of it: {odd[0]}", field=odd[0])
     return dict(document)
 
 

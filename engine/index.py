@@ -30,6 +30,9 @@ class ItemIndex:
         index.add(np.ascontiguousarray(vectors, np.float32))
         return cls(index)
 
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
     def search(self, queries: NDArray[np.float32], n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The best `n` rows and their inner products for `queries` [m, d]; both [m, n], -1 where there are fewer."""
         scores, rows = self._index.search(np.ascontiguousarray(queries, np.float32), n)

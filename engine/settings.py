@@ -19,6 +19,13 @@ class Setting:
     read: Callable[[str], Any] = str
 
 
+def _switch(text: str) -> bool:
+    words = {"on": True, "off": False}
+    if text not in words:
+        raise ValueError(text)
+    return words[text]
+
+
 SETTINGS = (
     Setting("HAWKER_HOME", ".hawker", "Folder that holds the shop's state: stores, lake, bundles, experiments.", Path),
     Setting("HAWKER_SHOP", "default", "The shop that commands work on."),
@@ -29,6 +36,7 @@ SETTINGS = (
     Setting("HAWKER_HOST", "127.0.0.1", "Address that the storefront listens on."),
     Setting("HAWKER_PORT", "8000", "Port that the storefront listens on.", int),
     Setting("HAWKER_WORKERS", "1", "Number of storefront processes.", int),
+    Setting("HAWKER_ACCESS_LOG", "on", "One line a request on stderr: on or off.", _switch),
 )
 
 
@@ -45,6 +53,7 @@ class Settings:
     host: str
     port: int
     workers: int
+    access_log: bool
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -62,6 +71,4 @@ def _value(setting: Setting, environment: Mapping[str, str]) -> Any:
     try:
         return setting.read(text)
     except ValueError:
-        raise BadInput(
-            f"{setting.name}={text!r} is not a valid {setting.read.__name__}; {setting.meaning}", field=setting.name
-        ) from None
+        raise BadInput(f"{setting.name}={text!r} is not a valid value; {setting.meaning}", field=setting.name) from None

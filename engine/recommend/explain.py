@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
+from engine.learned import Neighbours
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.sources import ANCHORS, DAY
 
@@ -21,7 +22,8 @@ def reason(found: Recommendation, query: Query, bundle: Bundle) -> str:
         anchor = _strongest_caller(found.row, query, bundle)
         return f"because you took {name(anchor, bundle)}" if anchor >= 0 else "goes with what you took"
     if source in ("similar_items", "bought_together"):
-        shown = name(int(query.items[0]), bundle) if len(query.items) else "this"
+        near = bundle.neighbours if source == "similar_items" else bundle.baskets
+        shown = name(max(map(int, query.items), key=lambda item: _weight_between(item, found.row, near)), bundle)
         return f"others take it like {shown}" if source == "similar_items" else f"bought together with {shown}"
     if source in ("category", "same_category"):
         return f"popular in {bundle.catalog.category_names[int(bundle.catalog.category[found.row])]}"
@@ -53,13 +55,13 @@ def _strongest_caller(row: int, query: Query, bundle: Bundle) -> int:
     rows, weights = bundle.interests(query.profile, query.now)
     best, anchor = 0.0, -1
     for caller, weight in zip(rows[:ANCHORS], weights[:ANCHORS], strict=True):
-        strength = float(weight) * _weight_between(int(caller), row, bundle)
+        strength = float(weight) * _weight_between(int(caller), row, bundle.neighbours)
         if strength > best:
             best, anchor = strength, int(caller)
     return anchor
 
 
-def _weight_between(caller: int, row: int, bundle: Bundle) -> float:
-    items, weights = bundle.neighbours.of(caller)
+def _weight_between(caller: int, row: int, near: Neighbours) -> float:
+    items, weights = near.of(caller)
     at: NDArray[np.int64] = np.flatnonzero(items == row)
     return float(weights[at[0]]) if len(at) else 0.0

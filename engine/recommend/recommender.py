@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +26,19 @@ def recommend(query: Query, bundle: Bundle) -> list[Recommendation]:
             break
         shown = {each.row for each in found}
         more = _fused(candidates(query, bundle, [source]), query.limit + len(shown))
-        found += [each for each in more if each.row not in shown]
+        # Scores fall along the list, also where the fallback begins with a scale of its own.
+        ceiling = found[-1].score if found else np.inf
+        found += [replace(each, score=min(each.score, ceiling)) for each in more if each.row not in shown]
     return found[: query.limit]
 
 
 def ranked(query: Query, bundle: Bundle) -> list[Recommendation]:
     """What the placement's own sources and ranking give, without its fallback."""
+    if query.placement.ranking and not len(query.profile):
+        return []  # A ranking learns from people with a history: for somebody unknown the fallback answers.
     pool = candidates(query, bundle, query.placement.sources)
     learned = bundle.rankings.get(query.placement.ranking or "")
-    # A ranking learns from people with a history: it has nothing to say about somebody unknown.
-    if learned is None or not len(query.profile):
+    if learned is None:
         return _fused(pool, query.limit)
     order, scores = ranking.order(learned, columns(query.profile, bundle, pool, query.now))
     return _chosen(pool, order[: query.limit], scores)

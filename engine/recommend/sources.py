@@ -18,6 +18,7 @@ NOTHING: Found = (np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 #: How many of the last items a user touched may call their neighbours, and how many neighbours each calls.
 ANCHORS, NEIGHBOURS_EACH = 60, 40
+_FAINT = 1e-30  # the smallest share that float32 still keeps apart from 0 with room to spare
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,8 @@ SOURCES: dict[str, Source] = {
     "bought_together": bought_together,
     "same_category": same_category,
 }
+#: Those that speak from the user's own profile.
+PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "graph", "factors", "category"})
 #: Those that may stand behind a learned ranking.
 RANKED = ("own", "browsed", "neighbours", "similar_users", "graph", "factors", "category", "trending", "popular")
 
@@ -144,7 +147,9 @@ def propose(
     for line, name in enumerate(SOURCES):
         if name in found and len(found[name][0]):
             items, scores = found[name]
-            table[line, np.searchsorted(rows, items)] = scores / max(float(scores[0]), 1e-9)
+            # Against the best, in float64 and never 0: a faint proposal is still one, and 0 means that there was none.
+            relative = scores.astype(np.float64) / max(float(scores[0]), _FAINT)
+            table[line, np.searchsorted(rows, items)] = np.maximum(relative, _FAINT)
     return Pool(rows, table)
 
 

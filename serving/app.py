@@ -1,0 +1,98 @@
+"""App: the storefront's HTTP interface, put together from its resources."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from engine.errors import HawkerError
+from serving.edge import Edge
+from serving.runtime import Runtime
+from serving.schemas import Problem
+from serving.storefront import health, recommendations
+from serving.wire import ProblemResponse, problem, refusal
+
+_CODES = {404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large"}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "content": {"application/problem+json": {}}, "description": meaning}
+    for status, meaning in ((400, "Not JSON."), (404, "No such thing."), (413, "Too large."), (422, "Refused input."))
+}
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """The storefront's application; it follows newly published bundles while it runs."""
+    app: FastAPI = FastAPIOffline(
+        title="Hawker storefront",
+        version="1",
+        description="Recommendations for a shop's pages.",
+        redoc_url=None,
+        lifespan=_following(runtime),
+        redirect_slashes=False,
+    )
+    app.include_router(recommendations.routes(runtime), responses=_PROBLEMS)
+    app.include_router(health.routes(runtime))
+    app.add_middleware(Edge, metrics=runtime.metrics)
+    app.add_exception_handler(HawkerError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_problem)
+    return app
+
+
+def _following(runtime: Runtime) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(runtime.follow())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    return lifespan
+
+
+async def _refused(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, HawkerError)
+    return refusal(error, request)
+
+
+async def _invalid(request: Request, error: Exception) -> ProblemResponse:
+    """The first thing that is wrong with the shape of a request."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    request_id = request.scope["hawker.request_id"]
+    where = [part for part in first["loc"] if part not in ("body", "query", "path")]
+    if first["type"] == "json_invalid":
+        detail = f"the body is not JSON: {first['ctx']['error']}"
+        return problem(400, "bad_json", detail, request_id=request_id, position=where[0] if where else None)
+    names = [part for part in where if isinstance(part, str)]
+    places = [part for part in where if isinstance(part, int)]
+    code = "unknown_field" if first["type"] == "extra_forbidden" else "bad_input"
+    told = "nobody knows this field" if code == "unknown_field" else str(first["msg"]).removeprefix("Value error, ")
+    if not where:
+        told = "send a JSON object, with the content type application/json"
+    field = ".".join(names) or None
+    return problem(
+        422,
+        code,
+        f"{field or 'the body'}: {told}",
+        request_id=request_id,
+        field=field,
+        position=places[0] if places else None,
+    )
+
+
+async def _http_problem(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "bad_request")
+    request_id = request.scope["hawker.request_id"]
+    return problem(error.status_code, code, str(error.detail), request_id=request_id, headers=error.headers)

@@ -1,0 +1,129 @@
+"""Edge: what every request passes on its way in and out, as one plain ASGI middleware.
+
+It keeps the path as it was sent, gives the request its id, bounds its body, answers HEAD, turns a failure nobody
+foresaw into a problem document, counts, and writes the access log. Routes are logged, not paths: a path names people.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from uuid import uuid4
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.metrics import Metrics
+from serving.wire import problem
+
+access = logging.getLogger("hawker.access")
+log = logging.getLogger("hawker.requests")
+
+MOST_BODY = 1_000_000  # bytes
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# What a caller's own request id may look like, so that nobody writes lines into our log.
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+class Edge:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        inner = _inner_scope(scope)
+        reply = _Reply(send, inner["hawker.request_id"], bodiless=scope["method"] == "HEAD")
+        try:
+            if _announced_length(scope) > MOST_BODY:
+                raise _too_large()
+            await self._app(inner, _bounded(receive), reply)
+        except Exception as error:
+            await self._failed(error, inner, receive, reply)
+        finally:
+            self._account(scope["method"], inner, reply.status, time.perf_counter() - began)
+
+    async def _failed(self, error: Exception, scope: Scope, receive: Receive, reply: _Reply) -> None:
+        request_id = scope["hawker.request_id"]
+        if isinstance(error, HTTPException):
+            answer = problem(error.status_code, "body_too_large", error.detail, request_id=request_id)
+        else:
+            log.exception("request %s failed", request_id)
+            answer = problem(500, "internal", "an error of the server; its log knows more", request_id=request_id)
+        if not reply.status:
+            await answer(scope, receive, reply)
+
+    def _account(self, method: str, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path_format", None) or "unmatched"
+        known_method = method if method in _METHODS else "other"
+        placement = scope.get("hawker.placement", "")
+        self._metrics.requests.labels(route, known_method, str(status)).inc()
+        self._metrics.seconds.labels(route, placement).observe(seconds)
+        access.info(
+            "request_id=%s method=%s route=%s status=%d ms=%.2f placement=%s bundle=%s",
+            scope["hawker.request_id"],
+            known_method,
+            route,
+            status,
+            seconds * 1000,
+            placement or "-",
+            scope.get("hawker.bundle", "-"),
+        )
+
+
+class _Reply:
+    """Passes an answer on, with the request's id in its headers; remembers its status, 0 before it began."""
+
+    def __init__(self, send: Send, request_id: str, *, bodiless: bool) -> None:
+        self._send = send
+        self._request_id = request_id.encode("ascii")
+        self._bodiless = bodiless
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", self._request_id)]}
+        elif self._bodiless and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await self._send(message)
+
+
+def _inner_scope(scope: Scope) -> Scope:
+    given = dict(scope["headers"]).get(b"x-request-id", b"")
+    raw_path = scope.get("raw_path")
+    return {
+        **scope,
+        # Routes match the path as it was sent, so that an encoded slash stays inside its id.
+        "path": raw_path.decode("latin-1") if raw_path is not None else scope["path"],
+        "method": "GET" if scope["method"] == "HEAD" else scope["method"],
+        "hawker.request_id": given.decode("ascii") if _REQUEST_ID.fullmatch(given) else uuid4().hex,
+    }
+
+
+def _announced_length(scope: Scope) -> int:
+    text = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(text) if text.isdigit() else 0
+
+
+def _bounded(receive: Receive) -> Receive:
+    """A body without an announced length is counted as it comes."""
+    received = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MOST_BODY:
+            raise _too_large()
+        return message
+
+    return receive_bounded
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"a request's body holds at most {MOST_BODY} bytes")

@@ -1,0 +1,47 @@
+"""Metrics of a storefront process, for Prometheus.
+
+Where `PROMETHEUS_MULTIPROC_DIR` names a folder, as `hawker serve` sets it for its processes, each of them
+answers for all: counts are sums, the bundle version is the lowest that a living process serves.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "hawker_requests", "Requests answered.", ("route", "method", "status"), registry=self._registry
+        )
+        self.seconds = Histogram(
+            "hawker_request_seconds",
+            "Time from a request's first byte to its answer's last.",
+            ("route", "placement"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.bundle_version = Gauge(
+            "hawker_bundle_version", "Bundle that is served.", registry=self._registry, multiprocess_mode="livemin"
+        )
+        self.swaps = Counter(
+            "hawker_bundle_swaps", "Bundles taken into service while running.", registry=self._registry
+        )
+        self.refused = Counter(
+            "hawker_bundles_refused", "Published bundles that were unusable.", registry=self._registry
+        )
+
+    def page(self) -> bytes:
+        """All figures in the text format of Prometheus."""
+        registry = self._registry
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

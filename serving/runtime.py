@@ -1,0 +1,132 @@
+"""Runtime: what a storefront process answers from: the live bundle and the shop's clock.
+
+Needs the shop's files only: recommendations go on while PostgreSQL and Valkey are down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.bundle import Bundle
+from engine.errors import BundleUnusable, HawkerError, StoreUnavailable, UnknownThing
+from engine.recommend.soundness import check_sound
+from engine.storage import clock, releases
+from engine.storage.home import Home
+from serving.metrics import Metrics
+
+log = logging.getLogger("hawker.runtime")
+
+CHECK_EVERY = 0.2  # seconds between two looks at the pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A bundle in service, under the version number that the pointer gave it."""
+
+    version: int
+    bundle: Bundle
+
+
+class Runtime:
+    """Follows the pointer: a request takes `live` once and keeps it, so that no answer mixes two bundles."""
+
+    def __init__(
+        self, home: Home, *, real_time: Callable[[], float] = time.time, metrics: Metrics | None = None
+    ) -> None:
+        """Load the published bundle.
+
+        UnknownThing when nothing is published yet. When the published one is broken, the newest
+        sound one of its history serves; BundleUnusable when there is none.
+        """
+        self.home = home
+        self.metrics = metrics or Metrics()
+        self._problems: dict[str, str] = {}
+        self._real_time = real_time
+        self.clock_offset = clock.read_offset(home)
+        self._seen = self._stamp()
+        self.live = self._first()
+        self.metrics.bundle_version.set(self.live.version)
+
+    def now(self) -> float:
+        """The shop's time, epoch seconds; a request reads it once."""
+        return self._real_time() + self.clock_offset
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong although requests are answered."""
+        return "; ".join(self._problems.values()) or None
+
+    async def follow(self) -> None:
+        """Look at the pointer again and again until cancelled."""
+        while True:
+            await asyncio.sleep(CHECK_EVERY)
+            try:
+                await self.check()
+            except Exception:
+                # Whatever goes wrong here must not end the following, nor touch what is served.
+                log.exception("the look at the published bundle failed")
+
+    async def check(self) -> None:
+        """Take up a newly published bundle; refuse a broken one and keep what is live."""
+        self._read_clock()
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return
+        self._seen = stamp
+        self._problems.pop("bundle", None)
+        try:
+            pointer = releases.current(self.home)
+            if pointer is None:
+                raise BundleUnusable("the pointer to the published bundle is gone; `hawker publish` writes it anew")
+            if pointer.version != self.live.version:
+                self.live = await asyncio.to_thread(_load, self.home, pointer.version)
+                self.metrics.swaps.inc()
+                self.metrics.bundle_version.set(self.live.version)
+                log.info("serving bundle %d", self.live.version)
+        except HawkerError as error:
+            self._refuse(error)
+
+    def _first(self) -> Live:
+        pointer = releases.current(self.home)
+        if pointer is None:
+            releases.open_bundle(self.home)  # says what to do
+            raise UnknownThing("nothing is published")
+        refused: HawkerError | None = None
+        for version in (pointer.version, *reversed(pointer.history)):
+            try:
+                return _load(self.home, version)
+            except HawkerError as error:
+                self._refuse(error)
+                refused = refused or error
+        assert refused is not None
+        raise refused
+
+    def _refuse(self, error: HawkerError) -> None:
+        self._problems.setdefault("bundle", error.message)
+        self.metrics.refused.inc()
+        log.error("refused a published bundle: %s", error.message)
+
+    def _read_clock(self) -> None:
+        try:
+            self.clock_offset = clock.read_offset(self.home)
+            self._problems.pop("clock", None)
+        except StoreUnavailable as error:
+            self._problems["clock"] = error.message
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        """What changes whenever the pointer does: each replacement is another file."""
+        try:
+            status = releases.pointer_path(self.home).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _load(home: Home, version: int) -> Live:
+    bundle = releases.open_bundle(home, version)
+    check_sound(bundle)
+    return Live(version, bundle)

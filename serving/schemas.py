@@ -1,0 +1,111 @@
+"""Schemas: the shapes of requests and answers at the edge, and nowhere further in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from engine.recommend.answer import FIELDS
+from engine.recommend.placements import PLACEMENTS
+from engine.recommend.query import LIMIT
+
+_PLACEMENTS = "Which list: " + ", ".join(PLACEMENTS) + "."
+_FIELDS = "What to show of each item: " + ", ".join(FIELDS) + "."
+
+
+def _id(value: Any) -> str:
+    # Not pydantic's own string: that refuses lone surrogates, which JSON can carry and a shop's id may hold.
+    if not isinstance(value, str):
+        raise ValueError("an id is a text")
+    if not value:
+        raise ValueError("an id is not empty")
+    return value
+
+
+def _decoded(segment: str) -> str:
+    try:
+        return _id(unquote_to_bytes(segment).decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError:
+        raise ValueError("an id in a path is percent-encoded UTF-8") from None
+
+
+#: The shop's own id in a body: any text but the empty one.
+Id = Annotated[str, PlainValidator(_id), WithJsonSchema({"type": "string", "minLength": 1})]
+#: The same in a path, where it arrives percent-encoded, slashes included.
+PathId = Annotated[str, AfterValidator(_decoded), Field(description="The shop's own id, percent-encoded.")]
+
+
+class RecommendationRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    placement: str = Field("home", description=_PLACEMENTS)
+    user_id: Id | None = Field(None, description="For whom; nobody, or somebody unknown, gets what is popular.")
+    session_id: Id | None = Field(None, description="The visit it is for, of a shopper who has not signed in.")
+    item_ids: list[Id] = Field([], max_length=100, description="The items in view, which the list is about.")
+    limit: int = Field(20, ge=1, le=LIMIT)
+    exclude: list[Id] = Field([], max_length=1000, description="Items not to show.")
+    fields: list[str] = Field([], max_length=20, description=_FIELDS)
+    explain: bool = Field(False, description="Say why each item is there.")
+
+
+class ListQuery(BaseModel):
+    """The options of the short forms."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(20, ge=1, le=LIMIT)
+    fields: str = Field("", max_length=200, description=_FIELDS + " Separated by commas.")
+    explain: bool = Field(False, description="Say why each item is there.")
+
+    def field_names(self) -> list[str]:
+        return [name.strip() for name in self.fields.split(",") if name.strip()]
+
+
+class UserListQuery(ListQuery):
+    placement: str = Field("home", description=_PLACEMENTS)
+
+
+class RecommendedItem(BaseModel):
+    id: str
+    score: float = Field(description="Falls along the list; comparable within this list only.")
+    source: str = Field(description="Who proposed the item.")
+    reason: str | None = Field(description="Why it is there; null unless `explain` was asked for.")
+    promoted: bool
+    fields: dict[str, Any]
+
+
+class RecommendationAnswer(BaseModel):
+    recommendation_id: str = Field(description="Exposures and clicks name it.")
+    items: list[RecommendedItem]
+    bundle_version: int
+    variant: str | None = Field(description="The arm of a running experiment, null without one.")
+    personalized: bool
+    degraded: bool = Field(description="Something that should have had a say could not be reached.")
+    missing_ids: list[str] = Field(description="Items in view that are not known here.")
+
+
+class Problem(BaseModel):
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    field: str | None
+    position: int | str | None
+    request_id: str | None
+
+
+class Alive(BaseModel):
+    status: str
+
+
+class Readiness(BaseModel):
+    status: str
+    shop: str
+    bundle_version: int
+    as_of: str = Field(description="Until when the bundle has seen events.")
+    now: str = Field(description="The shop's time.")
+    clock_offset_seconds: float = Field(description="What the shop's clock differs from real time; 0 for a live shop.")
+    problem: str | None = Field(description="What is wrong although requests are answered.")

@@ -1,0 +1,137 @@
+"""Recommendations over HTTP: one long form with all options, and short forms for each placement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Query, Request
+
+from engine.profile import unknown
+from engine.recommend.answer import AnsweredItem, answer
+from serving.runtime import Runtime
+from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, UserListQuery
+from serving.wire import JsonResponse
+
+Options = Annotated[ListQuery, Query()]
+UserOptions = Annotated[UserListQuery, Query()]
+
+
+def routes(runtime: Runtime) -> APIRouter:
+    """All of them answer from `runtime`; what the caller did wrong is raised and mapped in one place."""
+    router = APIRouter(tags=["recommendations"])
+
+    @router.post("/v1/recommendations", response_model=RecommendationAnswer)
+    async def recommendations(body: RecommendationRequest, request: Request) -> JsonResponse:
+        """A list for a placement, with all options."""
+        return _answered(
+            runtime,
+            request,
+            body.placement,
+            user_id=body.user_id,
+            item_ids=body.item_ids,
+            limit=body.limit,
+            exclude_ids=body.exclude,
+            explain=body.explain,
+            fields=body.fields,
+        )
+
+    @router.get("/v1/users/{user_id:path}/recommendations", response_model=RecommendationAnswer)
+    async def for_user(user_id: PathId, request: Request, options: UserOptions) -> JsonResponse:
+        """What to show a user."""
+        return _short(runtime, request, options.placement, options, user_id=user_id)
+
+    @router.get("/v1/users/{user_id:path}/buy-again", response_model=RecommendationAnswer)
+    async def buy_again(user_id: PathId, request: Request, options: Options) -> JsonResponse:
+        """What a user bought before and is likely to need again."""
+        return _short(runtime, request, "buy-again", options, user_id=user_id)
+
+    @router.get("/v1/items/{item_id:path}/similar", response_model=RecommendationAnswer)
+    async def similar(item_id: PathId, request: Request, options: Options) -> JsonResponse:
+        """What could be taken instead of an item."""
+        return _short(runtime, request, "similar", options, item_ids=[item_id])
+
+    @router.get("/v1/items/{item_id:path}/bought-together", response_model=RecommendationAnswer)
+    async def bought_together(item_id: PathId, request: Request, options: Options) -> JsonResponse:
+        """What stands in the same orders as an item."""
+        return _short(runtime, request, "bought-together", options, item_ids=[item_id])
+
+    @router.get("/v1/trending", response_model=RecommendationAnswer)
+    async def trending(request: Request, options: Options) -> JsonResponse:
+        """What sells clearly better than it used to."""
+        return _short(runtime, request, "trending", options)
+
+    return router
+
+
+def _short(
+    runtime: Runtime,
+    request: Request,
+    placement: str,
+    options: ListQuery,
+    *,
+    user_id: str | None = None,
+    item_ids: Sequence[str] = (),
+) -> JsonResponse:
+    return _answered(
+        runtime,
+        request,
+        placement,
+        user_id=user_id,
+        item_ids=item_ids,
+        limit=options.limit,
+        explain=options.explain,
+        fields=options.field_names(),
+    )
+
+
+def _answered(
+    runtime: Runtime,
+    request: Request,
+    placement: str,
+    *,
+    user_id: str | None,
+    item_ids: Sequence[str],
+    limit: int,
+    explain: bool,
+    fields: Sequence[str],
+    exclude_ids: Sequence[str] = (),
+) -> JsonResponse:
+    live, now = runtime.live, runtime.now()  # once: the whole answer is of one bundle and one moment
+    profile = live.bundle.profile(user_id) if user_id is not None else None
+    found = answer(
+        live.bundle,
+        placement,
+        profile or unknown(),
+        now,
+        item_ids=item_ids,
+        limit=limit,
+        exclude_ids=exclude_ids,
+        explain=explain,
+        fields=fields,
+    )
+    request.scope["hawker.placement"] = placement  # after the answer: only names that exist become labels
+    request.scope["hawker.bundle"] = live.version
+    return JsonResponse(
+        {
+            "recommendation_id": uuid4().hex,
+            "items": [_wire(each) for each in found.items],
+            "bundle_version": live.version,
+            "variant": None,  # experiments on placements do not exist yet
+            "personalized": found.personalized,
+            "degraded": False,  # nothing that has a say here can be away: all of it is in the bundle
+            "missing_ids": found.missing_ids,
+        }
+    )
+
+
+def _wire(item: AnsweredItem) -> dict[str, object]:
+    return {
+        "id": item.id,
+        "score": item.score,
+        "source": item.source,
+        "reason": item.reason,
+        "promoted": False,  # no promotions exist yet
+        "fields": item.fields,
+    }

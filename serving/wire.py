@@ -1,0 +1,89 @@
+"""Wire: what leaves as JSON, problems included."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.errors import (
+    BadInput,
+    BundleUnusable,
+    HawkerError,
+    NotAllowed,
+    NotEnoughData,
+    StoreUnavailable,
+    UnknownThing,
+)
+
+_STATUS: tuple[tuple[type[HawkerError], int], ...] = (
+    (BadInput, 422),
+    (UnknownThing, 404),
+    (NotAllowed, 409),
+    (NotEnoughData, 409),
+    (BundleUnusable, 503),
+    (StoreUnavailable, 503),
+)
+
+
+class JsonResponse(Response):
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return json_bytes(content)
+
+
+class ProblemResponse(JsonResponse):
+    """What was refused, as RFC 9457 tells it: `application/problem+json`."""
+
+    media_type = "application/problem+json"
+
+
+def json_bytes(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # An id may hold a lone surrogate: UTF-8 cannot carry it, but a JSON escape can.
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    request_id: str | None,
+    field: str | None = None,
+    position: int | str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> ProblemResponse:
+    content = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "field": field,
+        "position": position,
+        "request_id": request_id,
+    }
+    return ProblemResponse(content, status_code=status, headers=headers)
+
+
+def refusal(error: HawkerError, request: Request) -> ProblemResponse:
+    """The answer to a request that the engine refused."""
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    return problem(
+        status,
+        error.code,
+        error.message,
+        request_id=request.scope.get("hawker.request_id"),
+        field=error.field,
+        position=error.position,
+        headers={"Retry-After": "1"} if status == 503 else None,
+    )

@@ -1,0 +1,185 @@
+"""A toy bundle with a planted truth, built from arrays without any training.
+
+Items are dealt to tastes: item i has taste i % TASTES. User u has taste u % TASTES, buys and looks at
+items of that taste only, and everything "learned" says the same: neighbours, baskets, graph lists and factors never
+cross tastes. Item i is always bought together with its `partner`. Among all items the lower row sells
+better. So a correct list for a known user holds items of the user's own taste first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.bundle import Bundle, Manifest
+from engine.catalog import Catalog
+from engine.events import EVENT_TYPES, TYPE_CODES
+from engine.ids import IdMap, TextTable
+from engine.index import ItemIndex
+from engine.learned import NEVER, Factors, ItemStatistics, Leaders, Neighbours, Ranking, Scores
+from engine.profile import History
+from engine.recommend.features import FEATURES
+
+TASTES = 4
+DAY = 86_400
+AS_OF = 1_700_000_000
+NEAR = 8  # neighbours of an item, entries of a user's list
+
+
+def toy_bundle(
+    n_users: int = 20,
+    n_items: int = 80,
+    seed: int = 1,
+    *,
+    version: int = 1,
+    events_each: int = 12,
+    dimensions: int = TASTES,
+    item_ids: Sequence[str] | None = None,
+    user_ids: Sequence[str] | None = None,
+) -> Bundle:
+    """User 0 is known but has no event; every other has `events_each`, two thirds purchases, the rest views."""
+    random = np.random.default_rng(seed)
+    factors = _factors(n_users, n_items, dimensions)
+    recent = (n_items - np.arange(n_items)).astype(np.float32)
+    return Bundle(
+        manifest=Manifest("default", AS_OF, AS_OF, FEATURES, recipe={"name": "toy"}, version=version),
+        users=IdMap.of(user_ids or [f"u{row}" for row in range(n_users)]),
+        items=IdMap.of(item_ids or [f"i{row}" for row in range(n_items)]),
+        catalog=_catalog(n_items),
+        history=_history(random, n_users, n_items, events_each),
+        statistics=_statistics(recent),
+        popular=Leaders(np.arange(min(n_items, 100), dtype=np.int32), recent[:100]),
+        trending=Leaders(
+            np.arange(n_items - 1, max(n_items - 11, 0), -1, dtype=np.int32),
+            np.arange(n_items, max(n_items - 10, 1), -1, dtype=np.float32)[: min(n_items, 10)],
+        ),
+        best_of_category=_best_of_taste(n_items),
+        neighbours=_neighbours(n_items),
+        baskets=Neighbours(
+            np.arange(n_items + 1, dtype=np.int32),
+            np.array([partner(row, n_items) for row in range(n_items)], np.int32),
+            np.ones(n_items, np.float32),
+        ),
+        similar_users=_lists(n_users, n_items, 0),
+        graph=_lists(n_users, n_items, NEAR),
+        factors=factors,
+        index=ItemIndex.build(factors.items),
+        type_weights=np.array([each.weight for each in EVENT_TYPES.values()], np.float32),
+        half_lives=np.array([each.half_life_days for each in EVENT_TYPES.values()], np.float32),
+        fold_in=np.array([1.0, 0.1], np.float32),
+        rankings={"home": toy_ranking(), "discover": toy_ranking()},
+    )
+
+
+def taste(row: int) -> int:
+    return row % TASTES
+
+
+def partner(row: int, n_items: int) -> int:
+    """The item that stands in the same orders: the next of the same taste."""
+    return (row + TASTES) % n_items if (row + TASTES) % n_items % TASTES == taste(row) else row % TASTES
+
+
+def toy_ranking() -> Ranking:
+    """Own faded purchases count most, then the factors, then recent sales; one tree prefers what was bought twice."""
+    tables = {
+        "own_faded_60": ([0.0, 0.5, 1.0, 2.0], [0.0, 3.0, 4.0, 5.0, 6.0]),
+        "factors_score": ([0.0, 0.5], [0.0, 1.0, 2.0]),
+        "item_recent": ([10.0, 40.0], [0.0, 0.1, 0.2]),
+    }
+    starts, steps, values = [0], [], []
+    for name in FEATURES:
+        at, worth = tables.get(name, ([], [0.0]))
+        steps += at
+        values += worth
+        starts.append(len(steps))
+    return Ranking(
+        step_starts=np.array(starts, np.int32),
+        steps=np.array(steps, np.float64),
+        values=np.array(values, np.float64),
+        split_feature=np.array([[FEATURES.index("own_lines"), 0, 0]], np.int16),
+        split_at=np.array([[1.5, 0.0, 0.0]]),
+        left=np.array([[1, 1, 2]], np.int16),
+        right=np.array([[2, 1, 2]], np.int16),
+        leaf_value=np.array([[0.0, 0.0, 0.5]]),
+    )
+
+
+def _catalog(n_items: int) -> Catalog:
+    codes = (np.arange(n_items) % TASTES).astype(np.int32)
+    return Catalog(
+        names=TextTable.of(f"item {row}" for row in range(n_items)),
+        levels=np.stack([np.zeros(n_items, np.int32) + TASTES, codes], axis=1),
+        category_names=TextTable.of([*(f"taste {code}" for code in range(TASTES)), "everything"]),
+        brand=codes,
+        brand_names=TextTable.of(f"brand {code}" for code in range(TASTES)),
+        price=np.arange(100, 100 + n_items, dtype=np.int64),
+        stock=np.full(n_items, -1, np.int64),
+        available=np.ones(n_items, bool),
+    )
+
+
+def _history(random: np.random.Generator, n_users: int, n_items: int, each: int) -> History:
+    owners = np.repeat(np.arange(1, n_users), each)
+    of_taste = np.maximum((n_items - owners % TASTES - 1) // TASTES + 1, 1)
+    items = (random.random(len(owners)) ** 2 * of_taste).astype(np.int64) * TASTES + owners % TASTES
+    types = np.where(np.arange(len(owners)) % 3 < 2, TYPE_CODES["purchase"], TYPE_CODES["view"])
+    times = AS_OF - random.integers(1, 300 * DAY, len(owners))
+    order = np.lexsort((times, owners))
+    return History(
+        indptr=np.r_[0, np.arange(n_users) * each].astype(np.int64),
+        items=np.minimum(items, n_items - 1)[order].astype(np.int32),
+        types=types[order].astype(np.uint8),
+        times=times[order].astype(np.int64),
+        quantities=np.ones(len(owners), np.float32),
+    )
+
+
+def _statistics(recent: np.ndarray) -> ItemStatistics:
+    n = len(recent)
+    return ItemStatistics(
+        recent=recent,
+        lasting=recent,
+        buyers=recent,
+        repeat_share=np.full(n, 0.5, np.float32),
+        interval=np.full(n, 20.0, np.float32),
+        age=np.full(n, 200.0, np.float32),
+        idle=np.full(n, NEVER, np.float32),
+        price=np.arange(100, 100 + n, dtype=np.float32),
+        winning=recent,
+    )
+
+
+def _best_of_taste(n_items: int) -> Neighbours:
+    """By category code; the last code, "everything", holds no list."""
+    lists = [np.arange(code, n_items, TASTES, dtype=np.int32)[:20] for code in range(TASTES)]
+    ends = np.cumsum([0, *(len(each) for each in lists), 0])
+    weights = np.concatenate([np.arange(len(each), 0, -1, dtype=np.float32) for each in lists])
+    return Neighbours(ends.astype(np.int32), np.concatenate(lists), weights)
+
+
+def _neighbours(n_items: int) -> Neighbours:
+    """The next NEAR items of the same taste, the nearest strongest; at the catalogue's end there are fewer."""
+    rows = np.arange(n_items)[:, None] + TASTES * np.arange(1, NEAR + 1)[None, :]
+    there = rows < n_items
+    weights = np.broadcast_to(1.0 / np.arange(1, NEAR + 1, dtype=np.float32), rows.shape)
+    indptr = np.r_[0, np.cumsum(there.sum(axis=1))].astype(np.int32)
+    return Neighbours(indptr, rows[there].astype(np.int32), weights[there].astype(np.float32))
+
+
+def _lists(n_users: int, n_items: int, start: int) -> Scores:
+    """For every user but the first NEAR items of the own taste, from the `start`-th on."""
+    rows = np.arange(n_users)[:, None] % TASTES + TASTES * np.arange(start, start + NEAR)[None, :]
+    there = (rows < n_items) & (np.arange(n_users) > 0)[:, None]
+    scores = np.broadcast_to(np.arange(NEAR, 0, -1, dtype=np.float32), rows.shape)
+    indptr = np.r_[0, np.cumsum(there.sum(axis=1))].astype(np.int32)
+    return Scores(indptr, rows[there].astype(np.int32), scores[there])
+
+
+def _factors(n_users: int, n_items: int, dimensions: int) -> Factors:
+    """One dimension a taste; the lower row is a little longer. More dimensions than tastes stay zero."""
+    users, items = np.zeros((n_users, dimensions), np.float32), np.zeros((n_items, dimensions), np.float32)
+    users[np.arange(n_users), np.arange(n_users) % TASTES] = 1.0
+    items[np.arange(n_items), np.arange(n_items) % TASTES] = 1.0 - 0.5 * np.arange(n_items) / n_items
+    return Factors(users, items)

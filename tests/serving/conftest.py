@@ -1,0 +1,78 @@
+"""A storefront for tests: the real server on a free port, in a thread, over a home of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import uvicorn
+
+from engine.storage import releases
+from engine.storage.home import Home
+from serving.app import create_app
+from serving.runtime import Runtime
+from tests.bundles import AS_OF, toy_bundle
+
+#: Ids that a shop may well have and a path or a JSON text may well break on.
+ODD_IDS = ["a/b", "x%2Fy", "\ud800", "né\n", "similar", "x/similar", "..", "?q#", " ", "\x00", "日本語", "😀"]
+
+
+@dataclass
+class Storefront:
+    home: Home
+    runtime: Runtime
+    client: httpx.Client
+
+    def get(self, path, **parameters):
+        return self.client.get(path, params=parameters)
+
+    def ask(self, **body):
+        return self.client.post("/v1/recommendations", json=body)
+
+
+def eventually(condition, *, within=15.0):
+    """Wait for what another thread or process does soon: `condition` until it is true."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def publish(home, bundle) -> int:
+    with releases.new_version_folder(home) as reserved:
+        bundle.save(reserved.folder)
+    releases.point_to(home, reserved.version, AS_OF)
+    return reserved.version
+
+
+@contextmanager
+def storefront(home) -> Iterator[Storefront]:
+    runtime = Runtime(home, real_time=lambda: float(AS_OF))
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(runtime), log_config=None, loop="uvloop", http="httptools")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=10) as client:
+            yield Storefront(home, runtime, client)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A running storefront that no test of the module changes; the last items of its catalogue have odd ids."""
+    home = Home(tmp_path_factory.mktemp("home"))
+    publish(home, toy_bundle(item_ids=[f"i{row}" for row in range(80 - len(ODD_IDS))] + ODD_IDS))
+    with storefront(home) as running:
+        yield running

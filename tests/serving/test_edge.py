@@ -1,0 +1,179 @@
+"""What every request passes: ids, sizes, methods, broken JSON, documents, figures, the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+
+import pytest
+
+from serving.edge import MOST_BODY, Edge
+from serving.metrics import Metrics
+from tests.serving.conftest import eventually
+
+JSON = {"content-type": "application/json"}
+
+
+def problem_of(answer):
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert set(body) == {"type", "title", "status", "code", "detail", "field", "position", "request_id"}
+    assert (body["status"], body["request_id"]) == (answer.status_code, answer.headers["x-request-id"])
+    return body["status"], body["code"]
+
+
+def test_a_request_id_comes_back_and_a_missing_or_odd_one_is_made_up(shop):
+    given = shop.client.get("/v1/trending", headers={"X-Request-ID": "abc-1"})
+    assert given.headers.get_list("x-request-id") == ["abc-1"]
+    odd = shop.client.get("/v1/trending", headers={"X-Request-ID": "a b"}).headers["x-request-id"]
+    assert re.fullmatch("[0-9a-f]{32}", odd)
+    assert shop.client.get("/v1/trending").headers["x-request-id"] != odd
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"nonsense", b"[" * 100_000, b'{"limit": ' + b"9" * 9_000 + b"}", b'{"user_id": "\xff"}', b"\x00"],
+)
+def test_a_body_that_is_no_json_is_refused(shop, content):
+    answer = shop.client.post("/v1/recommendations", content=content, headers=JSON)
+    assert problem_of(answer)[0] in (400, 422)
+
+
+def test_the_place_of_a_mistake_in_json_is_told(shop):
+    answer = shop.client.post("/v1/recommendations", content=b'{"limit" 3}', headers=JSON)
+    assert problem_of(answer) == (400, "bad_json")
+    assert answer.json()["position"] == 9
+
+
+@pytest.mark.parametrize("content", [b"[]", b"3", b"null", b'"x"', b"NaN", b'{"limit": NaN}', b'{"\\ud800": 1}'])
+def test_json_that_is_no_request_is_refused(shop, content):
+    answer = shop.client.post("/v1/recommendations", content=content, headers=JSON)
+    assert problem_of(answer)[0] == 422
+
+
+def test_a_body_without_its_content_type_is_told_what_is_missing(shop):
+    answer = shop.client.post("/v1/recommendations", content=b"{}")
+    assert problem_of(answer)[0] == 422
+    assert "application/json" in answer.json()["detail"]
+
+
+def test_a_huge_body_is_refused_whether_announced_or_not(shop):
+    announced = shop.client.post("/v1/recommendations", content=b" " * (MOST_BODY + 1), headers=JSON)
+    assert problem_of(announced) == (413, "body_too_large")
+    unannounced = shop.client.post(
+        "/v1/recommendations", content=(b" " * 100_000 for _ in range(MOST_BODY // 100_000 + 1)), headers=JSON
+    )
+    assert problem_of(unannounced) == (413, "body_too_large")
+
+
+def test_head_answers_like_get_without_a_body(shop):
+    head, get = shop.client.head("/v1/trending"), shop.client.get("/v1/trending")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == get.headers["content-length"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/trending", "GET"),
+        ("HEAD", "/v1/recommendations", "POST"),
+        ("PUT", "/v1/recommendations", "POST"),
+    ],
+)
+def test_a_method_that_is_not_there_names_the_one_that_is(shop, method, path, allowed):
+    answer = shop.client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("path", ["/", "/nope", "/v1/items/i3", "/v1/trending/", "/v1/users/u5", "/v1//trending"])
+def test_a_path_that_is_not_there_is_a_problem_too(shop, path):
+    assert problem_of(shop.client.get(path)) == (404, "no_such_path")
+
+
+@pytest.mark.parametrize("path", ["/v1/items//similar", "/v1/items/%FF/similar", "/v1/items/%C3/similar"])
+def test_an_id_that_cannot_be_one_is_refused(shop, path):
+    assert problem_of(shop.client.get(path)) == (422, "bad_input")
+
+
+def test_health_tells_what_is_served_and_which_time_it_is(shop):
+    assert shop.get("/health/live").json() == {"status": "alive"}
+    ready = shop.get("/health/ready").json()
+    assert ready == {
+        "status": "ready",
+        "shop": "default",
+        "bundle_version": 1,
+        "as_of": "2023-11-14T22:13:20+00:00",
+        "now": "2023-11-14T22:13:20+00:00",
+        "clock_offset_seconds": 0.0,
+        "problem": None,
+    }
+
+
+def test_the_documentation_loads_nothing_from_elsewhere(shop):
+    page = shop.get("/docs")
+    assert page.status_code == 200
+    linked = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert linked
+    for link in linked:
+        assert link.startswith("/")
+        assert shop.get(link).status_code == 200
+    assert "http://" not in page.text and "https://" not in page.text
+
+
+def test_every_route_is_documented(shop):
+    document = shop.get("/openapi.json").json()
+    assert set(document["paths"]) == {
+        "/v1/recommendations",
+        "/v1/users/{user_id}/recommendations",
+        "/v1/users/{user_id}/buy-again",
+        "/v1/items/{item_id}/similar",
+        "/v1/items/{item_id}/bought-together",
+        "/v1/trending",
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+    }
+    body = document["components"]["schemas"]["RecommendationRequest"]
+    assert body["additionalProperties"] is False
+    assert body["properties"]["item_ids"]["items"] == {"type": "string", "minLength": 1}
+
+
+def test_requests_are_counted_by_route_and_placement_and_never_by_path(shop):
+    shop.get("/v1/users/secret-person/recommendations", placement="discover")
+    shop.client.get("/secret-person")
+    eventually(lambda: 'route="unmatched",status="404"' in shop.get("/metrics").text)
+    page = shop.get("/metrics").text
+    assert 'hawker_requests_total{method="GET",route="/v1/users/{user_id}/recommendations",status="200"}' in page
+    assert 'placement="discover",route="/v1/users/{user_id}/recommendations"' in page
+    assert "hawker_bundle_version 1.0" in page
+    assert "secret-person" not in page
+
+
+def test_the_log_has_one_line_a_request_without_the_path(shop, caplog):
+    with caplog.at_level(logging.INFO, logger="hawker.access"):
+        shop.client.get("/v1/users/secret-person/recommendations", headers={"X-Request-ID": "r1"})
+        eventually(lambda: "request_id=r1" in caplog.text)  # written after the answer left
+    lines = [line for line in caplog.messages if "request_id=r1" in line]
+    assert len(lines) == 1
+    assert "request_id=r1 method=GET route=/v1/users/{user_id}/recommendations status=200" in lines[0]
+    assert "placement=home bundle=1" in lines[0]
+
+
+def test_a_failure_nobody_foresaw_is_a_problem_and_goes_to_the_log(caplog):
+    async def broken(scope, receive, send):
+        raise ZeroDivisionError("the secret inside")
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "headers": []}
+    asyncio.run(Edge(broken, metrics=Metrics())(scope, receive, send))
+    assert sent[0]["status"] == 500
+    assert b"secret" not in sent[1]["body"]
+    assert "the secret inside" in caplog.text
