@@ -56,22 +56,18 @@ def interactions(
     weights: Mapping[str, float] | None = None,
     half_lives: Mapping[str, float | None] | None = None,
     now: int = 0,
-    *,
-    damp: bool = True,
 ) -> sparse.csr_matrix:
     """Sum what each event still shows of a user's interest in an item: float32 CSR [users, items].
 
-    One event counts type weight x damped quantity x 0.5 ** (age in days / half-life). Types that the
-    mappings leave out keep the defaults of the event table; a half-life of None never fades. `damp`
-    counts a quantity q as log2(1 + q), so that one piece is 1 and a hundred are not a hundred signs.
-    Events after `now` count as new; a pair whose signs sum to nothing or less (all returned) is absent.
+    One event counts type weight x 0.5 ** (age in days / half-life), however many pieces it was about:
+    six cans at once are one wish, and counting them as more predicted the next purchase worse. An event
+    of no piece (quantity 0 or less) counts nothing. Types that the mappings leave out keep the defaults
+    of the event table; a half-life of None never fades. Events after `now` count as new; a pair whose
+    signs sum to nothing or less (all returned) is absent.
     """
     weight, half_life = type_tables(weights, half_lives)
-    quantity = np.maximum(log.quantity.astype(np.float64), 0.0)
-    if damp:
-        quantity = np.log2(1.0 + quantity)
     age_days = np.maximum(now - log.time, 0) / DAY
-    value = weight[log.type] * quantity * 0.5 ** (age_days / half_life[log.type])
+    value = weight[log.type] * (log.quantity > 0) * 0.5 ** (age_days / half_life[log.type])
     told = value != 0.0
     matrix = sparse.csr_matrix(
         (value[told], (log.user[told], log.item[told])), shape=(log.n_users, log.n_items), dtype=np.float64
