@@ -9,7 +9,8 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from training.models.contract import Interactions, ModelFamily, Scores
+from engine.learned import Scores
+from training.models.contract import Interactions, ModelFamily
 from training.models.top_lists import top_of_each
 
 _OVERSAMPLING = 24

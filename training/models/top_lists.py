@@ -87,7 +87,7 @@ def _best_columns(line: np.ndarray, n: int, highest: np.ndarray) -> np.ndarray:
         columns = np.arange(len(line))
     columns = columns[_cut(line[columns], n)]
     columns = columns[line[columns] > -np.inf]
-    return columns[np.argsort(-line[columns], kind="stable")]
+    return np.asarray(columns[np.argsort(-line[columns], kind="stable")])
 
 
 def _cut(values: np.ndarray, n: int) -> np.ndarray:
