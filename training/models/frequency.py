@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from training.models.contract import Interactions, ModelFamily, Scores
+from engine.learned import Scores
+from training.models.contract import Interactions, ModelFamily
 from training.models.popularity import popular_share
 from training.models.top_lists import top_of_each
 

@@ -12,7 +12,8 @@ import numpy as np
 from scipy import sparse
 
 from engine.errors import NotAllowed
-from training.models.contract import Factors, Features, Interactions, ModelFamily
+from engine.learned import Factors
+from training.models.contract import Features, Interactions, ModelFamily
 
 _COMPILED = ("lightfm._lightfm_fast_openmp", "lightfm._lightfm_fast_no_openmp")
 

@@ -11,7 +11,8 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from training.models.contract import Factors, Interactions, ModelFamily
+from engine.learned import Factors
+from training.models.contract import Interactions, ModelFamily
 
 
 def _als(interactions: Interactions, params: Mapping[str, Any], seed: int, threads: int) -> Factors:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from engine.learned import Neighbours
 from training.interactions import Log
-from training.models.contract import Interactions, ModelFamily, Neighbours
+from training.models.contract import Interactions, ModelFamily
 
 #: Items whose co-occurrence rows are made at a time; 63,000 items then need some tens of MiB a thread.
 _ITEMS_AT_ONCE = 1024

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from training.models.contract import Factors, Interactions, ModelFamily
+from engine.learned import Factors
+from training.models.contract import Interactions, ModelFamily
 
 
 def _popular(interactions: Interactions, params: Mapping[str, Any], seed: int, threads: int) -> Factors:

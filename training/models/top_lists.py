@@ -27,13 +27,17 @@ def top_of_each(
     n_users, n_items = bought.shape
     counts, items, scores = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
     for users in chunks(n_users, n_items):
-        dense = score(users)
-        own = dense.copy()
-        keep(own, bought[users], "repeat")
-        keep(dense, bought[users], "new")
-        halves = best_of(dense, top_new), best_of(own, top_own)
-        chosen = np.concatenate([half[0] for half in halves], axis=1)
-        value = np.concatenate([half[1] for half in halves], axis=1)
+        dense, known = score(users), bought[users]
+        row = np.repeat(np.arange(known.shape[0]), np.diff(known.indptr))
+        own = np.full((len(dense), int(np.diff(known.indptr).max(initial=0))), -np.inf, dtype=np.float32)
+        place = np.arange(known.nnz) - np.repeat(known.indptr[:-1], np.diff(known.indptr))
+        own[row, place] = dense[row, known.indices]
+        own_place, own_value = best_of(own, top_own)
+        own_item = known.indices[np.minimum(known.indptr[:-1, None] + np.maximum(own_place, 0), max(known.nnz - 1, 0))]
+        keep(dense, known, "new")
+        new_item, new_value = best_of(dense, top_new)
+        chosen = np.concatenate([new_item, np.where(own_place >= 0, own_item, -1)], axis=1).astype(np.int32)
+        value = np.concatenate([new_value, own_value], axis=1)
         order = np.lexsort((chosen, -value), axis=1)
         chosen, value = np.take_along_axis(chosen, order, axis=1), np.take_along_axis(value, order, axis=1)
         counts.append((chosen >= 0).sum(axis=1))
@@ -83,7 +87,7 @@ def _best_columns(line: np.ndarray, n: int, highest: np.ndarray) -> np.ndarray:
         columns = np.arange(len(line))
     columns = columns[_cut(line[columns], n)]
     columns = columns[line[columns] > -np.inf]
-    return columns[np.argsort(-line[columns], kind="stable")]
+    return np.asarray(columns[np.argsort(-line[columns], kind="stable")])
 
 
 def _cut(values: np.ndarray, n: int) -> np.ndarray:

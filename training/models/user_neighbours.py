@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from engine.learned import Scores
 from training.models.affinity import ClassAffinity
-from training.models.contract import Interactions, ModelFamily, Scores
+from training.models.contract import Interactions, ModelFamily
 from training.models.popularity import popular_share, winning_rate
 from training.models.top_lists import top_of_each
 

@@ -140,6 +140,7 @@ def test_graph_filter_equals_its_formula_on_both_ways_through_the_users(monkeypa
         items, scores = score_users(MODELS["graph_filter"].fit(board, params), board, np.arange(USERS), ITEMS)
         for user in range(USERS):
             listed = items[user] >= 0
+            assert set(items[user, listed]) == set(np.flatnonzero(expected[user] > 1e-6))
             assert scores[user, listed] == pytest.approx(expected[user, items[user, listed]], abs=1e-3)
 
 
