@@ -67,7 +67,6 @@ class Bundle:
     neighbours: Neighbours
     baskets: Neighbours
     similar_users: Scores
-    graph: Scores
     factors: Factors
     index: ItemIndex
     type_weights: NDArray[np.float32]

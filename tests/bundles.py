@@ -1,7 +1,7 @@
 """A toy bundle with a planted truth, built from arrays without any training.
 
 Items are dealt to tastes: item i has taste i % TASTES. User u has taste u % TASTES, buys and looks at
-items of that taste only, and everything "learned" says the same: neighbours, baskets, graph lists and factors never
+items of that taste only, and everything "learned" says the same: neighbours, baskets, score lists and factors never
 cross tastes. Item i is always bought together with its `partner`. Among all items the lower row sells
 better. So a correct list for a known user holds items of the user's own taste first.
 """
@@ -62,7 +62,6 @@ def toy_bundle(
             np.ones(n_items, np.float32),
         ),
         similar_users=_lists(n_users, n_items, 0),
-        graph=_lists(n_users, n_items, NEAR),
         factors=factors,
         index=ItemIndex.build(factors.items),
         type_weights=np.array([each.weight for each in EVENT_TYPES.values()], np.float32),

@@ -32,7 +32,7 @@ class Recipe:
     horizon_days: int = 0
     windows: int = 2
     factors: str = "als"
-    compare: tuple[str, ...] = ("popularity", "frequency", "bpr", "hybrid")
+    compare: tuple[str, ...] = ("bpr", "graph_filter", "hybrid")
     seed: int = 1
     threads: int = 2
     ranking_users: int = 4000

@@ -28,7 +28,6 @@ CARRIED = {
     "neighbours": "item_neighbours",
     "baskets": "basket",
     "similar_users": "user_neighbours",
-    "graph": "graph_filter",
 }
 
 

@@ -29,7 +29,6 @@ def reason(found: Recommendation, query: Query, bundle: Bundle) -> str:
         return f"popular in {bundle.catalog.category_names[int(bundle.catalog.category[found.row])]}"
     return {
         "similar_users": "people who buy like you buy it",
-        "graph": "close to what you buy",
         "factors": "fits your taste",
         "trending": "sells better than it used to",
         "popular": "popular now",

@@ -45,7 +45,7 @@ def check_sound(bundle: Bundle) -> None:
 
 def _row_lists(bundle: Bundle) -> Iterator[tuple[str, NDArray[np.integer] | None, NDArray[np.integer], int]]:
     n_items = len(bundle.items)
-    for name in ("history", "best_of_category", "neighbours", "baskets", "similar_users", "graph"):
+    for name in ("history", "best_of_category", "neighbours", "baskets", "similar_users"):
         part = getattr(bundle, name)
         yield name, part.indptr, part.items, n_items
     yield "popular", None, bundle.popular.items, n_items

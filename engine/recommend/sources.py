@@ -59,11 +59,6 @@ def similar_users(profile: Profile, bundle: Bundle, now: float, context: NDArray
     return bundle.similar_users.of(profile.row) if profile.is_stored else NOTHING
 
 
-def graph(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
-    """The graph filter's list, as learned for this very user."""
-    return bundle.graph.of(profile.row) if profile.is_stored else NOTHING
-
-
 def factors(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """The items nearest to the user's vector."""
     vector = bundle.user_vector(profile, now)
@@ -121,7 +116,6 @@ SOURCES: dict[str, Source] = {
     "browsed": browsed,
     "neighbours": neighbours,
     "similar_users": similar_users,
-    "graph": graph,
     "factors": factors,
     "category": category,
     "trending": trending,
@@ -131,9 +125,9 @@ SOURCES: dict[str, Source] = {
     "same_category": same_category,
 }
 #: Those that speak from the user's own profile.
-PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "graph", "factors", "category"})
+PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category"})
 #: Those that may stand behind a learned ranking.
-RANKED = ("own", "browsed", "neighbours", "similar_users", "graph", "factors", "category", "trending", "popular")
+RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")
 
 
 def propose(

@@ -34,10 +34,9 @@ def test_a_return_takes_interest_back_but_never_below_nothing():
     assert matrix.toarray() == pytest.approx(np.array([[0.3, 0.0]])) and matrix.nnz == 1
 
 
-def test_quantities_are_damped_and_none_or_less_is_nothing():
+def test_many_pieces_are_one_wish_and_none_or_less_is_nothing():
     log = replace(log_of([(0, 0), (0, 1), (0, 2)], 1, 3, days_ago=[0.0] * 3), quantity=np.array([3, 0, -2], np.float32))
-    assert interactions(log, now=NOW).toarray() == pytest.approx(np.array([[2.0, 0.0, 0.0]]))
-    assert interactions(log, now=NOW, damp=False).toarray() == pytest.approx(np.array([[3.0, 0.0, 0.0]]))
+    assert interactions(log, now=NOW).toarray() == pytest.approx(np.array([[1.0, 0.0, 0.0]]))
     assert purchase_counts(log).toarray() == pytest.approx(np.array([[1.0, 0.0, 0.0]]))
 
 

@@ -38,7 +38,7 @@ class Interactions:
     `matrix` holds the fading weights (float32 CSR [users, items]); `bought` how often each user
     bought each item (same shape, never faded): it decides what is new to a user and what a repeat.
     `log` has the events themselves for families that need time, quantities or orders; `weights`,
-    `half_lives` and `damp` are what made the matrix of it (see `training.interactions`).
+    `half_lives` are what made the matrix of it (see `training.interactions`).
     """
 
     matrix: sparse.csr_matrix
@@ -47,7 +47,6 @@ class Interactions:
     now: int
     weights: Mapping[str, float] | None = None
     half_lives: Mapping[str, float | None] | None = None
-    damp: bool = True
     item_features: Features | None = None
     user_features: Features | None = None
 
@@ -74,7 +73,7 @@ class Interactions:
         stretch = half_life_days / (purchase if np.isfinite(purchase) else EVENT_TYPES["purchase"].half_life_days)
         lives = {name: float(usual[code] * stretch) for name, code in TYPE_CODES.items()}
         lives["purchase"] = half_life_days
-        return interactions(self.log, self.weights, lives, self.now, damp=self.damp)
+        return interactions(self.log, self.weights, lives, self.now)
 
 
 Result = Factors | Neighbours | Scores

@@ -97,7 +97,7 @@ def test_features_of_no_candidates_are_an_empty_table(bundle):
 
 def test_each_source_proposes_what_was_planted(bundle):
     profile = bundle.profile("u5")
-    own_taste = ("own", "browsed", "neighbours", "similar_users", "graph", "factors", "category")
+    own_taste = ("own", "browsed", "neighbours", "similar_users", "factors", "category")
     for name in own_taste:
         rows, scores = SOURCES[name](profile, bundle, AS_OF, NOBODY_IN_VIEW)
         found = rows[scores > 0.5 * scores.max()]
@@ -210,7 +210,9 @@ def test_a_sound_bundle_passes_and_an_empty_shop_too(bundle):
         lambda bundle: replace(bundle, manifest=replace(bundle.manifest, features=FEATURES[::-1])),
         lambda bundle: replace(bundle, popular=Leaders(np.array([-1], np.int32), np.ones(1, np.float32))),
         lambda bundle: replace(bundle, neighbours=replace(bundle.neighbours, indptr=bundle.neighbours.indptr[::-1])),
-        lambda bundle: replace(bundle, graph=replace(bundle.graph, items=bundle.graph.items + N_ITEMS)),
+        lambda bundle: replace(
+            bundle, similar_users=replace(bundle.similar_users, items=bundle.similar_users.items + N_ITEMS)
+        ),
         lambda bundle: replace(bundle, history=replace(bundle.history, types=bundle.history.types + 100)),
         lambda bundle: replace(bundle, fold_in=np.zeros(0, np.float32)),
     ],
