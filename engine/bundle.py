@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -122,9 +123,14 @@ class Bundle:
         # The small ridge keeps the solve defined when fewer items than dimensions have vectors.
         return items.T @ items + np.eye(items.shape[1]) * max(float(self.fold_in[1]), 1e-6)
 
-    def save(self, folder: Path) -> None:
-        """Write everything into `folder` (made here, must not exist) and sync it to disk."""
+    def save(self, folder: Path, *, beside: Mapping[str, bytes] = MappingProxyType({})) -> None:
+        """Write everything into `folder` (made here, must not exist) and sync it to disk.
+
+        `beside` are further files by name, such as the evidence of a training run; they are verified with the rest.
+        """
         folder.mkdir(parents=True)
+        for name, content in beside.items():
+            (folder / name).write_bytes(content)
         for name, array in _arrays_of(self).items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
         self.index.save(folder / _INDEX)
@@ -138,6 +144,11 @@ class Bundle:
             json.dump(document, out, indent=1)
             out.flush()
             os.fsync(out.fileno())
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)  # the names too must survive a power cut
+        finally:
+            os.close(descriptor)
 
     @classmethod
     def load(cls, folder: Path) -> Bundle:
