@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from engine.errors import BadInput, HawkerError, UnknownThing
 from engine.settings import Settings, read_settings
@@ -41,7 +40,7 @@ def demo(
 
     settings, home = _here()
     with _progress() as say:
-        shown = run_demo(home, settings, say=say, quiet=as_json)
+        shown = run_demo(home, settings, say=say)
     _answer(shown.as_json(), as_json, shown.text)
     # --json is for programs that wait for the object: a server would keep them waiting.
     if not no_serve and not as_json:
@@ -123,20 +122,24 @@ def publish(
 ) -> None:
     """Check a trained version at the gates, then let the storefront serve it."""
     from training.publish import publish as publish_version
+    from training.report import published_json, published_table
+    from training.tracking import Tracker
 
     settings, home = _here()
-    done = publish_version(home, settings, version, now=time.time(), force=force)
-    _answer(done.as_json(), as_json, done.table())
+    done = publish_version(home, version, now=time.time(), registry=Tracker(home, settings), force=force)
+    _answer(published_json(done), as_json, published_table(done))
 
 
 @app.command()
 def rollback(as_json: AsJson = False) -> None:
     """Serve the version that was served before."""
     from training.publish import rollback as roll_back
+    from training.report import published_json
+    from training.tracking import Tracker
 
     settings, home = _here()
-    done = roll_back(home, settings, now=time.time())
-    _answer({"version": done.version}, as_json, f"version {done.version} is served again")
+    done = roll_back(home, now=time.time(), registry=Tracker(home, settings))
+    _answer(published_json(done), as_json, f"version {done.version} is served again {done.warning}".strip())
 
 
 @app.command()
@@ -157,11 +160,10 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Write the lists that these users would be served."""
-    from engine.storage.clock import now
-    from engine.storage.releases import open_bundle
-
     from engine.storage.batch import lists_for_users, read_ids, write_lists
+    from engine.storage.clock import now
     from engine.storage.lake import Lake
+    from engine.storage.releases import open_bundle
 
     _, home = _here()
     bundle, moment = open_bundle(home, version), _moment(as_of)
@@ -191,10 +193,9 @@ def similar(
     as_json: AsJson = False,
 ) -> None:
     """Write what would be shown beside these items."""
+    from engine.storage.batch import lists_for_items, read_ids, write_lists
     from engine.storage.clock import now
     from engine.storage.releases import open_bundle
-
-    from engine.storage.batch import lists_for_items, read_ids, write_lists
 
     _, home = _here()
     ids = read_ids(items, "item_id")
@@ -227,9 +228,8 @@ def bench(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Look whether the home, the stores and the served bundle are in order; repair what can be repaired."""
-    from training.publish import repair
-
     from engine.storage.checkup import examine
+    from training.publish import repair
 
     settings, home = _here()
     findings = [*examine(settings), *repair(home, settings)]
@@ -264,9 +264,19 @@ def _here() -> tuple[Settings, Home]:
 
 
 def _serve(settings: Settings, home: Home) -> None:
+    from serving.supervisor import Address
     from serving.supervisor import serve as serve_http
 
-    serve_http(settings, say=lambda line: err.print(line, markup=False, highlight=False))
+    def tell(address: Address) -> None:
+        err.print(
+            f"API   {address.api}\ndocs  {address.docs}\nMLflow UI: {_mlflow_ui(home, settings)}", highlight=False
+        )
+
+    serve_http(settings, on_ready=tell)
+
+
+def _mlflow_ui(home: Home, settings: Settings) -> str:
+    return settings.mlflow_url or f"mlflow ui --backend-store-uri sqlite:///{home.mlflow / 'mlflow.db'}"
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -279,7 +289,7 @@ def _warn(sentence: str) -> None:
     err.print(f"warning: {sentence}", style="yellow", markup=False, soft_wrap=True)
 
 
-def _answer(found: dict[str, Any], as_json: bool, text: str | Table) -> None:
+def _answer(found: dict[str, Any], as_json: bool, text: RenderableType) -> None:
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, default=str))
     else:

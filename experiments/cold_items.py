@@ -58,7 +58,7 @@ def _recall(lists: np.ndarray, truth: Truth, users: np.ndarray) -> np.ndarray:
         np.isin(truth.items[truth.indptr[user] : truth.indptr[user + 1]], line).sum()
         for user, line in zip(users, lists, strict=True)
     ]
-    return np.asarray(found) / np.minimum(truth.sizes[users], _LENGTH)
+    return np.asarray(np.asarray(found) / np.minimum(truth.sizes[users], _LENGTH))
 
 
 def _plain(interval: Any) -> dict[str, float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from rich.table import Table
 
 from engine.errors import HawkerError
 from engine.settings import Settings
@@ -15,6 +16,7 @@ from engine.storage.lake import Lake
 from training.evidence import store
 from training.outcome import Outcome
 from training.recipe import Recipe, read_recipe
+from training.report import evaluation_table
 from training.run import train
 from training.shop_data import read_shop
 from training.snapshot import Progress
@@ -39,6 +41,12 @@ class Produced:
             "warning": self.warning,
         }
 
+    def table(self) -> Table:
+        """The scores, for a person."""
+        table = evaluation_table(self.outcome.bundle.manifest.metrics["scores"])
+        table.caption = f"trained version {self.version}; `hawker publish` lets the storefront serve it. {self.warning}"
+        return table
+
 
 def produce(
     home: Home, settings: Settings, recipe: str | Recipe, *, until: datetime | None, say: Progress = lambda _: None
@@ -54,8 +62,6 @@ def produce(
     shop = read_shop(Lake(home), until)
     read = time.perf_counter() - start
     outcome = train(shop, wanted, say=say)
-    manifest = dataclasses.replace(outcome.bundle.manifest, shop=home.shop)
-    outcome = dataclasses.replace(outcome, bundle=dataclasses.replace(outcome.bundle, manifest=manifest))
     version = store(home, outcome)
     say("record in MLflow")
     before = time.perf_counter()

@@ -70,7 +70,7 @@ def parse_recipe(document: Mapping[str, Any]) -> Recipe:
         expected = Mapping if isinstance(usual, Mapping) else type(usual)
         if not isinstance(value, expected) or isinstance(value, bool):
             raise BadInput(f"{name} must be {_kind(usual)}, not {value!r}", field=name)
-    recipe = Recipe(**values)
+    recipe = dataclasses.replace(defaults, **values)
     for name in ("horizon_days", "seed"):
         _at_least(recipe, name, 0)
     for name in ("windows", "threads", "ranking_users"):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.storage.releases import current, version_folder, versions
 from rich.table import Table
 
 from engine.bundle import read_manifest
-from engine.errors import UnknownThing
+from engine.errors import HawkerError, UnknownThing
+from engine.storage.checkup import Finding
 from engine.storage.home import Home
+from engine.storage.releases import current, version_folder, versions
 from training.outcome import K
+from training.publish import Published, Registry
 from training.shop_data import moment
 
 _KINDS = {"whole": "all purchases", "repeat": "bought before", "new": "never bought"}
@@ -83,3 +85,29 @@ def models_table(found: Sequence[dict[str, Any]]) -> Table:
         figures = ", ".join(f"{name} {value:.4f}" for name, value in row[f"ndcg@{K}"].items())
         table.add_row(str(row["version"]), "yes" if row["served"] else "", row["as_of"][:16], row["recipe"], figures)
     return table
+
+
+def published_json(done: Published) -> dict[str, Any]:
+    gates = [{"name": g.name, "asked": g.asked, "measured": g.measured, "passed": g.passed} for g in done.gates]
+    return {"version": done.version, "former": done.former, "gates": gates, "warning": done.warning}
+
+
+def published_table(done: Published) -> Table:
+    """The gates that the version passed, and what is served now."""
+    table = Table(title=f"Version {done.version} is served", caption=done.warning or None)
+    for name in ("gate", "asked", "measured", "passed"):
+        table.add_column(name)
+    for gate in done.gates:
+        table.add_row(gate.name, gate.asked, gate.measured, "yes" if gate.passed else "NO, overruled")
+    return table
+
+
+def examine_registry(home: Home, registry: Registry) -> Finding:
+    """Let MLflow say what the pointer says; a finding for `hawker doctor`."""
+    if not versions(home):
+        return Finding("registry", True, "No version is trained yet.")
+    try:
+        registry.repair()
+    except HawkerError as problem:
+        return Finding("registry", False, f"MLflow does not mirror the bundles: {problem.message}")
+    return Finding("registry", True, "MLflow's versions and aliases mirror the bundles and their pointer.")

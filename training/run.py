@@ -24,7 +24,8 @@ from training.choose import choose
 from training.evaluate import Evaluation, Periods, Truth, buyers, evaluate_kinds, measure, periods, truth_of
 from training.interactions import DAY
 from training.lists import served
-from training.models.contract import Interactions, Kind
+from training.models.contract import Interactions
+from training.models.top_lists import Kind
 from training.outcome import K, Outcome, Score
 from training.ranking import Replay
 from training.recipe import Recipe
@@ -144,10 +145,13 @@ def _judge(name: str, result: Any, seen: Interactions, shop: ShopData, period: s
     return [Score.of(name, period, kind, found) for kind, found in evaluate_kinds(result, seen, after, k=K).items()]
 
 
+_JUDGED: Mapping[str, tuple[Kind, ...]] = {"home": ("whole", "repeat", "new"), "discover": ("new",)}
+
+
 def _judge_placements(bundle: Bundle, seen: Interactions, shop: ShopData, period: str, cuts: Periods) -> list[Score]:
     """What the storefront would have shown, measured as it would have been served."""
     scores = []
-    for name, kinds in {"home": ("whole", "repeat", "new"), "discover": ("new",)}.items():
+    for name, kinds in _JUDGED.items():
         whole = _truth(shop, seen, *_bounds(period, cuts), "whole")
         users = np.flatnonzero(whole.sizes > 0)
         lists = served(bundle, PLACEMENTS[name], users, K)

@@ -96,7 +96,7 @@ def _in_order(events: pa.Table, item_ids: pa.Array) -> pa.Table:
 
 
 def _seconds(events: pa.Table) -> np.ndarray:
-    return events["time"].cast(pa.int64()).to_numpy() // 1_000_000
+    return np.asarray(events["time"].cast(pa.int64()).to_numpy() // 1_000_000)
 
 
 def _all_ids(*columns: pa.ChunkedArray) -> pa.Array:
@@ -106,7 +106,7 @@ def _all_ids(*columns: pa.ChunkedArray) -> pa.Array:
 
 
 def _rows(column: pa.ChunkedArray, ids: pa.Array) -> np.ndarray:
-    return pc.index_in(column, value_set=ids).combine_chunks().to_numpy(zero_copy_only=False).astype(np.int32)
+    return np.asarray(pc.index_in(column, value_set=ids), np.int32)
 
 
 def _orders(events: pa.Table, times: np.ndarray) -> np.ndarray:
@@ -118,7 +118,7 @@ def _orders(events: pa.Table, times: np.ndarray) -> np.ndarray:
         users = events["user_id"].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
         pairs = users[unnamed].astype(np.int64) << 33 | times[unnamed]
         numbers[unnamed] = len(named.dictionary) + np.unique(pairs, return_inverse=True)[1]
-    return numbers
+    return np.asarray(numbers)
 
 
 def _catalog(items: pa.Table, item_ids: pa.Array) -> Catalog:

@@ -62,7 +62,7 @@ def snapshot(
 ) -> Bundle:
     """Everything a storefront would have known at `now` (epoch seconds); `rankings` were learned before."""
     seen = seen or interactions_at(shop, recipe, now)
-    learned = {}
+    learned: dict[str, Any] = {}
     for field, name in {**CARRIED, "factors": recipe.factors}.items():
         say(f"fit {name}")
         learned[field] = fit(name, seen, recipe)
@@ -71,8 +71,7 @@ def snapshot(
     amounts = shop.list_amounts[before][seen.log.type == purchases.type[0]] if len(purchases) else np.zeros(0)
     statistics = item_statistics(purchases, amounts, now)
     weights, half_lives = type_tables(recipe.weights, recipe.half_lives)
-    factors: Any = learned["factors"]
-    assert isinstance(factors, Factors)
+    factors: Factors = learned["factors"]
     params = MODELS[recipe.factors].complete(recipe.models.get(recipe.factors))
     return Bundle(
         manifest=Manifest(shop="", as_of=now, created_at=int(time.time()), features=FEATURES),
