@@ -229,10 +229,11 @@ def bench(
 def doctor(as_json: AsJson = False) -> None:
     """Look whether the home, the stores and the served bundle are in order; repair what can be repaired."""
     from engine.storage.checkup import examine
-    from training.publish import repair
+    from training.report import examine_registry
+    from training.tracking import Tracker
 
     settings, home = _here()
-    findings = [*examine(settings), *repair(home, settings)]
+    findings = [*examine(settings), examine_registry(home, Tracker(home, settings))]
     lines = [f"{'ok ' if each.ok else 'NOT'} {each.name}: {each.sentence}" for each in findings]
     rows = [{"name": each.name, "ok": each.ok, "sentence": each.sentence} for each in findings]
     _answer({"findings": rows}, as_json, "\n".join(lines))

@@ -30,7 +30,7 @@ class Recipe:
 
     name: str = "default"
     horizon_days: int = 0
-    windows: int = 2
+    windows: int = 3
     factors: str = "als"
     compare: tuple[str, ...] = ("bpr", "graph_filter", "hybrid")
     seed: int = 1
@@ -60,7 +60,7 @@ def parse_recipe(document: Mapping[str, Any]) -> Recipe:
     """A checked recipe from its TOML tables."""
     known = {each.name: each for each in dataclasses.fields(Recipe)}
     _refuse_unknown(document, known, "")
-    values = {
+    values: dict[str, Any] = {
         name: tuple(value) if name == "compare" and isinstance(value, list) else value
         for name, value in document.items()
     }

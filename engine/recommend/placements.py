@@ -41,7 +41,7 @@ _ALL = (
         "discover",
         "For you, among what this user never bought.",
         tuple(name for name in RANKED if name != "own"),
-        most=200,
+        most=120,
         filters=("unsellable", "excluded", "context", "purchased"),
         ranking="discover",
         fallback=("popular",),
