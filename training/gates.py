@@ -18,6 +18,7 @@ from engine.profile import Profile, unknown
 from engine.recommend.placements import PLACEMENTS
 from engine.recommend.query import Query
 from engine.recommend.recommender import recommend
+from engine.recommend.soundness import check_sound
 from engine.storage.home import Home
 from engine.storage.releases import current, open_bundle, version_folder
 from training.evaluate import Interval, bootstrap_interval, paired_difference
@@ -209,11 +210,22 @@ def _loads_and_answers(found: Bundle | str) -> Gate:
     """Not forceable: whoever serves a bundle that fails here answers shoppers with errors."""
     asked = "the stored bundle loads verified and answers every placement, for known and unknown users"
     if isinstance(found, Bundle):
-        wrong, answered = _ask_everything(found)
+        wrong, answered = _unsound(found), 0
+        if not wrong:
+            wrong, answered = _ask_everything(found)
         told = wrong or f"{answered} lists, all scores finite"
     else:
         wrong = told = found
     return Gate("answers", asked, told, not wrong, is_forceable=False)
+
+
+def _unsound(bundle: Bundle) -> str:
+    """What the storefront itself would refuse to switch to, "" when nothing."""
+    try:
+        check_sound(bundle)
+    except BundleUnusable as problem:
+        return problem.message
+    return ""
 
 
 def _ask_everything(bundle: Bundle) -> tuple[str, int]:
