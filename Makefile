@@ -5,6 +5,7 @@
 #   make test                    all tests             make check    style, types, walls
 #   make serve                   serve what is published
 #   make bench ARGS="shop --quick"                     make lock     renew the lock files
+#   make tables                  write the tables of REFERENCE.md anew
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -18,7 +19,7 @@ INSTALLED := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | ck
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --require-virtualenv install
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: install check test demo serve bench lock
+.PHONY: install check test demo serve bench lock tables
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -59,3 +60,6 @@ lock: install
 	$(COMPILE) --all-extras --output-file requirements.lock $(ARGS)
 	$(COMPILE) --extra serving --constraint requirements.lock --output-file requirements-serving.lock
 	$(COMPILE) --extra training --constraint requirements.lock --output-file requirements-training.lock
+
+tables: install
+	$(BIN)/python -m tests.reference_tables
