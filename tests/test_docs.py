@@ -52,9 +52,7 @@ def test_every_preset_is_documented():
 def test_the_documented_mapping_names_every_key_and_is_one_that_is_accepted():
     text = re.search(r"```toml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)[1]
     mapping.check_mapping(tomllib.loads(text))
-    lines = {
-        section: body for section, body in re.findall(r"^\[(\w+)\](.*?)(?=^\[|\Z)", text, re.DOTALL | re.MULTILINE)
-    }
+    lines = dict(re.findall(r"^\[(\w+)\](.*?)(?=^\[|\Z)", text, re.DOTALL | re.MULTILINE))
     missing = [
         f"{section}.{key}"
         for section, keys in mapping._KNOWN.items()
