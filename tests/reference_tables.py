@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,7 @@ def commands() -> dict[str, Any]:
     return typer.main.get_command(command_line).commands
 
 
+@cache
 def interface() -> dict[str, Any]:
     with runtime() as running:
         return create_app(running).openapi()
