@@ -25,8 +25,8 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 install: $(INSTALLED)
 
 $(INSTALLED):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	    echo 'Hawker needs Python 3.11 or newer as $(PYTHON); name another one: make PYTHON=python3.12 ...' >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo 'Hawker needs Python 3.11 or newer, which $(PYTHON) is not; name another one: make PYTHON=python3.12 ...' >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 12), (3, 13)))' \
 	    || command -v $${CC:-cc} >/dev/null || command -v gcc >/dev/null || { \
 	    echo 'Hawker needs a C compiler on this Python (one package has no wheel for it): install gcc, or use Python 3.12 or 3.13' >&2; exit 2; }
