@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -24,6 +26,7 @@ from serving.wire import STATUSES
 from tests.bundles import toy_bundle
 from tests.serving.conftest import publish
 from training.models import MODELS
+from training.recipe import Recipe
 
 REFERENCE = Path(__file__).resolve().parents[1] / "REFERENCE.md"
 Row = tuple[str, ...]
@@ -111,6 +114,18 @@ def placements() -> Iterator[Row]:
         )
 
 
+def recipe_keys() -> Iterator[Row]:
+    """The meanings are written in the document; the keys and their defaults come from the code."""
+    yield ("Key", "Default", "Meaning")
+    written = rows_of(REFERENCE.read_text(), "Recipes")
+    meanings = {row[0]: row[-1] for row in written}
+    defaults = Recipe()
+    for each in dataclasses.fields(Recipe):
+        value = getattr(defaults, each.name)
+        shown = ", ".join(value) if isinstance(value, tuple) else "" if value == {} else str(value)
+        yield (code(each.name), code(shown) if shown else "", meanings.get(code(each.name), ""))
+
+
 def families() -> Iterator[Row]:
     yield ("Name", "What it learns", "Parameters")
     for each in MODELS.values():
@@ -139,6 +154,7 @@ TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     "Metrics": metrics,
     "Event types": event_types,
     "Placements": placements,
+    "Recipes": recipe_keys,
     "Model families": families,
     "Benchmarks": benches,
 }
@@ -161,6 +177,12 @@ def tables_of(text: str) -> dict[str, str]:
         elif block.startswith("| "):
             found.setdefault(heading, block.strip())
     return found
+
+
+def rows_of(text: str, heading: str) -> list[list[str]]:
+    """The cells of the table below a heading, without its head."""
+    lines = tables_of(text)[heading].splitlines()[2:]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
 def commands() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shlex
 import tomllib
@@ -13,9 +12,8 @@ import pytest
 from engine.storage.imports import mapping
 from engine.storage.imports.presets import PRESETS
 from hawker import app
-from tests.reference_tables import REFERENCE, TABLES, commands, interface, table, tables_of
+from tests.reference_tables import REFERENCE, TABLES, commands, interface, rows_of, table, tables_of
 from tests.test_house_rules import files
-from training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(path.name for path in ROOT.glob("*.md"))
@@ -35,18 +33,8 @@ def test_no_line_of_a_table_lacks_its_meaning(heading):
     assert [row for row in list(TABLES[heading]())[1:] if heading != "Model families" and not row[-1]] == []
 
 
-def test_every_recipe_key_is_documented_with_its_default():
-    rows = cells("Recipes")
-    assert [row[0] for row in rows] == [each.name for each in dataclasses.fields(Recipe)]
-    defaults = Recipe()
-    for name, documented, meaning in rows:
-        value = getattr(defaults, name)
-        told = ", ".join(value) if isinstance(value, tuple) else "" if value == {} else str(value)
-        assert (documented, bool(meaning)) == (told, True)
-
-
 def test_every_preset_is_documented():
-    assert [row[0] for row in cells("Import")] == list(PRESETS)
+    assert [row[0].strip("`") for row in rows_of(REFERENCE.read_text(), "Import")] == list(PRESETS)
 
 
 def test_the_documented_mapping_names_every_key_and_is_one_that_is_accepted():
@@ -123,9 +111,3 @@ def command_lines(document: str) -> list[str]:
     blocks = "\n".join(re.findall(r"```(?:sh|console)\n(.*?)```", text, re.DOTALL))
     lines = re.findall(r"^(?:\$ )?((?:\S*/)?hawker \S.*)$", blocks, re.MULTILINE)
     return [line for line in (*lines, *re.findall(r"`(hawker [a-z][^`]*)`", text)) if "..." not in line]
-
-
-def cells(heading: str) -> list[list[str]]:
-    """The rows of a table of REFERENCE.md, without its head and without the marks of code."""
-    lines = tables_of(REFERENCE.read_text())[heading].splitlines()[2:]
-    return [[cell.strip().strip("`") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
