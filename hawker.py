@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console, RenderableType
 
-from engine.errors import BadInput, HawkerError, UnknownThing
+from engine.errors import BadInput, HawkerError, NotAllowed, UnknownThing
 from engine.settings import Settings, read_settings
 from engine.storage.home import Home
 
@@ -235,10 +235,10 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that stores are left in order
     try:
         app(standalone_mode=True)
-    except (BadInput, UnknownThing) as problem:
-        _fail(problem, 2)
     except HawkerError as problem:
-        _fail(problem, 1)
+        _fail(problem, 2 if isinstance(problem, BadInput | UnknownThing) else 1)
+    except ModuleNotFoundError as problem:
+        _fail(NotAllowed(f"{problem.name} is not installed here; use the image or the extra that this needs"), 1)
     except BrokenPipeError:
         os._exit(0)  # whoever read our output has seen enough
     sys.exit(0)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,6 +88,21 @@ def test_a_target_runs_as_an_ordinary_user_and_starts_without_a_shell(target):
 def test_the_shops_state_is_a_volume(target):
     home = re.search(r"HAWKER_HOME=(\S+)", " ".join(arguments("house", "ENV")))[1]
     assert arguments(target, "VOLUME") == [home]
+
+
+@pytest.mark.parametrize(("room", "verb"), [("serving", "serve"), ("training", "train")])
+def test_a_command_of_the_other_target_is_refused_in_one_line(room, verb, tmp_path):
+    program = f"import sys; sys.modules['{room}'] = None; sys.argv = ['hawker', '{verb}']; import hawker; hawker.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=os.environ | {"HAWKER_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert room in done.stderr
 
 
 def test_the_health_check_asks_whether_the_storefront_is_ready():
