@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console, RenderableType
 
-from engine.errors import BadInput, HawkerError, UnknownThing
+from engine.errors import BadInput, HawkerError, NotAllowed, UnknownThing
 from engine.settings import Settings, read_settings
 from engine.storage.home import Home
 
@@ -160,27 +160,20 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Write the lists that these users would be served."""
-    from engine.storage.batch import lists_for_users, read_ids, write_lists
+    from engine.storage.batch import lists_for_users, read_ids, unfairness, write_lists
     from engine.storage.clock import now
     from engine.storage.lake import Lake
     from engine.storage.releases import open_bundle
 
     _, home = _here()
     bundle, moment = open_bundle(home, version), _moment(as_of)
-    if moment is not None and bundle.manifest.as_of > moment.timestamp():
-        _warn(
-            f"version {bundle.manifest.version} was trained on events until "
-            f"{datetime.fromtimestamp(bundle.manifest.as_of, UTC):%Y-%m-%dT%H:%MZ}, later than --as-of: "
-            "what it learned knows more than the profiles; train with --until for a fair measurement"
-        )
+    if moment is not None and (unfair := unfairness(bundle, moment)):
+        _warn(unfair)
     ids = read_ids(users, "user_id")
     lists = lists_for_users(bundle, Lake(home), ids, placement, limit=limit, now=now(home), as_of=moment)
     write_lists(out_file, lists)
-    _answer(
-        {"users": len(ids), "rows": lists.num_rows, "out": str(out_file)},
-        as_json,
-        f"{out_file}: {lists.num_rows:,} rows",
-    )
+    found = {"users": len(ids), "rows": lists.num_rows, "out": str(out_file)}
+    _answer(found, as_json, f"{out_file}: {lists.num_rows:,} rows")
 
 
 @app.command()
@@ -201,11 +194,8 @@ def similar(
     ids = read_ids(items, "item_id")
     lists = lists_for_items(open_bundle(home, version), ids, placement, limit=limit, now=now(home))
     write_lists(out_file, lists)
-    _answer(
-        {"items": len(ids), "rows": lists.num_rows, "out": str(out_file)},
-        as_json,
-        f"{out_file}: {lists.num_rows:,} rows",
-    )
+    found = {"items": len(ids), "rows": lists.num_rows, "out": str(out_file)}
+    _answer(found, as_json, f"{out_file}: {lists.num_rows:,} rows")
 
 
 @app.command()
@@ -245,10 +235,10 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that stores are left in order
     try:
         app(standalone_mode=True)
-    except (BadInput, UnknownThing) as problem:
-        _fail(problem, 2)
     except HawkerError as problem:
-        _fail(problem, 1)
+        _fail(problem, 2 if isinstance(problem, BadInput | UnknownThing) else 1)
+    except ModuleNotFoundError as problem:
+        _fail(NotAllowed(f"{problem.name} is not installed here; use the image or the extra that this needs"), 1)
     except BrokenPipeError:
         os._exit(0)  # whoever read our output has seen enough
     sys.exit(0)
@@ -265,15 +255,13 @@ def _here() -> tuple[Settings, Home]:
 
 
 def _serve(settings: Settings, home: Home) -> None:
-    from serving.supervisor import Address
-    from serving.supervisor import serve as serve_http
+    from serving import supervisor
 
-    def tell(address: Address) -> None:
-        err.print(
-            f"API   {address.api}\ndocs  {address.docs}\nMLflow UI: {_mlflow_ui(home, settings)}", highlight=False
-        )
+    def tell(address: supervisor.Address) -> None:
+        where = f"API   {address.api}\ndocs  {address.docs}\nMLflow UI: {_mlflow_ui(home, settings)}"
+        err.print(where, markup=False, highlight=False, soft_wrap=True)
 
-    serve_http(settings, on_ready=tell)
+    supervisor.serve(settings, on_ready=tell)
 
 
 def _mlflow_ui(home: Home, settings: Settings) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from engine.events import TYPE_CODES
 from engine.storage.home import Home
 from engine.storage.lake import Lake
-from experiments.bench import Asked, Conditions, Findings
+from experiments.findings import Asked, Conditions, Findings
 from experiments.shop import ShopSize, generate
 from training.evaluate import paired_difference
 from training.outcome import K, Outcome, Score

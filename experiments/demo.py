@@ -11,26 +11,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from engine.recommend.answer import answer
-from engine.storage.clock import now, set_offset
-from engine.storage.releases import current, open_bundle, version_folder, versions
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-from training.publish import publish
-from training.tracking import Tracker
 
 from engine.bundle import Bundle, read_manifest
 from engine.profile import unknown
+from engine.recommend.answer import answer
 from engine.settings import Settings
+from engine.storage.clock import now, set_offset
 from engine.storage.home import Home
 from engine.storage.imports.past import record_in_ledger
 from engine.storage.imports.run import ImportRequest, run_import
 from engine.storage.lake import Lake
+from engine.storage.releases import current, open_bundle, version_folder, versions
 from training.outcome import K
 from training.produce import produce
+from training.publish import publish
 from training.recipe import read_recipe
 from training.report import evaluation_of, evaluation_table
+from training.tracking import Tracker
 
 _SHOWN = 5  # places of each list that the demo prints
 _HOUSEHOLDS = (0.25, 0.5, 0.75)  # by the length of their history

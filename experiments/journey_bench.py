@@ -13,8 +13,8 @@ from typing import Any
 from engine.storage.home import Home
 from engine.storage.imports.run import ImportRequest, run_import
 from engine.storage.lake import Lake
-from experiments.bench import Asked, Conditions, Findings
 from experiments.cold_items import cold_items
+from experiments.findings import Asked, Conditions, Findings
 from training.outcome import K, Outcome
 from training.recipe import read_recipe
 from training.run import train

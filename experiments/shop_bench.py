@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from experiments.bench import Asked, Conditions, Findings
+from experiments.findings import Asked, Conditions, Findings
 from experiments.shop import Shop, ShopSize, generate, write_parquet
 from experiments.shop.tables import EVENT_SCHEMA
 

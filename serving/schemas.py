@@ -68,20 +68,20 @@ class UserListQuery(ListQuery):
 
 
 class RecommendedItem(BaseModel):
-    id: str
+    id: str = Field(description="The shop's own id.")
     score: float = Field(description="Falls along the list; comparable within this list only.")
     source: str = Field(description="Who proposed the item.")
     reason: str | None = Field(description="Why it is there; null unless `explain` was asked for.")
-    promoted: bool
-    fields: dict[str, Any]
+    promoted: bool = Field(description="Somebody paid or decided for its place.")
+    fields: dict[str, Any] = Field(description="The catalogue facts that were asked for.")
 
 
 class RecommendationAnswer(BaseModel):
     recommendation_id: str = Field(description="Exposures and clicks name it.")
-    items: list[RecommendedItem]
-    bundle_version: int
+    items: list[RecommendedItem] = Field(description="Best first.")
+    bundle_version: int = Field(description="The published version that answered.")
     variant: str | None = Field(description="The arm of a running experiment, null without one.")
-    personalized: bool
+    personalized: bool = Field(description="What is known of the user had a say.")
     degraded: bool = Field(description="Something that should have had a say could not be reached.")
     missing_ids: list[str] = Field(description="Items in view that are not known here.")
 

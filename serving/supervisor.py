@@ -116,7 +116,7 @@ class _Keeper:
         os.set_blocking(self._status, False)
         descriptors = {"socket": self._listening.fileno(), "lifeline": self._lifeline, "status": reports}
         # -P: a folder named like one of ours in the place where the shop started us must not stand in for it.
-        command = [sys.executable, "-P", "-m", "serving.storefront.process"]
+        command = [sys.executable, "-P", "-m", "serving.storefront_process"]
         command += ["--home", str(self._settings.home.resolve()), "--shop", self._settings.shop]
         command += [part for name, number in descriptors.items() for part in (f"--{name}", str(number))]
         command.append("--access-log" if self._settings.access_log else "--no-access-log")

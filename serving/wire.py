@@ -21,7 +21,7 @@ from engine.errors import (
     UnknownThing,
 )
 
-_STATUS: tuple[tuple[type[HawkerError], int], ...] = (
+STATUSES: tuple[tuple[type[HawkerError], int], ...] = (
     (BadInput, 422),
     (UnknownThing, 404),
     (NotAllowed, 409),
@@ -77,7 +77,7 @@ def problem(
 
 def refusal(error: HawkerError, request: Request) -> ProblemResponse:
     """The answer to a request that the engine refused."""
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
     return problem(
         status,
         error.code,

@@ -78,12 +78,6 @@ def train(shop: ShopData, recipe: Recipe, *, say: Progress = lambda _: None) -> 
         ]
     with clock("snapshots"):
         bundle = snapshot(shop, recipe, shop.until, rankings=rankings, say=say)
-    manifest = dataclasses.replace(
-        bundle.manifest,
-        recipe=dataclasses.asdict(recipe),
-        data_versions=dict(shop.versions),
-        metrics={"scores": [score.row(recipe.seed) for score in scores], "periods": dataclasses.asdict(cuts)},
-    )
     return Outcome(
         recipe=recipe,
         periods=cuts,
@@ -91,8 +85,19 @@ def train(shop: ShopData, recipe: Recipe, *, say: Progress = lambda _: None) -> 
         scores=tuple(scores),
         curves=curves,
         seconds=clock.seconds,
-        bundle=dataclasses.replace(bundle, manifest=manifest),
+        bundle=_documented(bundle, shop, recipe, scores, cuts),
     )
+
+
+def _documented(bundle: Bundle, shop: ShopData, recipe: Recipe, scores: list[Score], cuts: Periods) -> Bundle:
+    """The bundle, with what made it and what it measured in its manifest."""
+    manifest = dataclasses.replace(
+        bundle.manifest,
+        recipe=dataclasses.asdict(recipe),
+        data_versions=dict(shop.versions),
+        metrics={"scores": [score.row(recipe.seed) for score in scores], "periods": dataclasses.asdict(cuts)},
+    )
+    return dataclasses.replace(bundle, manifest=manifest)
 
 
 def _periods(shop: ShopData, recipe: Recipe) -> Periods:

@@ -66,6 +66,17 @@ def lists_for_items(bundle: Bundle, item_ids: Sequence[str], placement: str, *, 
     return table.rename_columns(["item_id", "rank", "similar_id", "score", "source"])
 
 
+def unfairness(bundle: Bundle, as_of: datetime) -> str:
+    """Why lists as of that moment would flatter the bundle: it learned from later events. Empty when it did not."""
+    if bundle.manifest.as_of <= as_of.timestamp():
+        return ""
+    return (
+        f"version {bundle.manifest.version} was trained on events until "
+        f"{datetime.fromtimestamp(bundle.manifest.as_of, UTC):%Y-%m-%dT%H:%MZ}, later than --as-of: "
+        "what it learned knows more than the profiles; train with --until for a fair measurement"
+    )
+
+
 def rebuilt_profiles(bundle: Bundle, lake: Lake, user_ids: Sequence[str], as_of: datetime) -> dict[str, Profile]:
     """What is known of each user from the lake's events before `as_of` alone.
 

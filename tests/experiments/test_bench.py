@@ -10,7 +10,8 @@ import pytest
 
 from engine.errors import BadInput
 from experiments import bench
-from experiments.bench import Asked, Bench, Conditions, Findings, Result, describe_machine, run_bench
+from experiments.bench import Bench, Result, describe_machine, run_bench
+from experiments.findings import Asked, Conditions, Findings
 from experiments.shop import ShopSize
 
 

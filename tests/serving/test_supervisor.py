@@ -229,7 +229,7 @@ def test_the_stores_are_open_while_it_serves_and_closed_after(home):
 
 def test_a_storefront_process_loads_no_library_of_training(home):
     code = (
-        "import sys; from pathlib import Path; from engine.storage.home import Home; import serving.storefront.process;"
+        "import sys; from pathlib import Path; from engine.storage.home import Home; import serving.storefront_process;"
         "from serving.runtime import Runtime; from serving.app import create_app;"
         f"create_app(Runtime(Home(Path({str(home.root)!r})))).openapi();"
         "print(*sorted({m.split('.')[0] for m in sys.modules}))"

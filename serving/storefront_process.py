@@ -1,4 +1,4 @@
-"""One storefront process: `python -m serving.storefront.process`, started by the supervisor with an open socket.
+"""One storefront process: `python -m serving.storefront_process`, started by the supervisor with an open socket.
 
 It is a program of its own, not a fork, so that it holds nothing but what it imports. It ends when the
 supervisor asks it to, and also when the supervisor is gone.

@@ -1,0 +1,42 @@
+# Two targets: `docker build --target serving .` and `docker build --target training .`
+# Both keep everything that a shop has in the volume at HAWKER_HOME.
+
+FROM python:3.12-slim AS house
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PYTHONPATH=/app \
+    HAWKER_HOME=/var/lib/hawker
+RUN useradd --system --uid 10001 --create-home hawker \
+    && install --directory --owner=hawker --group=hawker --mode=0700 /var/lib/hawker
+WORKDIR /app
+
+FROM house AS serving
+COPY requirements-serving.lock ./
+RUN python -m pip install --no-cache-dir --require-hashes --requirement requirements-serving.lock
+COPY hawker.py ./
+COPY engine ./engine
+COPY serving ./serving
+USER hawker
+VOLUME /var/lib/hawker
+ENV HAWKER_HOST=0.0.0.0
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/ready', timeout=2)"]
+ENTRYPOINT ["python", "-m", "hawker"]
+CMD ["serve"]
+
+FROM house AS training
+# LightGBM's wheel expects the system's OpenMP, which the slim image lacks.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/*
+COPY requirements-training.lock ./
+RUN python -m pip install --no-cache-dir --require-hashes --requirement requirements-training.lock
+COPY hawker.py ./
+COPY engine ./engine
+COPY training ./training
+COPY experiments ./experiments
+USER hawker
+VOLUME /var/lib/hawker
+ENTRYPOINT ["python", "-m", "hawker"]
+CMD ["train"]

@@ -1,0 +1,247 @@
+"""The tables of REFERENCE.md, as the code has them: `python -m tests.reference_tables` writes them anew."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import typer
+from prometheus_client.parser import text_string_to_metric_families
+
+from engine import errors
+from engine.events import EVENT_TYPES
+from engine.recommend.placements import PLACEMENTS
+from engine.settings import SETTINGS
+from engine.storage.home import Home
+from experiments.bench import BENCHES
+from hawker import app as command_line
+from serving.app import create_app
+from serving.runtime import Runtime
+from serving.wire import STATUSES
+from tests.bundles import toy_bundle
+from tests.serving.conftest import publish
+from training.models import MODELS
+from training.recipe import Recipe
+
+REFERENCE = Path(__file__).resolve().parents[1] / "REFERENCE.md"
+Row = tuple[str, ...]
+
+
+def settings() -> Iterator[Row]:
+    yield ("Name", "Default", "Meaning")
+    for each in SETTINGS:
+        yield (code(each.name), code(each.default) if each.default else "", each.meaning)
+
+
+def verbs() -> Iterator[Row]:
+    yield ("Command", "What it does")
+    for name, command in commands().items():
+        given = "".join(f" {argument_text(each)}" for each in command.params if each.param_type_name == "argument")
+        yield (code(f"hawker {name}{given}"), first_line(command.help))
+
+
+def options() -> Iterator[Row]:
+    yield ("Command", "Option", "Default", "Meaning")
+    for name, command in commands().items():
+        for each in command.params:
+            if each.param_type_name == "option" and not {"--help", "--json"} & set(each.opts):
+                default = (
+                    "" if each.default is None or each.default is False or each.required else code(str(each.default))
+                )
+                yield (code(name), code(each.opts[0]), "required" if each.required else default, each.help or "")
+
+
+def routes() -> Iterator[Row]:
+    yield ("Request", "Meaning")
+    for path, methods in interface()["paths"].items():
+        for method, operation in methods.items():
+            yield (code(f"{method.upper()} {path}"), first_line(operation["description"]))
+
+
+def body_fields() -> Iterator[Row]:
+    yield ("Field", "Default", "Meaning")
+    yield from fields_of("RecommendationRequest")
+
+
+def answer_fields() -> Iterator[Row]:
+    yield ("Field", "Meaning")
+    for schema, before in (("RecommendationAnswer", ""), ("RecommendedItem", "items[].")):
+        for name, _, meaning in fields_of(schema, before):
+            yield (name, meaning)
+
+
+def statuses() -> Iterator[Row]:
+    yield ("Refusal", "Means", "HTTP", "Exit code")
+    drawing = (line.lstrip("├└─ ").split(maxsplit=1) for line in errors.__doc__.splitlines())
+    meanings = {words[0]: words[1] for words in drawing if len(words) == 2}
+    for kind, status in STATUSES:
+        wrong_use = kind in (errors.BadInput, errors.UnknownThing)
+        yield (code(kind.code), meanings[kind.__name__], str(int(status)), "2" if wrong_use else "1")
+
+
+def metrics() -> Iterator[Row]:
+    yield ("Metric", "Kind", "Labels", "Meaning")
+    with runtime() as running:
+        running.metrics.requests.labels("", "", "")
+        running.metrics.seconds.labels("", "")
+        families = text_string_to_metric_families(running.metrics.page().decode())
+        for family in families:
+            if family.samples and not family.name.endswith("_created"):
+                labels = [name for name in family.samples[0].labels if name != "le"]
+                name = f"{family.name}_total" if family.type == "counter" else family.name
+                yield (code(name), family.type, ", ".join(labels), family.documentation)
+
+
+def event_types() -> Iterator[Row]:
+    yield ("Type", "Weight", "Half-life in days", "Meaning")
+    for each in EVENT_TYPES.values():
+        yield (code(each.name), f"{each.weight:g}", f"{each.half_life_days:g}", each.meaning)
+
+
+def placements() -> Iterator[Row]:
+    yield ("Name", "Shows", "Sources", "When these give too little")
+    for each in PLACEMENTS.values():
+        yield (
+            code(each.name),
+            each.meaning,
+            ", ".join(each.sources),
+            ", ".join(each.fallback) or "the list stays short",
+        )
+
+
+def recipe_keys() -> Iterator[Row]:
+    """The meanings are written in the document; the keys and their defaults come from the code."""
+    yield ("Key", "Default", "Meaning")
+    written = rows_of(REFERENCE.read_text(), "Recipes")
+    meanings = {row[0]: row[-1] for row in written}
+    defaults = Recipe()
+    for each in dataclasses.fields(Recipe):
+        value = getattr(defaults, each.name)
+        shown = ", ".join(value) if isinstance(value, tuple) else "" if value == {} else str(value)
+        yield (code(each.name), code(shown) if shown else "", meanings.get(code(each.name), ""))
+
+
+def families() -> Iterator[Row]:
+    yield ("Name", "What it learns", "Parameters")
+    for each in MODELS.values():
+        yield (
+            code(each.name),
+            each.meaning,
+            ", ".join(code(f"{name} = {value}") for name, value in each.defaults.items()),
+        )
+
+
+def benches() -> Iterator[Row]:
+    yield ("Name", "What it shows")
+    for name, each in BENCHES.items():
+        yield (code(name), each.meaning)
+
+
+#: Heading in REFERENCE.md: the rows of the table below it.
+TABLES: dict[str, Callable[[], Iterable[Row]]] = {
+    "Settings": settings,
+    "Commands": verbs,
+    "Options of the commands": options,
+    "Requests": routes,
+    "What can be asked for": body_fields,
+    "What is answered": answer_fields,
+    "Refusals": statuses,
+    "Metrics": metrics,
+    "Event types": event_types,
+    "Placements": placements,
+    "Recipes": recipe_keys,
+    "Model families": families,
+    "Benchmarks": benches,
+}
+
+
+def table(rows: Iterable[Row]) -> str:
+    """A table in Markdown; the first row is its head."""
+    head, *body = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def tables_of(text: str) -> dict[str, str]:
+    """The first table below each heading of a Markdown text."""
+    found: dict[str, str] = {}
+    heading = ""
+    for block in text.split("\n\n"):
+        if block.startswith("#"):
+            heading = block.splitlines()[0].lstrip("#").strip()
+        elif block.startswith("| "):
+            found.setdefault(heading, block.strip())
+    return found
+
+
+def rows_of(text: str, heading: str) -> list[list[str]]:
+    """The cells of the table below a heading, without its head."""
+    lines = tables_of(text)[heading].splitlines()[2:]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def commands() -> dict[str, Any]:
+    return typer.main.get_command(command_line).commands
+
+
+@cache
+def interface() -> dict[str, Any]:
+    with runtime() as running:
+        return create_app(running).openapi()
+
+
+class runtime:
+    """What a storefront process answers from, over a toy bundle."""
+
+    def __enter__(self) -> Runtime:
+        self._folder = tempfile.TemporaryDirectory(prefix="hawker-reference-")
+        home = Home(Path(self._folder.name))
+        publish(home, toy_bundle())
+        return Runtime(home)
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+
+def fields_of(schema: str, before: str = "") -> Iterator[Row]:
+    properties = interface()["components"]["schemas"][schema]["properties"]
+    for name, each in properties.items():
+        default = each.get("default")
+        shown = "" if default in (None, [], {}) else code(str(default).lower() if default is False else str(default))
+        yield (code(f"{before}{name}"), shown, each.get("description", "") + bounds(each))
+
+
+def bounds(field: dict[str, Any]) -> str:
+    if "minimum" in field:
+        return f"{field['minimum']:g} to {field['maximum']:g}."
+    return f" At most {field['maxItems']:,}." if "maxItems" in field else ""
+
+
+def argument_text(argument: Any) -> str:
+    name = argument.name.upper()
+    return name if argument.required else f"[{name}]"
+
+
+def first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+def code(text: str) -> str:
+    return f"`{text}`"
+
+
+def main() -> None:
+    text = REFERENCE.read_text()
+    old = tables_of(text)
+    for heading, rows in TABLES.items():
+        text = text.replace(old[heading], table(rows()))
+    REFERENCE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
