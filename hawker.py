@@ -122,12 +122,13 @@ def publish(
 ) -> None:
     """Check a trained version at the gates, then let the storefront serve it."""
     from training.publish import publish as publish_version
-    from training.report import published_json, published_table
+    from training.report import gates_table, published_json
     from training.tracking import Tracker
 
     settings, home = _here()
-    done = publish_version(home, version, now=time.time(), registry=Tracker(home, settings), force=force)
-    _answer(published_json(done), as_json, published_table(done))
+    show = lambda gates: None if as_json else out.print(gates_table(gates))  # noqa: E731
+    done = publish_version(home, version, now=time.time(), registry=Tracker(home, settings), force=force, show=show)
+    _answer(published_json(done), as_json, f"version {done.version} is served {done.warning}".strip())
 
 
 @app.command()

@@ -26,7 +26,7 @@ from training.evaluate import Truth
 
 _STUMPS = 120
 _TREES = 64
-_NEGATIVES = 150  # candidates not bought that each user shows to the tables; the trees see the real best 60
+_NEGATIVES = 100  # candidates not bought that each user shows to the tables; the trees see the real best 60
 _LEAST_USERS = 30  # fewer lists teach noise
 _BOTH = {
     "objective": "lambdarank",

@@ -12,9 +12,12 @@ from engine.errors import HawkerError, UnknownThing
 from engine.storage.checkup import Finding
 from engine.storage.home import Home
 from engine.storage.releases import current, version_folder, versions
+from training.gates import Gate
 from training.outcome import K
-from training.publish import Published, Registry
+from training.publish import Published
+from training.run import LEARNED
 from training.shop_data import moment
+from training.tracking import Tracker
 
 _KINDS = {"whole": "all purchases", "repeat": "bought before", "new": "never bought"}
 
@@ -70,7 +73,7 @@ def trained_versions(home: Home) -> list[dict[str, Any]]:
                 f"ndcg@{K}": {
                     row["subject"]: row[f"ndcg@{K}"]["mean"]
                     for row in manifest["metrics"].get("scores", ())
-                    if row["is_placement"] and row["period"] == "validation" and row["kind"] != "repeat"
+                    if row["period"] == "validation" and LEARNED.get(row["subject"]) == row["kind"]
                 },
             }
         )
@@ -87,27 +90,38 @@ def models_table(found: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
+def gates_json(gates: Sequence[Gate]) -> list[dict[str, Any]]:
+    return [{"name": g.name, "asked": g.asked, "measured": g.measured, "passed": g.passed} for g in gates]
+
+
 def published_json(done: Published) -> dict[str, Any]:
-    gates = [{"name": g.name, "asked": g.asked, "measured": g.measured, "passed": g.passed} for g in done.gates]
-    return {"version": done.version, "former": done.former, "gates": gates, "warning": done.warning}
+    return {
+        "version": done.version,
+        "former": done.former,
+        "gates": gates_json(done.gates),
+        "warning": done.warning,
+    }
 
 
-def published_table(done: Published) -> Table:
-    """The gates that the version passed, and what is served now."""
-    table = Table(title=f"Version {done.version} is served", caption=done.warning or None)
+def gates_table(gates: Sequence[Gate]) -> Table:
+    """What each gate asked and measured."""
+    table = Table(title="Gates")
     for name in ("gate", "asked", "measured", "passed"):
         table.add_column(name)
-    for gate in done.gates:
-        table.add_row(gate.name, gate.asked, gate.measured, "yes" if gate.passed else "NO, overruled")
+    for gate in gates:
+        table.add_row(gate.name, gate.asked, gate.measured, "yes" if gate.passed else "NO")
     return table
 
 
-def examine_registry(home: Home, registry: Registry) -> Finding:
+def examine_registry(home: Home, registry: Tracker) -> Finding:
     """Let MLflow say what the pointer says; a finding for `hawker doctor`."""
     if not versions(home):
         return Finding("registry", True, "No version is trained yet.")
     try:
-        registry.repair()
+        repaired = registry.repair()
     except HawkerError as problem:
         return Finding("registry", False, f"MLflow does not mirror the bundles: {problem.message}")
+    broken = ", ".join(map(str, repaired.unusable))
+    if broken:
+        return Finding("registry", False, f"Bundle versions that cannot be read: {broken}; remove or restore them.")
     return Finding("registry", True, "MLflow's versions and aliases mirror the bundles and their pointer.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,7 +25,8 @@ from training.choose import choose
 from training.evaluate import Evaluation, Periods, Truth, buyers, evaluate_kinds, measure, periods, truth_of
 from training.interactions import DAY
 from training.lists import served
-from training.models.contract import Interactions
+from training.models import MODELS
+from training.models.contract import Interactions, Result
 from training.models.top_lists import Kind
 from training.outcome import K, Outcome, Score
 from training.ranking import Replay
@@ -34,6 +36,7 @@ from training.snapshot import CARRIED, Progress, fit, interactions_at, snapshot
 
 #: The lists with a ranking of their own, and which purchases they are for.
 LEARNED: Mapping[str, Kind] = {"home": "whole", "discover": "new"}
+#: With their default parameters whatever the recipe says: nobody beats a baseline by spoiling it.
 BASELINES = ("popularity", "frequency")
 _LONGEST_HORIZON, _LEAST_HORIZON = 28, 3
 
@@ -73,9 +76,8 @@ def train(shop: ShopData, recipe: Recipe, *, say: Progress = lambda _: None) -> 
         bundle = snapshot(shop, recipe, cuts.test, rankings=rankings, seen=seen, say=say)
     with clock("judge"):
         scores += _judge_placements(bundle, seen, shop, "test", cuts)
-        scores += [
-            score for name in BASELINES for score in _judge(name, fit(name, seen, recipe), seen, shop, "test", cuts)
-        ]
+        for name in BASELINES:
+            scores += _judge(name, _fit_compared(name, seen, recipe), seen, shop, "test", cuts)
     with clock("snapshots"):
         bundle = snapshot(shop, recipe, shop.until, rankings=rankings, say=say)
     return Outcome(
@@ -120,9 +122,15 @@ def _truth(shop: ShopData, seen: Interactions, start: int, end: int, kind: Kind)
 
 
 def _learn(replays: Mapping[str, list[Replay]], recipe: Recipe) -> dict[str, Ranking]:
-    return {
-        name: ranking.learn(each, seed=recipe.seed, threads=recipe.threads) for name, each in replays.items() if each
-    }
+    """Side by side, each on its share of the threads: small data keep few threads busy."""
+    each_has = max(1, recipe.threads // len(LEARNED))
+    with ThreadPoolExecutor(max_workers=len(LEARNED) if recipe.threads > 1 else 1) as pool:
+        running = {
+            name: pool.submit(ranking.learn, mine, seed=recipe.seed, threads=each_has)
+            for name, mine in replays.items()
+            if mine
+        }
+        return {name: each.result() for name, each in running.items()}
 
 
 def _ranked(bundle: Bundle, rankings: Mapping[str, Ranking]) -> Bundle:
@@ -138,10 +146,16 @@ def _judge_models(
     scores: list[Score] = []
     for name in dict.fromkeys((*BASELINES, *recipe.compare, *results)):
         with clock("compare"):
-            result = results[name] if name in results else fit(name, seen, recipe)
+            result = results[name] if name in results else _fit_compared(name, seen, recipe)
         with clock("judge"):
             scores += _judge(name, result, seen, shop, "validation", cuts)
     return scores
+
+
+def _fit_compared(name: str, seen: Interactions, recipe: Recipe) -> Result:
+    if name in BASELINES:
+        return MODELS[name].fit(seen, seed=recipe.seed, threads=recipe.threads)
+    return fit(name, seen, recipe)
 
 
 def _judge(name: str, result: Any, seen: Interactions, shop: ShopData, period: str, cuts: Periods) -> list[Score]:

@@ -113,7 +113,7 @@ HYBRID = ModelFamily(
         "factors": 32,
         "learning_rate": 0.05,
         "regularization": 1e-6,
-        "epochs": 10,
+        "epochs": 6,
         "most_draws": 20,
         "weighted": False,
         "half_life_days": None,
