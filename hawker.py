@@ -126,8 +126,14 @@ def publish(
     from training.tracking import Tracker
 
     settings, home = _here()
-    show = lambda gates: None if as_json else out.print(gates_table(gates))  # noqa: E731
-    done = publish_version(home, version, now=time.time(), registry=Tracker(home, settings), force=force, show=show)
+    done = publish_version(
+        home,
+        version,
+        now=time.time(),
+        registry=Tracker(home, settings),
+        force=force,
+        show=lambda gates: None if as_json else out.print(gates_table(gates)),
+    )
     _answer(published_json(done), as_json, f"version {done.version} is served {done.warning}".strip())
 
 
@@ -146,8 +152,7 @@ def rollback(as_json: AsJson = False) -> None:
 @app.command()
 def serve() -> None:
     """Answer storefronts over HTTP with the published bundle."""
-    settings, home = _here()
-    _serve(settings, home)
+    _serve(*_here())
 
 
 @app.command()
@@ -169,7 +174,7 @@ def recommend(
     _, home = _here()
     bundle, moment = open_bundle(home, version), _moment(as_of)
     if moment is not None and (unfair := unfairness(bundle, moment)):
-        _warn(unfair)
+        err.print(unfair, markup=False, soft_wrap=True)
     ids = read_ids(users, "user_id")
     lists = lists_for_users(bundle, Lake(home), ids, placement, limit=limit, now=now(home), as_of=moment)
     write_lists(out_file, lists)
@@ -273,10 +278,6 @@ def _moment(text: str | None) -> datetime | None:
     from engine.storage.batch import read_moment
 
     return None if text is None else read_moment(text)
-
-
-def _warn(sentence: str) -> None:
-    err.print(f"warning: {sentence}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _answer(found: dict[str, Any], as_json: bool, text: RenderableType) -> None:
