@@ -264,14 +264,11 @@ def _serve(settings: Settings, home: Home) -> None:
     from serving import supervisor
 
     def tell(address: supervisor.Address) -> None:
-        where = f"API   {address.api}\ndocs  {address.docs}\nMLflow UI: {_mlflow_ui(home, settings)}"
+        runs = settings.mlflow_url or f"mlflow ui --backend-store-uri sqlite:///{home.mlflow / 'mlflow.db'}"
+        where = f"API   {address.api}\ndocs  {address.docs}\nMLflow UI: {runs}"
         err.print(where, markup=False, highlight=False, soft_wrap=True)
 
     supervisor.serve(settings, on_ready=tell)
-
-
-def _mlflow_ui(home: Home, settings: Settings) -> str:
-    return settings.mlflow_url or f"mlflow ui --backend-store-uri sqlite:///{home.mlflow / 'mlflow.db'}"
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -49,10 +49,11 @@ _ALL = (
     Placement("buy-again", "What this user bought before, the likeliest next first.", ("own",), 120, ranking="home"),
     Placement(
         "similar",
-        "Instead of the items in view: what the same people take.",
-        ("similar_items",),
+        # Both sources together put what is also of the same kind first: milk beside milk, not the bananas of everybody.
+        "Instead of the items in view: what the same people take, of the same category first.",
+        ("similar_items", "same_category"),
         100,
-        fallback=("same_category", "popular"),
+        fallback=("popular",),
         needs_items=True,
     ),
     Placement(
