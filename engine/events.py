@@ -30,7 +30,9 @@ _TYPES = (
     EventType("wishlist_add", 0.4, 60.0, "The item was saved for later."),
     EventType("click", 0.15, 7.0, "A shown item was clicked; names its recommendation."),
     EventType("view", 0.1, 7.0, "The item's page was seen."),
-    EventType("search", 0.0, 7.0, "Something was looked for; properties hold the query and the number of results."),
+    EventType(
+        "search", 0.05, 7.0, "Something was looked for (query, number of results); counts where it names an item."
+    ),
     EventType("cart_remove", -0.3, 14.0, "The item was taken out of the cart."),
     EventType("wishlist_remove", -0.2, 60.0, "The item is no longer saved."),
     EventType("dismiss", -1.0, 60.0, "The user said that the item is of no interest."),

@@ -17,7 +17,7 @@ from training.snapshot import interactions_at
 
 _QUICK = {"factors": 32, "iterations": 6}
 _MOST_USERS = 1000
-_BROWSING = ("view", "click", "cart_add", "wishlist_add", "share")
+_BROWSING = ("view", "search", "click", "cart_add", "wishlist_add", "share")
 _PURCHASE_HALF_LIVES: tuple[float, ...] = (30.0, 60.0, 120.0, 365.0)
 _BROWSING_STRENGTHS = (0.0, 0.5, 1.0, 2.0, 4.0)
 _BROWSING_HALF_LIVES = (0.5, 2.0)  # times the default of each type

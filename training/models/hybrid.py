@@ -23,6 +23,8 @@ def _warp(interactions: Interactions, params: Mapping[str, Any], seed: int, thre
 
     Kula: Metadata embeddings for user and item cold-start recommendations (2015). Items never sold get
     the mean of their attributes' vectors; a user or item without attributes stands for itself alone.
+    Without `item_identity` so do only those: a vector of its own would take from the attributes what
+    they could have learned for items never sold.
     Repeatable with one thread; several write over each other without locks.
     """
     lightfm = usable_lightfm()
@@ -32,7 +34,9 @@ def _warp(interactions: Interactions, params: Mapping[str, Any], seed: int, thre
     pairs = sparse.coo_matrix((np.ones_like(weight), (matrix.row, matrix.col)), shape=matrix.shape)
     sample = sparse.coo_matrix((weight, (matrix.row, matrix.col)), shape=matrix.shape) if params["weighted"] else None
     users = _rows(interactions.user_features, interactions.n_users, np.unique(matrix.row))
-    items = _rows(interactions.item_features, interactions.n_items, np.unique(matrix.col))
+    met = np.unique(matrix.col)
+    alone = met if params["item_identity"] else met[_bare(interactions.item_features, met)]
+    items = _rows(interactions.item_features, interactions.n_items, alone)
     model = lightfm.LightFM(
         no_components=params["factors"],
         loss="warp",
@@ -80,6 +84,13 @@ def _importable(name: str) -> bool:
     return True
 
 
+def _bare(features: Features | None, rows: np.ndarray) -> np.ndarray:
+    """Which of these rows have no attribute that could stand for them."""
+    if features is None:
+        return np.ones(len(rows), bool)
+    return np.asarray(np.diff(features.matrix.indptr)[rows] == 0)
+
+
 def _rows(features: Features | None, n: int, met: np.ndarray) -> sparse.csr_matrix:
     """Indicator columns for the rows that were `met`, then the attributes; every row adds up to 1.
 
@@ -110,10 +121,11 @@ HYBRID = ModelFamily(
     meaning="LightFM: factors of users and items as sums over their attributes; knows items never sold.",
     learn=_warp,
     defaults={
-        "factors": 32,
-        "learning_rate": 0.05,
+        "factors": 16,
+        "learning_rate": 0.02,
         "regularization": 1e-6,
         "epochs": 6,
+        "item_identity": False,
         "most_draws": 20,
         "weighted": False,
         "half_life_days": None,
