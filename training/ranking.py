@@ -7,6 +7,7 @@ From RankNet to LambdaRank to LambdaMART). The only file that imports lightgbm.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from training.evaluate import Truth
 _STUMPS = 120
 _TREES = 64
 _NEGATIVES = 100  # candidates not bought that each user shows to the tables; the trees see the real best 60
+_CURVE_USERS, _CURVE_TREES = 300, (0, 8, 16, 32, 64)
 _LEAST_USERS = 30  # fewer lists teach noise
 _BOTH = {
     "objective": "lambdarank",
@@ -107,6 +109,32 @@ def learn(replays: Sequence[Replay], *, seed: int, threads: int) -> Ranking:
         shortlists.append(each.where(best))
         start.append(scores[np.concatenate(best)])
     return _with_trees(tables, _boost(shortlists, {**common, **_REFINE}, _TREES, np.concatenate(start)))
+
+
+def learning_curve(learned: Ranking, seen: Replay, k: int) -> list[float]:
+    """NDCG@k of replayed candidates by the tables alone, then with the first 8, 16, 32 and 64 trees.
+
+    Over at most 300 users of a period that the ranking was not learned from; what no source proposed
+    does not count.
+    """
+    gains = 1.0 / np.log2(np.arange(2, k + 2))
+    found: list[list[float]] = []
+    for group in list(seen.groups())[:_CURVE_USERS]:
+        ideal = gains[: int(seen.bought[group].sum())].sum()
+        by_trees = []
+        for count in _CURVE_TREES:
+            fewer = dataclasses.replace(
+                learned,
+                **{
+                    name: getattr(learned, name)[:count]
+                    for name in ("split_feature", "split_at", "left", "right", "leaf_value")
+                },
+            )
+            best, _ = ranking.order(fewer, seen.columns[group].T)
+            hits = seen.bought[group][best[:k]]
+            by_trees.append(float((hits * gains[: len(hits)]).sum() / ideal))
+        found.append(by_trees)
+    return [float(value) for value in np.mean(found, axis=0)] if found else []
 
 
 def _thinned(full: Replay, rng: np.random.Generator) -> Replay:

@@ -22,7 +22,7 @@ class Recipe:
     """What a run learns, and how it is judged.
 
     `horizon_days`: length of the validation and the test period, and of what a ranking looks ahead;
-    0 takes 28 days, or a sixth of a shorter history. `windows`: how many such periods before the
+    0 takes 28 days, less in a short history. `windows`: how many such periods before the
     test period teach the ranking. `compare`: families that are fitted and evaluated beside the served
     ones. `factors`: the factor model that is served through the index. `weights` and `half_lives`
     (days) by event type, `models` parameters by family; what they leave out keeps its default.
@@ -73,8 +73,10 @@ def parse_recipe(document: Mapping[str, Any]) -> Recipe:
     recipe = dataclasses.replace(defaults, **values)
     for name in ("horizon_days", "seed"):
         _at_least(recipe, name, 0)
-    for name in ("windows", "threads", "ranking_users"):
+    for name in ("threads", "ranking_users"):
         _at_least(recipe, name, 1)
+    # One window teaches the ranking that is judged on validation, the next one is validation.
+    _at_least(recipe, "windows", 2)
     for name, table in (("weights", EVENT_TYPES), ("half_lives", EVENT_TYPES), ("models", MODELS)):
         _refuse_unknown(getattr(recipe, name), table, f"{name}.")
     _refuse_unknown(dict.fromkeys(recipe.compare), MODELS, "compare: ")

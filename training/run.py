@@ -50,24 +50,8 @@ def train(shop: ShopData, recipe: Recipe, *, say: Progress = lambda _: None) -> 
     cuts = _periods(shop, recipe)
     with clock("choose weights and half-lives"):
         recipe, curves = choose(shop, recipe, cuts)
-    scores: list[Score] = []
-    replays: dict[str, list[Replay]] = {name: [] for name in LEARNED}
-    step = cuts.test - cuts.validation
-    for start in range(cuts.test - recipe.windows * step, cuts.test, step):
-        seen = interactions_at(shop, recipe, start)
-        with clock("snapshots"):
-            bundle = snapshot(shop, recipe, start, seen=seen, say=say)
-        if start == cuts.validation:
-            scores += _judge_models(bundle, seen, shop, recipe, cuts, clock)
-            with clock("rankings"):
-                bundle = _ranked(bundle, _learn(replays, recipe))
-            with clock("judge"):
-                scores += _judge_placements(bundle, seen, shop, "validation", cuts)
-        with clock("replay"):
-            for name, kind in LEARNED.items():
-                truth = _truth(shop, seen, start, start + step, kind)
-                most = recipe.ranking_users
-                replays[name].append(ranking.replay(bundle, PLACEMENTS[name], truth, most, seed=recipe.seed))
+    replays, scores, learning = _through_windows(shop, recipe, cuts, clock)
+    curves |= learning
     with clock("rankings"):
         rankings = _learn(replays, recipe)
     replays.clear()
@@ -91,6 +75,39 @@ def train(shop: ShopData, recipe: Recipe, *, say: Progress = lambda _: None) -> 
     )
 
 
+def _through_windows(
+    shop: ShopData, recipe: Recipe, cuts: Periods, clock: _Stages
+) -> tuple[dict[str, list[Replay]], list[Score], dict[str, list[float]]]:
+    """Stand at the start of each window and look ahead: replays by ranking, and on the last one, which is
+    validation, the scores and learning curves of what was learned from the windows before."""
+    curves: dict[str, list[float]] = {}
+    scores: list[Score] = []
+    replays: dict[str, list[Replay]] = {name: [] for name in LEARNED}
+    step = cuts.test - cuts.validation
+    for start in range(cuts.test - recipe.windows * step, cuts.test, step):
+        seen = interactions_at(shop, recipe, start)
+        with clock("snapshots"):
+            bundle = snapshot(shop, recipe, start, seen=seen, say=clock.say)
+        if start == cuts.validation:
+            scores += _judge_models(bundle, seen, shop, recipe, cuts, clock)
+            with clock("rankings"):
+                bundle = _ranked(bundle, _learn(replays, recipe))
+            with clock("judge"):
+                scores += _judge_placements(bundle, seen, shop, "validation", cuts)
+        with clock("replay"):
+            for name, kind in LEARNED.items():
+                truth = _truth(shop, seen, start, start + step, kind)
+                most = recipe.ranking_users
+                replays[name].append(ranking.replay(bundle, PLACEMENTS[name], truth, most, seed=recipe.seed))
+        if start == cuts.validation:
+            # Learned before this window, looked at in it: a curve on data that the ranking never saw.
+            curves |= {
+                f"{name}: NDCG@{K} by trees": ranking.learning_curve(bundle.rankings[name], replays[name][-1], K)
+                for name in bundle.rankings
+            }
+    return replays, scores, curves
+
+
 def _documented(bundle: Bundle, shop: ShopData, recipe: Recipe, scores: list[Score], cuts: Periods) -> Bundle:
     """The bundle, with what made it and what it measured in its manifest."""
     manifest = dataclasses.replace(
@@ -103,14 +120,16 @@ def _documented(bundle: Bundle, shop: ShopData, recipe: Recipe, scores: list[Sco
 
 
 def _periods(shop: ShopData, recipe: Recipe) -> Periods:
-    first, days = int(shop.log.time[0]), (shop.until - int(shop.log.time[0])) / DAY
-    # The windows, the test period, and as much again to learn from before the first window.
-    pieces = 2 * (recipe.windows + 1)
-    horizon = recipe.horizon_days or min(_LONGEST_HORIZON, int(days / pieces))
-    if horizon < _LEAST_HORIZON or days < horizon * (recipe.windows + 2):
+    """The cuts; the windows and the test period take as many horizons, and as much again lies before them."""
+    days = (shop.until - int(shop.log.time[0])) / DAY
+    wanted = 2 * (recipe.windows + 1)
+    horizon = recipe.horizon_days or max(_LEAST_HORIZON, min(_LONGEST_HORIZON, int(days / wanted)))
+    # A horizon that the recipe insists on may leave less before the first window, but not nothing.
+    needed = horizon * (recipe.windows + 2 if recipe.horizon_days else wanted)
+    if days < needed:
         raise NotEnoughData(
-            f"the shop's history has {days:.0f} days (from {moment(first):%Y-%m-%d}); with {recipe.windows} windows of "
-            f"{max(horizon, _LEAST_HORIZON)} days training needs {max(horizon, _LEAST_HORIZON) * pieces}"
+            f"the shop's history has {days:.0f} days, from {moment(int(shop.log.time[0])):%Y-%m-%d}; {recipe.windows} "
+            f"windows of {horizon} days need {needed} days. Import more, or choose a shorter horizon_days in the recipe"
         )
     # Whole days: a period that began at the second of the last event would cut a day in two.
     return periods(shop.until // DAY * DAY, horizon)
@@ -190,11 +209,11 @@ class _Stages:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.seconds: dict[str, float] = {}
-        self._say = say
+        self.say = say
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        self._say(stage)
+        self.say(stage)
         start = time.perf_counter()
         yield
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
