@@ -33,7 +33,7 @@ def measure_journey(conditions: Conditions) -> Findings:
         shop = some_users(shop, _QUICK_USERS, seed=conditions.seed)
     outcome = train(shop, recipe)
     found, test = _rows(outcome, "test"), outcome.periods
-    cold = cold_items(shop, outcome.recipe, test.test, test.end, seed=conditions.seed)
+    cold = cold_items(shop, read_recipe("launches"), test.test, test.end, seed=conditions.seed)
     return Findings(
         figures={
             "test": found,

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from engine.errors import NotAllowed
 from engine.learned import Factors
+from training.interactions import DAY
 from training.models.contract import Features, Interactions, ModelFamily
 
 _COMPILED = ("lightfm._lightfm_fast_openmp", "lightfm._lightfm_fast_no_openmp")
@@ -24,11 +25,15 @@ def _warp(interactions: Interactions, params: Mapping[str, Any], seed: int, thre
     Kula: Metadata embeddings for user and item cold-start recommendations (2015). Items never sold get
     the mean of their attributes' vectors; a user or item without attributes stands for itself alone.
     Without `item_identity` so do only those: a vector of its own would take from the attributes what
-    they could have learned for items never sold.
+    they could have learned for items never sold. With `young_days` it learns only from items first met
+    within so many days: what sets apart a launch that sells from the many items that never do.
     Repeatable with one thread; several write over each other without locks.
     """
     lightfm = usable_lightfm()
     matrix = interactions.fading(params["half_life_days"]).tocoo()
+    if params["young_days"]:
+        kept = _is_young(interactions, params["young_days"])[matrix.col]
+        matrix = sparse.coo_matrix((matrix.data[kept], (matrix.row[kept], matrix.col[kept])), shape=matrix.shape)
     weight = np.log1p(matrix.data).astype(np.float32)
     weight /= weight.mean()
     pairs = sparse.coo_matrix((np.ones_like(weight), (matrix.row, matrix.col)), shape=matrix.shape)
@@ -84,6 +89,12 @@ def _importable(name: str) -> bool:
     return True
 
 
+def _is_young(interactions: Interactions, days: float) -> np.ndarray:
+    first = np.full(interactions.n_items, np.iinfo(np.int64).max)
+    np.minimum.at(first, interactions.log.item, interactions.log.time)
+    return np.asarray(first >= interactions.now - days * DAY)
+
+
 def _bare(features: Features | None, rows: np.ndarray) -> np.ndarray:
     """Which of these rows have no attribute that could stand for them."""
     if features is None:
@@ -121,11 +132,12 @@ HYBRID = ModelFamily(
     meaning="LightFM: factors of users and items as sums over their attributes; knows items never sold.",
     learn=_warp,
     defaults={
-        "factors": 16,
-        "learning_rate": 0.02,
+        "factors": 32,
+        "learning_rate": 0.05,
         "regularization": 1e-6,
         "epochs": 6,
-        "item_identity": False,
+        "item_identity": True,
+        "young_days": 0,
         "most_draws": 20,
         "weighted": False,
         "half_life_days": None,
