@@ -103,6 +103,8 @@ def _documented(bundle: Bundle, shop: ShopData, recipe: Recipe, scores: list[Sco
 
 
 def _periods(shop: ShopData, recipe: Recipe) -> Periods:
+    if not len(shop.log.of_type("purchase")):
+        raise NotEnoughData(f"none of the shop's {len(shop.log):,} events is a purchase; training predicts purchases")
     first, days = int(shop.log.time[0]), (shop.until - int(shop.log.time[0])) / DAY
     # The windows, the test period, and as much again to learn from before the first window.
     pieces = 2 * (recipe.windows + 1)
@@ -110,7 +112,7 @@ def _periods(shop: ShopData, recipe: Recipe) -> Periods:
     if horizon < _LEAST_HORIZON or days < horizon * (recipe.windows + 2):
         raise NotEnoughData(
             f"the shop's history has {days:.0f} days (from {moment(first):%Y-%m-%d}); with {recipe.windows} windows of "
-            f"{max(horizon, _LEAST_HORIZON)} days training needs {max(horizon, _LEAST_HORIZON) * pieces}"
+            f"{max(horizon, _LEAST_HORIZON)} days training needs {max(horizon, _LEAST_HORIZON) * pieces} days"
         )
     # Whole days: a period that began at the second of the last event would cut a day in two.
     return periods(shop.until // DAY * DAY, horizon)
