@@ -16,9 +16,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console, RenderableType
 
-from engine.errors import BadInput, HawkerError, NotAllowed, UnknownThing
+from engine.errors import BadInput, HawkerError, NotAllowed, StoreUnavailable, UnknownThing
 from engine.settings import Settings, read_settings
-from engine.storage.home import Home
+from engine.storage.home import Home, home_of
 
 app = typer.Typer(
     help="Recommendations and targeted marketing for shops.",
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
-out, err = Console(), Console(stderr=True)
+out, err = Console(width=None if sys.stdout.isatty() else 160), Console(stderr=True)  # a log is wide
 
 
 @app.command()
@@ -86,11 +86,13 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train and evaluate everything that the placements need; publish it with `hawker publish`."""
+    from engine.storage.batch import read_moment
     from training.produce import produce
 
     settings, home = _here()
+    moment = None if until is None else read_moment(until)
     with _progress() as say:
-        made = produce(home, settings, recipe, until=_moment(until), say=say)
+        made = produce(home, settings, recipe, until=moment, say=say)
     _answer(made.as_json(), as_json, made.table())
 
 
@@ -126,14 +128,8 @@ def publish(
     from training.tracking import Tracker
 
     settings, home = _here()
-    done = publish_version(
-        home,
-        version,
-        now=time.time(),
-        registry=Tracker(home, settings),
-        force=force,
-        show=lambda gates: None if as_json else out.print(gates_table(gates)),
-    )
+    show = (lambda gates: None) if as_json else (lambda gates: out.print(gates_table(gates)))
+    done = publish_version(home, version, now=time.time(), registry=Tracker(home, settings), force=force, show=show)
     _answer(published_json(done), as_json, f"version {done.version} is served {done.warning}".strip())
 
 
@@ -166,13 +162,14 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Write the lists that these users would be served."""
-    from engine.storage.batch import lists_for_users, read_ids, unfairness, write_lists
+    from engine.storage.batch import check_ending, lists_for_users, read_ids, read_moment, unfairness, write_lists
     from engine.storage.clock import now
     from engine.storage.lake import Lake
     from engine.storage.releases import open_bundle
 
     _, home = _here()
-    bundle, moment = open_bundle(home, version), _moment(as_of)
+    check_ending(out_file)
+    bundle, moment = open_bundle(home, version), None if as_of is None else read_moment(as_of)
     if moment is not None and (unfair := unfairness(bundle, moment)):
         err.print(unfair, markup=False, soft_wrap=True)
     ids = read_ids(users, "user_id")
@@ -192,11 +189,12 @@ def similar(
     as_json: AsJson = False,
 ) -> None:
     """Write what would be shown beside these items."""
-    from engine.storage.batch import lists_for_items, read_ids, write_lists
+    from engine.storage.batch import check_ending, lists_for_items, read_ids, write_lists
     from engine.storage.clock import now
     from engine.storage.releases import open_bundle
 
     _, home = _here()
+    check_ending(out_file)
     ids = read_ids(items, "item_id")
     lists = lists_for_items(open_bundle(home, version), ids, placement, limit=limit, now=now(home))
     write_lists(out_file, lists)
@@ -214,8 +212,7 @@ def bench(
     """Measure, hold the figures against what is asked, exit 1 when something asked is not met."""
     from experiments.bench import run_bench
 
-    with _progress() as say:
-        say(name)
+    with _progress():
         result = run_bench(name, quick=quick, data=data)
     _answer(result.as_json(), as_json, result.text())
     raise typer.Exit(result.exit_code)
@@ -245,8 +242,8 @@ def main() -> NoReturn:
         _fail(problem, 2 if isinstance(problem, BadInput | UnknownThing) else 1)
     except ModuleNotFoundError as problem:
         _fail(NotAllowed(f"{problem.name} is not installed here; use the image or the extra that this needs"), 1)
-    except BrokenPipeError:
-        os._exit(0)  # whoever read our output has seen enough
+    except OSError as problem:  # a full disk, a folder that may not be written to
+        _fail(StoreUnavailable(f"{problem.filename or 'output'}: {problem.strerror or problem}"), 1)
     sys.exit(0)
 
 
@@ -257,7 +254,7 @@ def _fail(problem: HawkerError, code: int) -> NoReturn:
 
 def _here() -> tuple[Settings, Home]:
     settings = read_settings(os.environ)
-    return settings, Home(settings.home.absolute(), settings.shop)
+    return settings, home_of(settings)
 
 
 def _serve(settings: Settings, home: Home) -> None:
@@ -271,17 +268,14 @@ def _serve(settings: Settings, home: Home) -> None:
     supervisor.serve(settings, on_ready=tell)
 
 
-def _moment(text: str | None) -> datetime | None:
-    from engine.storage.batch import read_moment
-
-    return None if text is None else read_moment(text)
-
-
 def _answer(found: dict[str, Any], as_json: bool, text: RenderableType) -> None:
-    if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, default=str))
-    else:
-        out.print(text, markup=False, highlight=False, soft_wrap=True)
+    try:
+        if as_json:
+            typer.echo(json.dumps(found, ensure_ascii=False, default=str))
+        else:
+            out.print(text, markup=False, highlight=False, soft_wrap=True)
+    except BrokenPipeError:
+        os._exit(0)  # whoever read our output has seen enough
 
 
 @contextmanager
@@ -291,7 +285,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
         start = time.monotonic()
         yield lambda text: err.print(f"{time.monotonic() - start:7.1f} s  {text}", markup=False, highlight=False)
         return
-    with err.status("starting") as status:
+    with err.status("working") as status:
         yield status.update
 
 

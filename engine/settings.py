@@ -26,9 +26,15 @@ def _switch(text: str) -> bool:
     return words[text]
 
 
+def _folder_name(text: str) -> str:
+    if "/" in text or text in (".", ".."):
+        raise ValueError(text)
+    return text
+
+
 SETTINGS = (
     Setting("HAWKER_HOME", ".hawker", "Folder that holds the shop's state: stores, lake, bundles, experiments.", Path),
-    Setting("HAWKER_SHOP", "default", "The shop that commands work on."),
+    Setting("HAWKER_SHOP", "default", "The shop that commands work on; its name is also a folder's.", _folder_name),
     Setting("HAWKER_POSTGRES_URL", "", "PostgreSQL to use for the ledger; empty starts an embedded one."),
     Setting("HAWKER_REDIS_URL", "", "Valkey or Redis for the live profiles; empty starts an embedded one."),
     Setting("HAWKER_STREAM_URL", "", "Valkey or Redis for the event stream; empty starts an embedded one."),
@@ -67,7 +73,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def _value(setting: Setting, environment: Mapping[str, str]) -> Any:
-    text = environment.get(setting.name, setting.default)
+    text = environment.get(setting.name) or setting.default  # set to nothing, as some launchers do, is not set
     try:
         return setting.read(text)
     except ValueError:

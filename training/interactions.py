@@ -102,5 +102,5 @@ def type_tables(
     if not np.isfinite(weight).all():
         raise BadInput("an event type's weight must be a finite number", field="weights")
     if not (half_life > 0).all():
-        raise BadInput("a half-life must be above 0 days; leave it out, or say none, for no fading", field="half_lives")
+        raise BadInput("a half-life must be above 0 days; inf never fades", field="half_lives")
     return weight, half_life

@@ -95,7 +95,10 @@ def learn(replays: Sequence[Replay], *, seed: int, threads: int) -> Ranking:
     """The order that would have put what was bought on top; NotEnoughData below 30 users."""
     users = sum(len(each.sizes) for each in replays)
     if users < _LEAST_USERS:
-        raise NotEnoughData(f"a ranking needs {_LEAST_USERS} users who bought a candidate, there are {users}")
+        raise NotEnoughData(
+            f"a ranking needs {_LEAST_USERS} users with a history who then bought what was proposed to them, there are "
+            f"{users}; import more users or more of their history"
+        )
     common = {**_BOTH, "seed": seed, "num_threads": threads}
     rng = np.random.default_rng(seed)
     tables = _additive(_boost([_thinned(each, rng) for each in replays], {**common, **_ADDITIVE}, _STUMPS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from engine.errors import BadInput
 from engine.events import EVENT_TYPES
 from training.models import MODELS
 
+_LARGEST_SEED = 2**32 - 1  # more do not fit into the generators of some libraries
 _SHIPPED = Path(__file__).parent.parent / "experiments" / "recipes"
 
 
@@ -68,22 +70,46 @@ def parse_recipe(document: Mapping[str, Any]) -> Recipe:
     for name, value in values.items():
         usual = getattr(defaults, name)
         expected = Mapping if isinstance(usual, Mapping) else type(usual)
-        if not isinstance(value, expected) or isinstance(value, bool):
-            raise BadInput(f"{name} must be {_kind(usual)}, not {value!r}", field=name)
+        _check(isinstance(value, expected) and not isinstance(value, bool), name, _kind(usual), value)
     recipe = dataclasses.replace(defaults, **values)
+    _check_numbers(recipe)
+    for name, table in (("weights", EVENT_TYPES), ("half_lives", EVENT_TYPES), ("models", MODELS)):
+        _refuse_unknown(getattr(recipe, name), table, f"{name}.")
+    _refuse_unknown(dict.fromkeys(map(str, recipe.compare)), MODELS, "compare: ")
+    _refuse_unknown({recipe.factors: None}, dict.fromkeys(("als", "bpr", "hybrid")), "factors: ")
+    for name, weight in recipe.weights.items():
+        _check(_is_number(weight) and math.isfinite(weight), f"weights.{name}", "a finite number", weight)
+    for name, days in recipe.half_lives.items():
+        # TOML has no null: `inf` is how a recipe says that a type never fades.
+        _check(
+            _is_number(days) and float(days or 0) > 0,
+            f"half_lives.{name}",
+            "a number of days above 0 (inf never fades)",
+            days,
+        )
+    for family, params in recipe.models.items():
+        _check(isinstance(params, Mapping), f"models.{family}", "a table", params)
+        MODELS[family].complete(params)
+    return recipe
+
+
+def _check_numbers(recipe: Recipe) -> None:
     for name in ("horizon_days", "seed"):
         _at_least(recipe, name, 0)
     for name in ("threads", "ranking_users"):
         _at_least(recipe, name, 1)
     # One window teaches the ranking that is judged on validation, the next one is validation.
     _at_least(recipe, "windows", 2)
-    for name, table in (("weights", EVENT_TYPES), ("half_lives", EVENT_TYPES), ("models", MODELS)):
-        _refuse_unknown(getattr(recipe, name), table, f"{name}.")
-    _refuse_unknown(dict.fromkeys(recipe.compare), MODELS, "compare: ")
-    _refuse_unknown({recipe.factors: None}, dict.fromkeys(("als", "bpr", "hybrid")), "factors: ")
-    for family, params in recipe.models.items():
-        MODELS[family].complete(params)
-    return recipe
+    _check(recipe.seed <= _LARGEST_SEED, "seed", f"{_LARGEST_SEED} or less", recipe.seed)
+
+
+def _check(holds: bool, name: str, wanted: str, value: Any) -> None:
+    if not holds:
+        raise BadInput(f"{name} must be {wanted}, not {value!r}", field=name)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
@@ -96,8 +122,7 @@ def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: s
 
 
 def _at_least(recipe: Recipe, name: str, least: int) -> None:
-    if getattr(recipe, name) < least:
-        raise BadInput(f"{name} must be {least} or more, not {getattr(recipe, name)}", field=name)
+    _check(getattr(recipe, name) >= least, name, f"{least} or more", getattr(recipe, name))
 
 
 def _kind(usual: Any) -> str:

@@ -28,7 +28,9 @@ def evaluation_of(home: Home, version: int | None) -> dict[str, Any]:
     if version is None:
         version = known[-1] if known else None
     if version is None or version not in known:
-        raise UnknownThing(f"there is no trained version {version or ''}; run `hawker train` first", field="version")
+        there = ", ".join(map(str, known[-5:])) or "none; run `hawker train`"
+        wanted = "" if version is None else f" {version}"
+        raise UnknownThing(f"there is no trained version{wanted}; there are: {there}", field="version")
     manifest = read_manifest(version_folder(home, version))
     return {"version": version, "as_of": moment(manifest["as_of"]).isoformat(), **manifest["metrics"]}
 

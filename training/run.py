@@ -121,6 +121,8 @@ def _documented(bundle: Bundle, shop: ShopData, recipe: Recipe, scores: list[Sco
 
 def _periods(shop: ShopData, recipe: Recipe) -> Periods:
     """The cuts; the windows and the test period take as many horizons, and as much again lies before them."""
+    if not len(shop.log.of_type("purchase")):
+        raise NotEnoughData(f"none of the shop's {len(shop.log):,} events is a purchase; training predicts purchases")
     days = (shop.until - int(shop.log.time[0])) / DAY
     wanted = 2 * (recipe.windows + 1)
     horizon = recipe.horizon_days or max(_LEAST_HORIZON, min(_LONGEST_HORIZON, int(days / wanted)))

@@ -19,6 +19,7 @@ from engine.errors import BadInput
 from engine.events import TYPE_CODES
 from engine.profile import Profile, unknown
 from engine.recommend.answer import answer
+from engine.recommend.placements import placement as find_placement
 from engine.storage.durable import replace_file
 from engine.storage.lake import Lake
 
@@ -56,7 +57,14 @@ def lists_for_users(
 
 
 def lists_for_items(bundle: Bundle, item_ids: Sequence[str], placement: str, *, limit: int, now: float) -> pa.Table:
-    """Columns item_id (the one in view), rank, similar_id, score, source; an unknown item has no rows."""
+    """Columns item_id (the one in view), rank, similar_id, score, source; an unknown item has no rows.
+
+    BadInput for a placement that is not about items in view.
+    """
+    if not find_placement(placement).needs_items:
+        raise BadInput(
+            f"placement {placement!r} is for users, not beside items; ask `hawker recommend`", field="placement"
+        )
     found = (
         (item, answer(bundle, placement, unknown(), now, item_ids=[item], limit=limit).items)
         for item in item_ids
@@ -106,25 +114,33 @@ def read_ids(path: Path, column: str) -> list[str]:
     """The ids of a Parquet, CSV or JSONL file's column, or of a text file with one id a line, each once, in order."""
     try:
         ids = _column(path, column)
+    except FileNotFoundError:
+        raise BadInput(f"there is no file {path}", field=column) from None
     except (OSError, pa.ArrowException, ValueError) as problem:
-        raise BadInput(f"{path} cannot be read: {problem}", field=column) from problem
+        first = str(problem).partition("\n")[0]
+        raise BadInput(f"{path} cannot be read: {first}", field=column) from problem
     ids = [each for each in dict.fromkeys(ids) if each]
     if not ids:
         raise BadInput(f"{path} names no {column}", field=column)
     return ids
 
 
+def check_ending(path: Path) -> None:
+    """BadInput for a file name that does not say which format is wanted: better before the work than after it."""
+    if path.suffix not in (".parquet", ".csv", ".jsonl"):
+        raise BadInput(f"{path.name} must end in .parquet, .csv or .jsonl", field="out")
+
+
 def write_lists(path: Path, lists: pa.Table) -> None:
     """As Parquet, CSV or JSONL by the ending; the file appears whole or not at all."""
+    check_ending(path)
     sink = pa.BufferOutputStream()
     if path.suffix == ".parquet":
         parquet.write_table(lists, sink, compression="zstd")
     elif path.suffix == ".csv":
         csv.write_csv(lists, sink)
-    elif path.suffix == ".jsonl":
-        sink.write("".join(json.dumps(row) + "\n" for row in lists.to_pylist()).encode("utf-8", "surrogatepass"))
     else:
-        raise BadInput(f"{path.name} must end in .parquet, .csv or .jsonl", field="out")
+        sink.write("".join(json.dumps(row) + "\n" for row in lists.to_pylist()).encode("utf-8", "surrogatepass"))
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, sink.getvalue().to_pybytes())
 
@@ -133,9 +149,10 @@ def read_moment(text: str) -> datetime:
     """An ISO 8601 time; one without a zone is UTC."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        # Overflows when the zone moves the first or the last day of the calendar out of it.
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise BadInput(f"{text!r} is no time; write it like 2017-12-04 or 2017-12-04T18:30:00+01:00") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _stored_if_equal(profile: Profile, bundle: Bundle) -> Profile:
@@ -157,11 +174,15 @@ def _column(path: Path, column: str) -> list[str]:
         table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={column: pa.string()}))
     elif path.suffix == ".jsonl":
         rows: list[Any] = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        table = pa.table({column: [str(row[column]) for row in rows if isinstance(row, dict) and column in row]})
+        if not any(isinstance(row, dict) and column in row for row in rows):
+            raise BadInput(f"{path} has no {column} in any line", field=column)
+        told = (row.get(column) for row in rows if isinstance(row, dict))
+        return [str(each) for each in told if each is not None]
     else:
         return path.read_text().splitlines()
-    if column not in table.column_names:
-        raise BadInput(f"{path} has no column {column}; it has {', '.join(table.column_names)}", field=column)
+    if table.column_names.count(column) != 1:
+        which = "no column" if column not in table.column_names else "two columns"
+        raise BadInput(f"{path} has {which} {column}; it has {', '.join(table.column_names)}", field=column)
     ids: list[str] = pc.drop_null(table[column].cast(pa.string())).to_pylist()
     return ids
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import HawkerError
+from engine.recommend.soundness import check_sound
 from engine.settings import Settings
 from engine.storage import postgres_place
 from engine.storage.embedded import Machine, Stores, open_stores
@@ -17,6 +18,7 @@ from engine.storage.home import Home
 from engine.storage.ledger import check_durability, connect, connection_of
 from engine.storage.migrate import is_current
 from engine.storage.online import connect_live, connect_stream
+from engine.storage.releases import current, open_bundle
 
 # Below this, a day's events and a new bundle of a middle-sized shop may not fit.
 _ENOUGH_FREE_BYTES = 2**30
@@ -94,7 +96,7 @@ def _ledger(url: str, shop: str) -> Iterator[Finding]:
                 yield Finding("migrations", False, f"{error.message}.")
             else:
                 state = "up to date" if current else "not made yet or old; the next command that needs them migrates"
-                yield Finding("migrations", current, f"The ledger's tables of shop {shop!r} are {state}.")
+                yield Finding("migrations", True, f"The ledger's tables of shop {shop!r} are {state}.")
     finally:
         engine.dispose()
 
@@ -132,9 +134,11 @@ def _mlflow(settings: Settings, home: Home) -> Finding:
 
 
 def _bundle(home: Home) -> Finding:
-    pointer = home.bundles / "current"
-    if not pointer.exists() and not pointer.is_symlink():
-        return Finding("bundle", True, "No bundle is published yet: hawker train, then hawker publish.")
-    if not pointer.exists():
-        return Finding("bundle", False, f"{pointer} points to a bundle that is gone; roll back or publish again.")
-    return Finding("bundle", True, f"The published bundle is {pointer.resolve().name}.")
+    try:
+        pointer = current(home)
+        if pointer is None:
+            return Finding("bundle", True, "No bundle is published yet: hawker train, then hawker publish.")
+        check_sound(open_bundle(home))
+    except HawkerError as error:
+        return Finding("bundle", False, f"{error.message}.")
+    return Finding("bundle", True, f"Version {pointer.version} is published, and whole.")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import BadInput
+from engine.settings import Settings
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -40,3 +43,10 @@ class Home:
     @property
     def mlflow(self) -> Path:
         return self.root / "mlflow"
+
+
+def home_of(settings: Settings) -> Home:
+    """The home and shop that the settings name; BadInput when a file stands in the home's place."""
+    if settings.home.exists() and not settings.home.is_dir():
+        raise BadInput(f"HAWKER_HOME={settings.home} is a file; name a folder", field="HAWKER_HOME")
+    return Home(settings.home.absolute(), settings.shop)

@@ -21,6 +21,7 @@ from engine.recommend.query import Query
 from engine.recommend.recommender import recommend
 from engine.storage.home import Home
 from engine.storage.releases import current, open_bundle, version_folder
+from tests.trained import close_mlflow, with_mlflow
 from tests.training import publish_driver
 from tests.training.runs import outcome, settings
 from training.evidence import digest_of, store
@@ -31,32 +32,11 @@ ROOT = Path(__file__).parents[2]
 NOW = 1_700_000_100.0
 
 
-@pytest.fixture(scope="session")
-def ready_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's tables, which take seconds to make; tests start from copies."""
-    home = Home(tmp_path_factory.mktemp("mlflow") / "home")
-    Tracker(home, settings(home)).aliases()
-    return home.mlflow / "mlflow.db"
-
-
 @pytest.fixture
-def home(tmp_path: Path, ready_store: Path) -> Iterator[Home]:
-    home = Home(tmp_path / "home")
-    home.mlflow.mkdir(parents=True)
-    shutil.copyfile(ready_store, home.mlflow / "mlflow.db")
+def home(tmp_path: Path, mlflow_store: Path) -> Iterator[Home]:
+    home = with_mlflow(Home(tmp_path / "home"), mlflow_store)
     yield home
-    _close(home)
-
-
-def _close(home: Home) -> None:
-    """MLflow keeps an open connection a file until the process ends."""
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Runs
-
-    for kept in (Runs._engine_map, Registry._engine_map):
-        engine = kept.pop(Tracker(home, settings(home)).uri, None)
-        if engine is not None:
-            engine.dispose()
+    close_mlflow(home)
 
 
 def tracker_of(home: Home) -> Tracker:
@@ -197,7 +177,7 @@ def test_a_broken_mlflow_loses_nothing_and_is_made_good_later(home: Home) -> Non
     published = publish(home, now=NOW, registry=tracker_of(home))
     assert published.warning.startswith("MLflow was not updated: ")
     assert open_bundle(home).manifest.version == 1
-    _close(home)
+    close_mlflow(home)
     (home.mlflow / "kept.db").rename(file)
     repaired = tracker_of(home).repair()
     assert [each.bundle_version for each in repaired.recorded] == [1]
@@ -278,7 +258,7 @@ def test_killed_at_every_step_one_bundle_is_served_whole_and_the_next_command_re
     store(home, outcome())
     publish(home, now=NOW, registry=tracker_of(home))
     store(home, outcome())
-    _close(home)
+    close_mlflow(home)
     done = run_apart("-m", "tests.training.publish_driver", "kills", str(home.root))
     found = json.loads(done.stdout.splitlines()[-1])
     assert [each["step"] for each in found] == list(publish_driver.STEPS)

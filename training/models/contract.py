@@ -109,12 +109,16 @@ class ModelFamily:
         return result
 
     def complete(self, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Fill in the defaults; an unknown name is refused with the nearest known one (BadInput)."""
+        """Fill in the defaults. BadInput for an unknown name (with the nearest known one) or a wrong kind of value."""
         for name in params or {}:
             if name not in self.defaults:
                 near = difflib.get_close_matches(name, self.defaults, n=1, cutoff=0.0)
                 known = f"did you mean {near[0]!r}?" if near else "it takes none"
                 raise BadInput(f"model {self.name!r} has no parameter {name!r}; {known}", field=name)
+        for name, value in (params or {}).items():
+            wanted = _unlike(value, self.defaults[name])
+            if wanted:
+                raise BadInput(f"{name} of model {self.name!r} must be {wanted}, not {value!r}", field=name)
         return {**self.defaults, **(params or {})}
 
 
@@ -179,6 +183,22 @@ def _dense_scores(result: Result, interactions: Interactions, users: np.ndarray)
         mine = slice(result.indptr[user], result.indptr[user + 1])
         dense[row, result.items[mine]] = result.scores[mine]
     return dense
+
+
+def _unlike(value: Any, usual: Any) -> str:
+    """What kind of value stands where `usual` is the default; empty when `value` is of that kind.
+
+    All numbers are sizes, strengths or days, so none is below 0; a default of None is a half-life not given.
+    """
+    if isinstance(usual, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(usual, int):
+        right = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 0
+        return "" if right else "a whole number, 0 or more"
+    if value is None and usual is None:
+        return ""
+    right = isinstance(value, int | float | np.number) and not isinstance(value, bool) and value >= 0
+    return "" if right else "a number, 0 or more"
 
 
 def _refuse_broken(name: str, result: Result) -> None:

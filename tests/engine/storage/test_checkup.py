@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from engine.storage.embedded import Machine, open_stores
 from engine.storage.home import Home
 from engine.storage.migrate import migrate
 from engine.storage.run_as import UserNamespaces
+from tests.bundles import toy_bundle
 from tests.engine.storage.homes import AS_ROOT, postgres_of, public_folder, running
+from tests.serving.conftest import publish
 from tests.stores import SHOP, settings_of
 
 
@@ -24,10 +27,11 @@ def test_a_migrated_home_is_found_well_and_left_as_it_was(home: Path) -> None:
     assert running(home) == set()
 
 
-def test_a_ledger_without_the_shops_tables_is_a_finding(home: Path) -> None:
+def test_a_ledger_without_the_shops_tables_is_said_and_is_no_fault(home: Path) -> None:
+    """A shop that has no campaigns yet has no tables for them: nothing keeps Hawker from working."""
     findings = _examined(home)
     assert findings["ledger"].ok
-    assert not findings["migrations"].ok
+    assert findings["migrations"].ok
     assert "migrates" in findings["migrations"].sentence
 
 
@@ -59,7 +63,7 @@ def test_a_home_that_cannot_be_written_to_is_a_finding(tmp_path: Path) -> None:
     assert "live" not in findings
 
 
-def test_a_published_bundle_is_named_and_one_that_is_gone_is_a_finding(tmp_path: Path) -> None:
+def test_a_published_bundle_is_named_and_one_that_is_altered_or_gone_is_a_finding(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, HAWKER_POSTGRES_URL="x", HAWKER_REDIS_URL="x", HAWKER_STREAM_URL="x")
     bundles = Home(tmp_path).bundles
 
@@ -67,11 +71,16 @@ def test_a_published_bundle_is_named_and_one_that_is_gone_is_a_finding(tmp_path:
         return {finding.name: finding for finding in examine(settings)}["bundle"]
 
     assert bundle() == Finding("bundle", True, "No bundle is published yet: hawker train, then hawker publish.")
-    (bundles / "v7").mkdir(parents=True)
-    (bundles / "current").symlink_to("v7")
-    assert bundle() == Finding("bundle", True, "The published bundle is v7.")
-    (bundles / "v7").rmdir()
+    publish(Home(tmp_path), toy_bundle())
+    assert bundle() == Finding("bundle", True, "Version 1 is published, and whole.")
+    altered = bundles / "v000001" / "factors.items.npy"
+    altered.write_bytes(altered.read_bytes()[:-1])
     assert not bundle().ok
+    assert "factors.items.npy of bundle v000001 was truncated or altered" in bundle().sentence
+    shutil.rmtree(altered.parent)
+    assert not bundle().ok
+    (bundles / "current").write_text("{")
+    assert "hawker publish" in bundle().sentence
 
 
 def _examined(home: Path, machine: Machine | None = None) -> dict[str, Finding]:
