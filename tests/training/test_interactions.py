@@ -24,8 +24,8 @@ def test_a_purchase_counts_half_after_one_half_life():
 
 def test_types_weigh_by_the_event_table_unless_told_otherwise():
     log = typed(log_of([(0, 0), (0, 1), (0, 2)], 1, 3, days_ago=[0.0] * 3), ["purchase", "view", "search"])
-    assert interactions(log, now=NOW).toarray() == pytest.approx(np.array([[1.0, 0.1, 0.0]]))
-    assert interactions(log, {"view": 2.0}, now=NOW).toarray() == pytest.approx(np.array([[1.0, 2.0, 0.0]]))
+    assert interactions(log, now=NOW).toarray() == pytest.approx(np.array([[1.0, 0.1, 0.05]]))
+    assert interactions(log, {"view": 2.0}, now=NOW).toarray() == pytest.approx(np.array([[1.0, 2.0, 0.05]]))
 
 
 def test_a_return_takes_interest_back_but_never_below_nothing():

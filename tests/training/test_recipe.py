@@ -39,7 +39,7 @@ def test_a_file_says_only_what_differs(tmp_path):
         ('windows = "3"', "windows", "a whole number, not '3'"),
         ("windows = true", "windows", "a whole number, not True"),
         ("windows = 2.5", "windows", "a whole number, not 2.5"),
-        ("windows = 0", "windows", "1 or more, not 0"),
+        ("windows = 1", "windows", "2 or more, not 1"),
         ("horizon_days = -1", "horizon_days", "0 or more"),
         ("seed = -1", "seed", "0 or more"),
         ("seed = 99999999999999999999", "seed", "4294967295 or less"),

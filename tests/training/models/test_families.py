@@ -164,10 +164,9 @@ def test_user_neighbours_prefer_new_items_of_the_classes_that_the_user_likes():
     features = Features(colours, ("colour=blue", "colour=red"))
     liked = {
         power: MODELS["user_neighbours"].fit(replace(town, item_features=features), {"affinity_power": power})
-        for power in (0.0, 0.5, -0.5)
+        for power in (0.0, 0.5)
     }
     assert best(liked[0.5], town, 0, kind="new") == [5, 4]
-    assert best(liked[-0.5], town, 0, kind="new") == [4, 5]
     assert best(liked[0.0], town, 0, kind="new") == [4, 5]  # a tie, in item order
 
 
