@@ -243,7 +243,8 @@ def main() -> NoReturn:
     except ModuleNotFoundError as problem:
         _fail(NotAllowed(f"{problem.name} is not installed here; use the image or the extra that this needs"), 1)
     except OSError as problem:  # a full disk, a folder that may not be written to
-        _fail(StoreUnavailable(f"{problem.filename or 'output'}: {problem.strerror or problem}"), 1)
+        where = f"{problem.filename}: " if problem.filename else ""
+        _fail(StoreUnavailable(f"{where}{problem.strerror or problem}"), 1)
     sys.exit(0)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from engine.bundle import read_manifest
-from engine.errors import BundleUnusable
+from engine.errors import BundleUnusable, StoreUnavailable
 from engine.storage.home import Home
 from engine.storage.releases import new_version_folder
 from training.outcome import K, Outcome, Score
@@ -56,7 +56,7 @@ def store(home: Home, outcome: Outcome) -> int:
     """Keep a finished run as the shop's next bundle version; return its number.
 
     The folder appears under its final name whole or not at all. The manifest gets the version and the
-    shop; the rest stays as the run set it.
+    shop; the rest stays as the run set it. StoreUnavailable when it cannot be written, as on a full disk.
     """
     run = {
         "periods": dataclasses.asdict(outcome.periods),
@@ -66,15 +66,20 @@ def store(home: Home, outcome: Outcome) -> int:
     }
     beside = {RUN_FILE: json.dumps(_plain(run), indent=1).encode(), EVIDENCE_FILE: _arrays(outcome.scores)}
     made = outcome.bundle.manifest
-    with new_version_folder(home) as reserved:
-        manifest = dataclasses.replace(
-            made,
-            version=reserved.version,
-            shop=home.shop,
-            recipe=_plain(made.recipe),
-            metrics=_plain(made.metrics),
-        )
-        dataclasses.replace(outcome.bundle, manifest=manifest).save(reserved.folder, beside=beside)
+    try:
+        with new_version_folder(home) as reserved:
+            manifest = dataclasses.replace(
+                made,
+                version=reserved.version,
+                shop=home.shop,
+                recipe=_plain(made.recipe),
+                metrics=_plain(made.metrics),
+            )
+            dataclasses.replace(outcome.bundle, manifest=manifest).save(reserved.folder, beside=beside)
+    except OSError as problem:
+        raise StoreUnavailable(
+            f"the trained version cannot be written below {home.bundles} ({problem}); make room there and train again"
+        ) from problem
     return reserved.version
 
 

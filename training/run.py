@@ -198,7 +198,9 @@ def _judge_placements(bundle: Bundle, seen: Interactions, shop: ShopData, period
         for kind in kinds:
             truth = _truth(shop, seen, *_bounds(period, cuts), kind)
             found: Evaluation = measure(lists, truth, users=users, popularity=buyers(seen), k=K)
-            scores.append(Score.of(name, period, kind, found, is_placement=True))
+            # In a shop of books nobody buys a thing twice: of "repeat" there is nothing to report.
+            if len(found.users):
+                scores.append(Score.of(name, period, kind, found, is_placement=True))
     return scores
 
 

@@ -201,7 +201,9 @@ class Tracker:
             theirs = type(problem).__module__.startswith(("mlflow.", "sqlalchemy.", "sqlite3", "alembic.", "urllib3."))
             if not theirs and not isinstance(problem, (ImportError, OSError)):
                 raise
-            first = str(problem).partition("\n")[0] or type(problem).__name__
+            lines = str(problem).splitlines()
+            # SQLAlchemy puts advice for programmers first.
+            first = next((line for line in lines if line and not line.startswith("(raised as")), type(problem).__name__)
             told = re.sub("//[^/@ ]*@", "//", f"MLflow at {self.uri} failed: {first}")  # without a password
             raise StoreUnavailable(told, code="mlflow_unavailable") from problem
 

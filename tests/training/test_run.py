@@ -164,6 +164,17 @@ def test_a_shop_of_events_alone_with_a_user_of_one_purchase_is_trained_and_serve
     assert len(answer(bundle, "home", profile, bundle.manifest.as_of).items) == 20
 
 
+def test_a_shop_where_nobody_buys_a_thing_twice_is_trained_and_judged(tiny_shop, tmp_path):
+    events = tiny_shop.events
+    bought = of_type(events, "purchase").to_pandas().drop_duplicates(["user_id", "item_id"])["event_id"]
+    other = pc.not_equal(events["type"], "purchase")
+    once = events.filter(pc.or_(other, pc.is_in(events["event_id"], value_set=pa.array(bought))))
+    outcome = train(read_shop(lake_with(tmp_path, tiny_shop, once)), TINY)
+    assert {(each.subject, each.period) for each in outcome.scores if each.kind == "repeat"} == set()
+    assert len(outcome.find("home", "test", "whole").users) > 30
+    assert outcome.bundle.manifest.metrics["scores"]
+
+
 def test_a_refused_training_leaves_the_served_version_and_no_other(own_home):
     before = current(own_home)
     with pytest.raises(NotEnoughData, match="days"):
