@@ -44,7 +44,7 @@ def _bought(row: int, query: Query) -> str:
     times = query.profile.times[query.profile.purchases & (query.profile.items == row)]
     days = int((query.now - times.max()) // DAY)
     count = len(np.unique(times))
-    often = "once" if count == 1 else f"{count} times"
+    often = {1: "once", 2: "twice"}.get(count, f"{count} times")
     when = "today" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago"
     return f"you bought it {often}, last {when}"
 

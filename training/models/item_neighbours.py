@@ -146,6 +146,6 @@ BASKET = ModelFamily(
     name="basket",
     meaning="Items that share an order oftener than chance would have it.",
     learn=_same_orders,
-    defaults={"neighbours": 50, "shrinkage": 10.0, "column_power": 1.0, "least_together": 3},
+    defaults={"neighbours": 50, "shrinkage": 100.0, "column_power": 1.0, "least_together": 3},
     needs_orders=True,
 )

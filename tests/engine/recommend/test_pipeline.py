@@ -196,7 +196,7 @@ def test_an_unknown_placement_is_told_with_the_nearest():
 def test_a_reason_counts_the_purchases(bundle):
     profile = profile_of((5, "purchase", 10), (5, "purchase", 1))
     first = answer(bundle, "buy-again", profile, AS_OF, explain=True).items[0]
-    assert first.reason == "you bought it 2 times, last yesterday"
+    assert first.reason == "you bought it twice, last yesterday"
 
 
 def test_a_sound_bundle_passes_and_an_empty_shop_too(bundle):
