@@ -48,9 +48,11 @@ def open_sql(spill: Path, *, threads: int | None = None, memory: str = "1GB") ->
     try:
         connection.execute(
             f"SET TimeZone = 'UTC'; SET threads = {threads or half_the_cores()}; SET memory_limit = {quoted(memory)};"
-            f"SET temp_directory = {quoted(own_spill)}; SET autoinstall_known_extensions = false;"
-            "SET enable_progress_bar = false"
+            f"SET temp_directory = {quoted(own_spill)}; SET autoinstall_known_extensions = false"
         )
+        # A notebook that cannot draw the bar has it switched off, and then even switching it off fails.
+        if one_row(connection, "SELECT current_setting('enable_progress_bar')")[0]:
+            connection.execute("SET enable_progress_bar = false")
         yield connection
     except _FAULTY_QUERY as error:
         raise BadInput(f"the query cannot be answered: {_first_line(error)}", code="bad_query") from error
