@@ -82,7 +82,7 @@ class Bundle:
 
     def interests(self, profile: Profile, now: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The items a profile speaks for, strongest first: each event by its type's weight, fading by its half-life."""
-        ages = (now - profile.times) / DAY
+        ages = np.maximum(now - profile.times, 0.0) / DAY  # what lies after the clock counts as new
         weights = self.type_weights[profile.types] * np.exp2(-ages / self.half_lives[profile.types])
         rows, at = np.unique(profile.items, return_inverse=True)
         total = np.bincount(at, weights, minlength=len(rows)).astype(np.float32)

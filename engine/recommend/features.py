@@ -60,7 +60,7 @@ def columns(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> NDArray
     """[len(FEATURES), len(pool.rows)] for one user's candidates at `now` (epoch seconds)."""
     bought = profile.purchases
     items, times = profile.items[bought], profile.times[bought]
-    days = ((now - times) / DAY).astype(np.float32)
+    days = _days_before(now, times)
     orders = np.unique(times)
     rows = pool.rows
     own = _Grouped.of(items, days)
@@ -89,6 +89,11 @@ def columns(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> NDArray
     block += _user_columns(len(items), len(own.keys), orders, now, len(rows))
     block.append(_factor_column(profile, bundle, rows, now))
     return np.vstack([*block, pool.scores[: len(RANKED)]]).astype(np.float32)
+
+
+def _days_before(now: float, times: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Ages in days; what lies after the clock counts as new."""
+    return np.asarray(np.maximum(now - times, 0.0) / DAY, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,7 @@ def _own_columns(
 ) -> list[NDArray[np.float32]]:
     lines, last, first = own.count, own.last, own.first
     interval = np.where(lines > 1, (first - last) / np.maximum(lines - 1, 1), NEVER).astype(np.float32)
-    order_days = ((now - orders[::-1]) / DAY).astype(np.float32)  # ascending: newest first
+    order_days = _days_before(now, orders[::-1])  # ascending: newest first
     since = np.searchsorted(order_days, last).astype(np.float32)
     return [
         mine(lines),
@@ -177,7 +182,7 @@ def _own_columns(
 
 def _browsed_columns(profile: Profile, rows: NDArray[np.int32], now: float) -> list[NDArray[np.float32]]:
     looked = ~profile.purchases
-    days = ((now - profile.times[looked]) / DAY).astype(np.float32)
+    days = _days_before(now, profile.times[looked])
     browsed = _Grouped.of(profile.items[looked], days)
     place = browsed.find(rows)
     return [place(browsed.faded(7.0)), place(browsed.last, NEVER)]

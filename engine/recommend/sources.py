@@ -156,7 +156,8 @@ def _faded(
 ) -> Found:
     if not len(items):
         return NOTHING
-    fading = np.exp2((times - now) / (half_life * DAY))
+    # What lies after the clock counts as new.
+    fading = np.exp2(np.minimum(times - now, 0.0) / (half_life * DAY))
     keys, at = np.unique(items, return_inverse=True)
     return _best_first(keys, np.bincount(at, fading if weights is None else fading * weights).astype(np.float32))
 

@@ -220,3 +220,14 @@ def test_a_sound_bundle_passes_and_an_empty_shop_too(bundle):
 def test_an_unsound_bundle_is_refused(bundle, broken):
     with pytest.raises(BundleUnusable):
         check_sound(broken(bundle))
+
+
+def test_events_long_after_the_clock_count_as_new_and_stay_finite():
+    bundle = toy_bundle()
+    row = int(np.argmax(np.diff(bundle.history.indptr)))
+    profile = bundle.history.profile(row)
+    long_before = float(profile.times.min()) - 50 * 365 * 86_400
+    found = recommend(Query(placement("home"), profile, long_before, limit=5), bundle)
+    assert found and all(np.isfinite(each.score) for each in found)
+    _, weights = bundle.interests(profile, long_before)
+    assert np.isfinite(weights).all()
