@@ -89,14 +89,27 @@ def _import(home: Home, settings: Settings, say: Callable[[str], None]) -> dict[
 
 
 def _train(home: Home, settings: Settings, say: Callable[[str], None]) -> tuple[int, dict[str, float]]:
-    """The newest version made of the lake as it stands by the default recipe, trained now if there is none."""
-    lake, wanted = Lake(home).versions(), read_recipe("default").name
-    for version in reversed(versions(home)):
-        manifest = read_manifest(version_folder(home, version))
-        if manifest["data_versions"] == lake and manifest["recipe"]["name"] == wanted:
-            return version, {}
+    version = trained_on_everything(home, read_recipe("default").name)
+    if version is not None:
+        return version, {}
     made = produce(home, settings, "default", until=None, say=say)
     return made.version, made.seconds
+
+
+def trained_on_everything(home: Home, recipe: str) -> int | None:
+    """The newest version made by this recipe of the lake as it stands, up to its last event; None without one.
+
+    A version trained `--until` an earlier time read the same tables, but is not it.
+    """
+    lake = Lake(home)
+    wanted = lake.versions()
+    last = lake.query("SELECT epoch(max(time)) AS last FROM events")["last"][0].as_py()
+    for version in reversed(versions(home)):
+        manifest = read_manifest(version_folder(home, version))
+        is_whole = last is not None and manifest["as_of"] > last
+        if is_whole and manifest["data_versions"] == wanted and manifest["recipe"]["name"] == recipe:
+            return version
+    return None
 
 
 def _figures(evaluation: dict[str, Any], placement: str, kind: str) -> dict[str, float]:

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from engine.errors import BadInput, NotEnoughData
 from training.interactions import DAY, Log, purchase_counts
-from training.models.contract import Interactions, Result, score_kinds, score_users
+from training.models.contract import Interactions, Result, score_kinds
 from training.models.top_lists import Kind
 
 
@@ -65,28 +65,14 @@ class Periods:
     end: int
 
 
-def evaluate(
-    result: Result, interactions: Interactions, after: Log, *, k: int = 20, kind: Kind = "whole"
-) -> Evaluation:
-    """Score everybody who bought something in `after`, and measure the best `k` items of each.
-
-    `kind` restricts truth and lists alike: all items, only the user's repeats, or only what is new to
-    the user. Candidates are all items; the truth holds users and items with an event before the cut.
-    """
-    truth = truth_of(after, interactions, kind=kind)
-    users = np.flatnonzero(truth.sizes > 0)
-    if len(users) == 0:
-        raise NotEnoughData(f"nobody known before the cut bought anything ({kind}) after it: nothing to measure")
-    items, _ = score_users(result, interactions, users, k, kind=kind)
-    return measure(items, truth, users=users, popularity=buyers(interactions), k=k)
-
-
 def evaluate_kinds(
     result: Result, interactions: Interactions, after: Log, *, k: int = 20, users: np.ndarray | None = None
 ) -> dict[Kind, Evaluation]:
-    """`evaluate` for every kind of purchase at once (scores are made once); a kind without any truth is left out.
+    """Score everybody who bought something in `after`, and measure the best `k` items of each, by kind of purchase.
 
-    `users` restricts it to a sample of user rows.
+    A kind restricts truth and lists alike: all items, only the user's repeats, or only what is new to
+    the user; one without any truth is left out. Candidates are all items; the truth holds users and
+    items with an event before the cut. `users` restricts it to a sample of user rows.
     """
     truths: dict[Kind, Truth] = {kind: truth_of(after, interactions, kind=kind) for kind in ("whole", "new", "repeat")}
     told = np.flatnonzero(truths["whole"].sizes > 0)

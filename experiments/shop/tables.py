@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.storage.lake_tables import EVENTS, ITEMS, USERS
 from experiments.shop.catalog import COLOURS, STYLES, Catalog
 from experiments.shop.departments import DEPARTMENTS, SHELVES
 from experiments.shop.draws import Flags, Floats, Ints
@@ -21,23 +22,7 @@ _TEXT = pa.string()
 _TEXTS = pa.list_(pa.string())
 _VECTOR = pa.list_(pa.float32())
 
-EVENT_SCHEMA = pa.schema(
-    [(name, _TEXT) for name in ("event_id", "type")]
-    + [("time", _UTC)]
-    + [(name, _TEXT) for name in ("user_id", "session_id", "item_id")]
-    + [("quantity", pa.float64()), ("amount", pa.int64()), ("list_amount", pa.int64())]
-    + [(name, _TEXT) for name in ("currency", "order_id", "recommendation_id", "coupon_code", "source", "properties")]
-)
-ITEM_SCHEMA = pa.schema(
-    [("item_id", _TEXT), ("name", _TEXT), ("brand", _TEXT), ("categories", _TEXTS), ("tags", _TEXTS)]
-    + [(name, pa.int64()) for name in ("price", "list_price", "cost")]
-    + [("currency", _TEXT), ("stock", pa.int64()), ("available", pa.bool_()), ("attributes", _TEXT)]
-    + [("updated_at", _UTC), ("deleted", pa.bool_())]
-)
-USER_SCHEMA = pa.schema(
-    [(name, _TEXT) for name in ("user_id", "region", "zone", "gender", "age_band", "birthday", "attributes")]
-    + [("updated_at", _UTC), ("deleted", pa.bool_())]
-)
+EVENT_SCHEMA, ITEM_SCHEMA, USER_SCHEMA = EVENTS.schema, ITEMS.schema, USERS.schema
 #: Why each purchase was made: a word of `experiments.shop.looks.CAUSES`.
 REASON_SCHEMA = pa.schema(
     [("event_id", _TEXT), ("user_id", _TEXT), ("item_id", _TEXT), ("time", _UTC), ("cause", _TEXT)]

@@ -15,7 +15,7 @@ from engine.errors import BadInput, NotEnoughData
 from training.evaluate import (
     Truth,
     bootstrap_interval,
-    evaluate,
+    evaluate_kinds,
     measure,
     paired_difference,
     periods,
@@ -131,13 +131,13 @@ def test_the_truth_is_split_into_repeats_and_news_among_the_known():
     assert all(each.sizes[1:].sum() == 0 for each in found.values())
 
 
-def test_own_frequency_knows_every_repeat_and_nobody_to_measure_is_said():
+def test_own_frequency_knows_every_repeat_and_a_kind_without_a_truth_is_left_out():
     board = checkerboard()
     result = MODELS["frequency"].fit(board)
-    again = evaluate(result, board, board.log, kind="repeat")
+    found = evaluate_kinds(result, board, board.log)
+    assert set(found) == {"whole", "repeat"}
+    again = found["repeat"]
     assert again.means()["recall@20"] == again.means()["ndcg@20"] == 1.0 and len(again.users) == USERS
-    with pytest.raises(NotEnoughData, match="nobody"):
-        evaluate(result, board, board.log, kind="new")
 
 
 def test_a_bootstrap_interval_holds_the_mean_and_repeats_with_its_seed():

@@ -1,0 +1,29 @@
+"""The demo uses again what is there, and only what is it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from engine.storage.home import Home
+from engine.storage.lake import Lake
+from experiments.demo import trained_on_everything
+from tests.trained import TINY, settings_of
+from training.produce import produce
+from training.shop_data import ShopData, moment
+
+
+def test_the_version_of_the_whole_lake_is_used_again(trained_home: Home):
+    assert trained_on_everything(trained_home, TINY.name) == 1
+    assert trained_on_everything(trained_home, "another") is None
+
+
+def test_a_newer_version_that_stopped_before_the_last_event_is_not_taken_for_it(own_home: Home, tiny_data: ShopData):
+    until = moment(tiny_data.until) - timedelta(days=3)
+    assert produce(own_home, settings_of(own_home), TINY, until=until).version == 2
+    assert trained_on_everything(own_home, TINY.name) == 1
+
+
+def test_new_events_make_the_old_version_stale(own_home: Home):
+    lake = Lake(own_home)
+    lake.append_events(lake.events().slice(0, 1).set_column(0, "event_id", [["a new one"]]))
+    assert trained_on_everything(own_home, TINY.name) is None
