@@ -31,11 +31,25 @@ class Live:
     bundle: Bundle
 
 
+@dataclass(frozen=True, slots=True)
+class StoreUrls:
+    """Where the stores answer; None is a store that this process goes without."""
+
+    stream: str | None = None
+    live: str | None = None
+    ledger: str | None = None
+
+
 class Runtime:
     """Follows the pointer: a request takes `live` once and keeps it, so that no answer mixes two bundles."""
 
     def __init__(
-        self, home: Home, *, real_time: Callable[[], float] = time.time, metrics: Metrics | None = None
+        self,
+        home: Home,
+        *,
+        real_time: Callable[[], float] = time.time,
+        metrics: Metrics | None = None,
+        urls: StoreUrls | None = None,
     ) -> None:
         """Load the published bundle.
 
@@ -43,6 +57,7 @@ class Runtime:
         sound one of its history serves; BundleUnusable when there is none.
         """
         self.home = home
+        self.urls = urls or StoreUrls()
         self.metrics = metrics or Metrics()
         self._problems: dict[str, str] = {}
         self._real_time = real_time

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from engine.errors import BadInput, StoreUnavailable
 
 Client = redis.Redis
+AsyncClient = redis.asyncio.Redis
+
+#: What a command of either client raises when the store refuses it or is away.
+StoreError: type[Exception] = redis.RedisError
 
 # Within a request the live store gets this long; profiles fall back to the bundle's history after it.
 LIVE_SECONDS = 0.25
@@ -48,6 +54,24 @@ def connect_stream(url: str, *, seconds: float = STREAM_SECONDS) -> Client:
         client.close()
         raise
     return client
+
+
+def open_async(url: str, setting: str, *, seconds: float) -> AsyncClient:
+    """A client for an event loop; it connects at its first command and again after the server came back.
+
+    Each command gets `seconds`; none is repeated. Whoever needs the stream's promises checks them once with
+    `connect_stream`. Raises BadInput for an address that cannot be one.
+    """
+    try:
+        return redis.asyncio.Redis.from_url(
+            url,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            retry=AsyncRetry(NoBackoff(), 0),
+            decode_responses=False,
+        )
+    except ValueError as error:
+        raise BadInput(f"{setting} is not an address of a Valkey or Redis: {error}", field=setting) from error
 
 
 def _connect(url: str, store: str, setting: str, seconds: float) -> Client:
