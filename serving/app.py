@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from engine.errors import HawkerError
 from serving.edge import Edge
+from serving.json_body import BodyRefused
 from serving.runtime import Runtime
 from serving.schemas import Problem
 from serving.storefront import health, recommendations
@@ -71,9 +72,6 @@ async def _invalid(request: Request, error: Exception) -> ProblemResponse:
     first = error.errors()[0]
     request_id = request.scope["hawker.request_id"]
     where = [part for part in first["loc"] if part not in ("body", "query", "path")]
-    if first["type"] == "json_invalid":
-        detail = f"the body is not JSON: {first['ctx']['error']}"
-        return problem(400, "bad_json", detail, request_id=request_id, position=where[0] if where else None)
     names = [part for part in where if isinstance(part, str)]
     places = [part for part in where if isinstance(part, int)]
     code = "unknown_field" if first["type"] == "extra_forbidden" else "bad_input"
@@ -93,6 +91,15 @@ async def _invalid(request: Request, error: Exception) -> ProblemResponse:
 
 async def _http_problem(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, HTTPException)
-    code = _CODES.get(error.status_code, "bad_request")
     request_id = request.scope["hawker.request_id"]
+    if isinstance(error, BodyRefused):
+        return problem(
+            error.status_code,
+            error.code,
+            error.detail,
+            request_id=request_id,
+            field=error.field,
+            position=error.position,
+        )
+    code = _CODES.get(error.status_code, "bad_request")
     return problem(error.status_code, code, str(error.detail), request_id=request_id, headers=error.headers)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 
 from engine.profile import unknown
 from engine.recommend.answer import AnsweredItem, answer
+from serving.json_body import StrictRoute
 from serving.runtime import Runtime
 from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, UserListQuery
 from serving.wire import JsonResponse
@@ -20,7 +21,7 @@ UserOptions = Annotated[UserListQuery, Query()]
 
 def routes(runtime: Runtime) -> APIRouter:
     """All of them answer from `runtime`; what the caller did wrong is raised and mapped in one place."""
-    router = APIRouter(tags=["recommendations"])
+    router = APIRouter(tags=["recommendations"], route_class=StrictRoute)
 
     @router.post("/v1/recommendations", response_model=RecommendationAnswer)
     async def recommendations(body: RecommendationRequest, request: Request) -> JsonResponse:

@@ -33,7 +33,16 @@ def test_a_request_id_comes_back_and_a_missing_or_odd_one_is_made_up(shop):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"nonsense", b"[" * 100_000, b'{"limit": ' + b"9" * 9_000 + b"}", b'{"user_id": "\xff"}', b"\x00"],
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b"[" * 100_000,
+        b'{"limit": ' + b"9" * 9_000 + b"}",
+        b'{"user_id": "\xff"}',
+        b"\x00",
+        b'{"limit": NaN}',
+    ],
 )
 def test_a_body_that_is_no_json_is_refused(shop, content):
     answer = shop.client.post("/v1/recommendations", content=content, headers=JSON)
@@ -46,7 +55,7 @@ def test_the_place_of_a_mistake_in_json_is_told(shop):
     assert answer.json()["position"] == 9
 
 
-@pytest.mark.parametrize("content", [b"[]", b"3", b"null", b'"x"', b"NaN", b'{"limit": NaN}', b'{"\\ud800": 1}'])
+@pytest.mark.parametrize("content", [b"[]", b"3", b"null", b'"x"', b'{"\\ud800": 1}'])
 def test_json_that_is_no_request_is_refused(shop, content):
     answer = shop.client.post("/v1/recommendations", content=content, headers=JSON)
     assert problem_of(answer)[0] == 422
