@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -56,9 +57,38 @@ _TYPES = (
     EventType("login", 0.0, 14.0, "The user signed in."),
 )
 
+#: Happenings that need no item; all others are about one.
+WITHOUT_ITEM = frozenset(
+    {
+        "search", "exposure", "checkout", "delivered", "complaint_opened", "complaint_closed", "survey", "share",
+        "referral", "activity", "check_in", "coupon_view", "coupon_redeem", "subscribe", "unsubscribe", "login",
+    }
+)  # fmt: skip
+
+#: Ids travel in keys and URLs: longer ones are refused.
+LONGEST_ID_BYTES = 512
+#: Minor units. Sums over a year of the largest shop stay below it, and a float64 still counts it exactly.
+LARGEST_AMOUNT = 10**15
+
+#: Where a visit comes from; `campaign` and `referrer` stand in an event's properties.
+TRAFFIC_SOURCES = ("organic", "paid", "social", "referral", "direct")
+
 EVENT_TYPES: Mapping[str, EventType] = {each.name: each for each in _TYPES}
 #: A type's place in this table is its code in arrays and bundles: append, never reorder.
 TYPE_CODES: Mapping[str, int] = {each.name: code for code, each in enumerate(_TYPES)}
+
+
+def own_types(text: str) -> tuple[EventType, ...]:
+    """A shop's own event types from `name:weight:half_life_days`, separated by commas; ValueError says what is wrong."""
+    found: dict[str, EventType] = {}
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        name, weight, half_life = ([*part.split(":"), "", ""])[:3]
+        if not re.fullmatch("[a-z][a-z0-9_]{0,63}", name) or name in EVENT_TYPES or name in found:
+            raise ValueError(f"{name!r} is no new name: small letters, digits and _, not one of Hawker's own")
+        if not -10 <= float(weight) <= 10 or not 0 < float(half_life) <= 3_650:
+            raise ValueError(f"{part!r}: a weight from -10 to 10 and a half-life of up to 3650 days")
+        found[name] = EventType(name, float(weight), float(half_life), "The shop's own.")
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,12 @@ from engine.storage.wheels import wheel_folder
 # What the stores may take before `stream` refuses writes and `live` forgets the least used.
 STREAM_MEMORY_BYTES = 1024 * 2**20
 LIVE_MEMORY_BYTES = 512 * 2**20
+# Sets of event ids stay sorted arrays of 8 bytes an id up to this size, which is still copied within microseconds.
+INTSET_ENTRIES = 4_096
 
 _OPTIONS = {
-    "stream": ("--appendfsync", "always", "--maxmemory-policy", "noeviction", "--maxmemory", str(STREAM_MEMORY_BYTES)),
+    "stream": ("--appendfsync", "always", "--maxmemory-policy", "noeviction", "--maxmemory", str(STREAM_MEMORY_BYTES))
+    + ("--set-max-intset-entries", str(INTSET_ENTRIES)),
     "live": ("--appendfsync", "everysec", "--maxmemory-policy", "volatile-lru", "--maxmemory", str(LIVE_MEMORY_BYTES)),
 }
 

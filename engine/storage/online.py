@@ -6,6 +6,7 @@ from typing import Any
 
 import redis
 import redis.asyncio
+import redis.exceptions
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -17,6 +18,8 @@ AsyncClient = redis.asyncio.Redis
 
 #: What a command of either client raises when the store refuses it or is away.
 StoreError: type[Exception] = redis.RedisError
+#: What running a script by its hash raises on a server that does not know it (yet, or any more).
+ScriptMissing: type[Exception] = redis.exceptions.NoScriptError
 
 # Within a request the live store gets this long; profiles fall back to the bundle's history after it.
 LIVE_SECONDS = 0.25

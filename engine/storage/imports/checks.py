@@ -5,25 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from engine.events import EVENT_TYPES
+from engine.events import EVENT_TYPES, LARGEST_AMOUNT, LONGEST_ID_BYTES, WITHOUT_ITEM
 from engine.storage.lake_sql import quoted
-
-#: Ids travel in keys and URLs: longer ones are refused.
-LONGEST_ID_BYTES = 512
-
-#: Happenings that need no item; all others are about one.
-WITHOUT_ITEM = frozenset(
-    {
-        "search", "exposure", "checkout", "delivered", "complaint_opened", "complaint_closed", "survey", "share",
-        "referral", "activity", "check_in", "coupon_view", "coupon_redeem", "subscribe", "unsubscribe", "login",
-    }
-)  # fmt: skip
 
 #: More than a day ahead of the clock is a wrong clock or a wrong format, not another zone.
 _CLOCK_TOLERANCE = timedelta(days=1)
-
-# Sums over a year of the largest shop stay below it, and a DOUBLE still counts it exactly.
-_LARGEST_AMOUNT = 10**15
 
 
 def reason(now: datetime, called: Mapping[str, str]) -> str:
@@ -79,5 +65,5 @@ def _money(column: str, called: Mapping[str, str]) -> list[tuple[str, str]]:
     return [
         *_number(column, called),
         (f"{column} < 0", quoted(f"{shown}: negative")),
-        (f"{column} > {_LARGEST_AMOUNT}", quoted(f"{shown}: too large")),
+        (f"{column} > {LARGEST_AMOUNT}", quoted(f"{shown}: too large")),
     ]

@@ -1,0 +1,290 @@
+"""Live profiles: what each person did lately, in Valkey, bounded in bytes, read in one round trip.
+
+One string a person: a head (first and last seen, start of the session, counters, first and last touch) and two tails
+of events. Strong signs (purchases, carts, dismissals) have a tail of their own, so that a burst of views does not push
+them out. Each tail is bounded in bytes; the oldest events leave it first, and the bundle's history has them after the
+next training. A person who was merged into another is kept as a pointer that the script follows.
+
+Recording the same event twice changes nothing while the event is in the tail: each carries four bytes of its id's hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from engine.events import TYPE_CODES
+from engine.storage.online import AsyncClient, ScriptMissing
+
+#: Bytes of a tail: about 15 events with item ids of 6 characters, 5 with UUIDs.
+STRONG_BYTES, LIGHT_BYTES = 280, 280
+EXPIRY_DAYS = 90
+_LONGEST_TOUCH = 40  # bytes of `source|campaign`
+_TREND_HOURS = 48
+
+_LIGHT = frozenset({"view", "click", "search", "exposure", "login", "check_in"})
+_HEAD = struct.Struct("<BIIIHHHH")
+_RECORD = struct.Struct("<BIeI")  # type code, time, quantity, hash of the event's id; the item's id follows
+_TREND_WEIGHTS = {"purchase": 1.0, "cart_add": 0.3}
+_POINTER, _PERSON = 0, 1
+
+# KEYS: a person each. ARGV: limits of the tails, expiry, then for each person: the new strong and light records, each
+# record behind its length; first and last time of them; the touch. Counters stand for views, searches, purchases, others.
+_RECORD_SCRIPT = """
+local strong_limit, light_limit, expiry = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local view, search, purchase = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local function added(tail, new, limit, counts)
+  local at = 1
+  while at <= #new do
+    local size = string.byte(new, at)
+    local record = string.sub(new, at, at + size)
+    at = at + size + 1
+    if not string.find(tail, string.sub(record, 9, 12), 1, true) then
+      tail = tail .. record
+      local kind = string.byte(record, 2)
+      local slot = kind == view and 1 or kind == search and 2 or kind == purchase and 3 or 4
+      counts[slot] = math.min(counts[slot] + 1, 65535)
+    end
+  end
+  local first = 1
+  while #tail - first + 1 > limit do first = first + string.byte(tail, first) + 1 end
+  return string.sub(tail, first)
+end
+for person = 1, #KEYS do
+  local key, base = KEYS[person], 6 + (person - 1) * 5
+  local stored = redis.call('GET', key)
+  local hops = 0
+  while stored and string.byte(stored) == 0 and hops < 8 do
+    key = string.sub(stored, 2)
+    stored = redis.call('GET', key)
+    hops = hops + 1
+  end
+  local since, till, touch = tonumber(ARGV[base + 3]), tonumber(ARGV[base + 4]), ARGV[base + 5]
+  local first, last, session, counts = since, till, since, {0, 0, 0, 0}
+  local first_touch, last_touch, strong, light = touch, touch, '', ''
+  if stored and string.byte(stored) == 1 then
+    local _, f, l, s, a, b, c, d, at = struct.unpack('<BIIIHHHH', stored)
+    first, last, session, counts = math.min(f, since), math.max(l, till), s, {a, b, c, d}
+    if since - l > 1800 then session = since end
+    local old_first, old_last
+    old_first, at = struct.unpack('<Bc0', stored, at)
+    old_last, at = struct.unpack('<Bc0', stored, at)
+    strong, at = struct.unpack('<Hc0', stored, at)
+    light = string.sub(stored, at)
+    if old_first ~= '' then first_touch = old_first end
+    if touch == '' then last_touch = old_last end
+  end
+  strong = added(strong, ARGV[base + 1], strong_limit, counts)
+  light = added(light, ARGV[base + 2], light_limit, counts)
+  local head = struct.pack('<BIIIHHHH', 1, first, last, session, counts[1], counts[2], counts[3], counts[4])
+  head = head .. struct.pack('<B', #first_touch) .. first_touch .. struct.pack('<B', #last_touch) .. last_touch
+  redis.call('SET', key, head .. struct.pack('<H', #strong) .. strong .. light, 'EX', expiry)
+end
+return #KEYS
+"""
+
+# KEYS: persons to look up, then plain keys. Answers the persons' strings, pointers followed, then the plain values.
+_READ_SCRIPT = """
+local found = {}
+for at = 1, #KEYS do
+  local value = redis.call('GET', KEYS[at])
+  local hops = 0
+  while at <= tonumber(ARGV[1]) and value and string.byte(value) == 0 and hops < 8 do
+    value = redis.call('GET', string.sub(value, 2))
+    hops = hops + 1
+  end
+  found[at] = value or ''
+end
+return found
+"""
+
+
+class LiveEvent(NamedTuple):
+    """What a profile keeps of an event. `time` is epoch seconds."""
+
+    event_id: str
+    user_id: str | None
+    session_id: str | None
+    item_id: str | None
+    type: str
+    time: float
+    quantity: float = 1.0
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TailEvent:
+    """One remembered event. `time` is epoch seconds."""
+
+    item_id: str
+    type_code: int
+    time: int
+    quantity: float
+
+
+@dataclass(frozen=True, slots=True)
+class LivePerson:
+    """What is known of one person right now; times are epoch seconds, counters end at 65,535."""
+
+    first_seen: int
+    last_seen: int
+    session_start: int
+    views: int
+    searches: int
+    purchases: int
+    others: int
+    first_touch: str
+    last_touch: str
+    tail: tuple[TailEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """The answer of one round trip: the persons asked for who are known, and the catalogue's version."""
+
+    persons: tuple[LivePerson, ...]
+    catalogue_version: int
+
+
+class LiveProfiles:
+    """The profiles of one shop."""
+
+    def __init__(self, client: AsyncClient, shop: str) -> None:
+        self._client = client
+        self._shop = shop
+
+    async def record(self, events: Sequence[LiveEvent]) -> None:
+        """Add events to the profiles of those who did them, and purchases and carts to what is trending."""
+        persons: dict[str, tuple[list[bytes], list[bytes], list[float], list[str]]] = {}
+        trends: dict[str, dict[str, float]] = {}
+        for event in events:
+            key = person_key(self._shop, event.user_id, event.session_id)
+            strong, light, times, touches = persons.setdefault(key, ([], [], [], []))
+            times.append(event.time)
+            if event.source:
+                touches.append(event.source)
+            if event.item_id and (packed := _packed(event)):
+                (light if event.type in _LIGHT else strong).append(packed)
+                if weight := _TREND_WEIGHTS.get(event.type):
+                    hour = trends.setdefault(trend_key(self._shop, event.time), {})
+                    hour[event.item_id] = hour.get(event.item_id, 0.0) + weight
+        if not persons:
+            return
+        arguments = self._limits()
+        for strong, light, times, touches in persons.values():
+            touch = touches[-1].encode()[:_LONGEST_TOUCH] if touches else b""
+            arguments += [b"".join(strong), b"".join(light), int(min(times)), int(max(times)), touch]
+        await self._run(_RECORD_SCRIPT, list(persons), arguments, trends)
+
+    async def read(self, user_id: str | None, session_id: str | None) -> LiveView:
+        """What is known of a user, of a session, or of both, and the catalogue's version."""
+        keys = [person_key(self._shop, user_id, None)] if user_id is not None else []
+        keys += [person_key(self._shop, None, session_id)] if session_id is not None else []
+        found = await self._run(_READ_SCRIPT, [*keys, f"{self._shop}:items:version"], [len(keys)])
+        # A session that was merged into the user points to the same string.
+        persons = tuple(_unpacked(value) for value in dict.fromkeys(found[:-1]) if value[:1] == b"\x01")
+        return LiveView(persons, int(found[-1] or 0))
+
+    async def merge(self, kind: Literal["user", "session"], source_id: str, user_id: str) -> None:
+        """Let a session, or another user, be this user from now on. Doing it again changes nothing."""
+        source = person_key(self._shop, *((source_id, None) if kind == "user" else (None, source_id)))
+        target = person_key(self._shop, user_id, None)
+        stored = await self._client.get(source)
+        pointer = b"\x00" + target.encode("utf-8", "surrogatepass")
+        if isinstance(stored, bytes) and stored[:1] == b"\x01":
+            await self._run(_RECORD_SCRIPT, [target], [*self._limits(), *_as_arguments(stored)])
+        await self._client.set(source, pointer, ex=EXPIRY_DAYS * 86_400)
+
+    async def trending(self, now: float, *, hours: int = 24, most: int = 200) -> list[tuple[str, float]]:
+        """The items with the most purchases and carts of late, an hour counting half as much every six hours."""
+        keys = [trend_key(self._shop, now - 3_600 * back) for back in range(hours)]
+        weights = {key: 0.5 ** (back / 6) for back, key in enumerate(keys)}
+        found = await self._client.zunion(weights, withscores=True)
+        best = sorted(found, key=lambda each: -each[1])[:most]
+        return [(name.decode("utf-8", "surrogatepass"), float(score)) for name, score in best]
+
+    def _limits(self) -> list[Any]:
+        codes = [TYPE_CODES["view"], TYPE_CODES["search"], TYPE_CODES["purchase"]]
+        return [STRONG_BYTES, LIGHT_BYTES, EXPIRY_DAYS * 86_400, *codes]
+
+    async def _run(
+        self,
+        script: str,
+        keys: Sequence[str],
+        arguments: Sequence[Any],
+        trends: dict[str, dict[str, float]] | None = None,
+    ) -> Any:
+        raw = [key.encode("utf-8", "surrogatepass") for key in keys]
+        digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        for attempt in range(2):
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.evalsha(digest, len(raw), *raw, *arguments)
+            for key, items in (trends or {}).items():
+                for item_id, weight in items.items():
+                    pipeline.zincrby(key, weight, item_id.encode("utf-8", "surrogatepass"))
+                pipeline.expire(key, _TREND_HOURS * 3_600)
+            try:
+                return (await pipeline.execute())[0]
+            except ScriptMissing:
+                if attempt:
+                    raise
+                # What followed in the pipeline was done; only the script has to be repeated.
+                trends = None
+                await self._client.script_load(script)
+        raise AssertionError
+
+
+def person_key(shop: str, user_id: str | None, session_id: str | None) -> str:
+    return f"{shop}:p:u:{user_id}" if user_id is not None else f"{shop}:p:s:{session_id}"
+
+
+def trend_key(shop: str, seconds: float) -> str:
+    return f"{shop}:trend:{int(seconds) // 3_600}"
+
+
+def _packed(event: LiveEvent) -> bytes | None:
+    """A record behind its length; None for an id that is too long or a type of the shop's own."""
+    assert event.item_id is not None
+    item, code = event.item_id.encode("utf-8", "surrogatepass"), TYPE_CODES.get(event.type)
+    if code is None or len(item) > 200:
+        return None
+    mark = int.from_bytes(hashlib.blake2b(event.event_id.encode(), digest_size=4).digest(), "little")
+    record = _RECORD.pack(code, int(event.time), min(event.quantity, 60_000.0), mark) + item
+    return bytes((len(record),)) + record
+
+
+def _sections(value: bytes) -> tuple[tuple[Any, ...], bytes, bytes, bytes, bytes]:
+    head, at = _HEAD.unpack_from(value), _HEAD.size
+    touches = []
+    for _ in range(2):
+        size = value[at]
+        touches.append(value[at + 1 : at + 1 + size])
+        at += 1 + size
+    size = int.from_bytes(value[at : at + 2], "little")
+    at += 2
+    return head, touches[0], touches[1], value[at : at + size], value[at + size :]
+
+
+def _unpacked(value: bytes) -> LivePerson:
+    (_, *numbers), first_touch, last_touch, strong, light = _sections(value)
+    tail = sorted((*_records(strong), *_records(light)), key=lambda each: each.time)
+    return LivePerson(*numbers, first_touch.decode(errors="replace"), last_touch.decode(errors="replace"), tuple(tail))
+
+
+def _records(tail: bytes) -> Iterable[TailEvent]:
+    at = 0
+    while at < len(tail):
+        end = at + 1 + tail[at]
+        code, time, quantity, _ = _RECORD.unpack_from(tail, at + 1)
+        item = tail[at + 1 + _RECORD.size : end].decode("utf-8", "surrogatepass")
+        yield TailEvent(item, code, time, quantity)
+        at = end
+
+
+def _as_arguments(value: bytes) -> list[Any]:
+    """A stored person as if all of it had happened now."""
+    head, _, last_touch, strong, light = _sections(value)
+    return [strong, light, head[1], head[2], last_touch]
