@@ -7,6 +7,7 @@ HawkerError               never raised itself
 ├─ NotEnoughData          the shop has too little history for what was asked
 ├─ BundleUnusable         checksum, version or shape is wrong; the old bundle stays live
 └─ StoreUnavailable       a store is down, unsafe or refuses writes; trying again may help
+   └─ Overloaded          more arrives than can be kept; trying again later will help
 
 The command line turns BadInput and UnknownThing into exit code 2, the rest into 1;
 serving maps them to HTTP statuses. The engine knows neither.
@@ -54,3 +55,7 @@ class BundleUnusable(HawkerError):
 
 class StoreUnavailable(HawkerError):
     code = "store_unavailable"
+
+
+class Overloaded(StoreUnavailable):
+    code = "overloaded"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.events import TYPE_CODES
 
-PURCHASE = TYPE_CODES["purchase"]
+PURCHASE, DISMISS = TYPE_CODES["purchase"], TYPE_CODES["dismiss"]
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,39 @@ class Profile:
         """The items ever bought, ascending, each once."""
         return np.unique(self.items[self.purchases])
 
+    @cached_property
+    def dismissed(self) -> NDArray[np.int32]:
+        """The items that the user does not want to see, ascending; what was bought or put in the cart since counts again."""
+        if not (self.types == DISMISS).any():
+            return np.zeros(0, np.int32)
+        telling = np.isin(self.types, (DISMISS, PURCHASE, TYPE_CODES["cart_add"], TYPE_CODES["wishlist_add"]))
+        items, newest = np.unique(self.items[telling][::-1], return_index=True)
+        return items[self.types[telling][::-1][newest] == DISMISS]
+
 
 def unknown() -> Profile:
     """Somebody of whom nothing is known."""
     return Profile(-1, np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+
+def with_tail(
+    profile: Profile,
+    items: NDArray[np.int32],
+    types: NDArray[np.uint8],
+    times: NDArray[np.int64],
+    quantities: NDArray[np.float32],
+) -> Profile:
+    """The profile and what happened since, oldest first; all of the tail lies after the profile."""
+    if not len(items):
+        return profile
+    order = np.argsort(times, kind="stable")
+    return Profile(
+        profile.row,
+        np.concatenate([profile.items, items[order]]),
+        np.concatenate([profile.types, types[order]]),
+        np.concatenate([profile.times, times[order]]),
+        np.concatenate([profile.quantities, quantities[order]]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput
+from engine.events import EventType, own_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ SETTINGS = (
     Setting("HAWKER_HOST", "127.0.0.1", "Address that the storefront listens on."),
     Setting("HAWKER_PORT", "8000", "Port that the storefront listens on.", int),
     Setting("HAWKER_WORKERS", "1", "Number of storefront processes.", int),
+    Setting("HAWKER_EVENT_TYPES", "", "The shop's own event types: name:weight:half_life_days, by commas.", own_types),
+    Setting("HAWKER_OLDEST_EVENT_DAYS", "730", "Events older than this come by import, not over HTTP.", float),
+    Setting("HAWKER_LEAST_FREE_MIB", "256", "Below this much free disk no events are taken.", int),
     Setting("HAWKER_ACCESS_LOG", "on", "One line a request on stderr: on or off.", _switch),
 )
 
@@ -59,6 +63,9 @@ class Settings:
     host: str
     port: int
     workers: int
+    event_types: tuple[EventType, ...]
+    oldest_event_days: float
+    least_free_mib: int
     access_log: bool
 
 

@@ -18,13 +18,21 @@ from serving.edge import Edge
 from serving.json_body import BodyRefused
 from serving.runtime import Runtime
 from serving.schemas import Problem
-from serving.storefront import health, recommendations
+from serving.storefront import events, health, recommendations
 from serving.wire import ProblemResponse, problem, refusal
 
-_CODES = {404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large"}
+_CODES = {404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large", 415: "not_json"}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "content": {"application/problem+json": {}}, "description": meaning}
-    for status, meaning in ((400, "Not JSON."), (404, "No such thing."), (413, "Too large."), (422, "Refused input."))
+    for status, meaning in (
+        (400, "Not JSON."),
+        (404, "No such thing."),
+        (413, "Too large."),
+        (415, "Another content type."),
+        (422, "Refused input."),
+        (429, "More than can be kept; try again after `Retry-After`."),
+        (503, "A store is away; try again after `Retry-After`."),
+    )
 }
 
 
@@ -38,6 +46,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         lifespan=_following(runtime),
         redirect_slashes=False,
     )
+    app.include_router(events.routes(runtime), responses=_PROBLEMS)
     app.include_router(recommendations.routes(runtime), responses=_PROBLEMS)
     app.include_router(health.routes(runtime))
     app.add_middleware(Edge, metrics=runtime.metrics)
@@ -57,6 +66,7 @@ def _following(runtime: Runtime) -> Callable[[FastAPI], AbstractAsyncContextMana
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+            await runtime.doors.close()
 
     return lifespan
 

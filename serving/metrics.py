@@ -28,6 +28,13 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self.events = Counter("hawker_events", "Events received, by verdict.", ("verdict",), registry=self._registry)
+        self.profiles_behind = Counter(
+            "hawker_profile_events_missed", "Events that the live profiles missed.", registry=self._registry
+        )
+        self.degraded = Counter(
+            "hawker_degraded_answers", "Recommendations without the live profile.", registry=self._registry
+        )
         self.bundle_version = Gauge(
             "hawker_bundle_version", "Bundle that is served.", registry=self._registry, multiprocess_mode="livemin"
         )

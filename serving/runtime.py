@@ -1,26 +1,32 @@
 """Runtime: what a storefront process answers from: the live bundle and the shop's clock.
 
-Needs the shop's files only: recommendations go on while PostgreSQL and Valkey are down.
+Recommendations need the shop's files only: they go on while PostgreSQL and Valkey are down.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.bundle import Bundle
-from engine.errors import BundleUnusable, HawkerError, StoreUnavailable, UnknownThing
+from engine.errors import BundleUnusable, HawkerError, StoreUnavailable
+from engine.event_check import Terms
 from engine.recommend.soundness import check_sound
+from engine.settings import Settings, read_settings
 from engine.storage import clock, releases
 from engine.storage.home import Home
+from serving.doors import Doors
+from serving.live_profile import ProfileReader
 from serving.metrics import Metrics
 
 log = logging.getLogger("hawker.runtime")
 
 CHECK_EVERY = 0.2  # seconds between two looks at the pointer
+_TURNS_A_SECOND = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +35,6 @@ class Live:
 
     version: int
     bundle: Bundle
-
-
-@dataclass(frozen=True, slots=True)
-class StoreUrls:
-    """Where the stores answer; None is a store that this process goes without."""
-
-    stream: str | None = None
-    live: str | None = None
-    ledger: str | None = None
 
 
 class Runtime:
@@ -49,26 +46,40 @@ class Runtime:
         *,
         real_time: Callable[[], float] = time.time,
         metrics: Metrics | None = None,
-        urls: StoreUrls | None = None,
+        settings: Settings | None = None,
     ) -> None:
-        """Load the published bundle.
+        """Load the published bundle, None where nothing is published yet.
 
-        UnknownThing when nothing is published yet. When the published one is broken, the newest
-        sound one of its history serves; BundleUnusable when there is none.
+        When the published one is broken, the newest sound one of its history serves; BundleUnusable when there is none.
         """
         self.home = home
-        self.urls = urls or StoreUrls()
+        self.settings = settings or read_settings({})
+        self.doors = Doors(self.settings, home.root)
+        self.reader = ProfileReader(self.doors.profiles)
         self.metrics = metrics or Metrics()
         self._problems: dict[str, str] = {}
         self._real_time = real_time
         self.clock_offset = clock.read_offset(home)
         self._seen = self._stamp()
-        self.live = self._first()
-        self.metrics.bundle_version.set(self.live.version)
+        self.live: Live | None = self._first()
+        self.metrics.bundle_version.set(self.live.version if self.live else 0)
 
     def now(self) -> float:
         """The shop's time, epoch seconds; a request reads it once."""
         return self._real_time() + self.clock_offset
+
+    def serving(self) -> Live:
+        """The bundle in service; StoreUnavailable while nothing is published."""
+        if self.live is None:
+            raise StoreUnavailable(
+                "nothing is published yet; run `hawker train`, then `hawker publish`", code="nothing_published"
+            )
+        return self.live
+
+    def terms(self, now: float) -> Terms:
+        """What events are held against."""
+        own = frozenset(each.name for each in self.settings.event_types)
+        return Terms(now, self.settings.oldest_event_days, own)
 
     @property
     def problem(self) -> str | None:
@@ -77,13 +88,15 @@ class Runtime:
 
     async def follow(self) -> None:
         """Look at the pointer again and again until cancelled."""
-        while True:
+        for turn in itertools.count():
             await asyncio.sleep(CHECK_EVERY)
             try:
                 await self.check()
+                if self.doors.pressure is not None and turn % _TURNS_A_SECOND == 0:
+                    await self.doors.pressure.look()
             except Exception:
                 # Whatever goes wrong here must not end the following, nor touch what is served.
-                log.exception("the look at the published bundle failed")
+                log.exception("the look at the published bundle and the stores failed")
 
     async def check(self) -> None:
         """Take up a newly published bundle; refuse a broken one and keep what is live."""
@@ -97,7 +110,7 @@ class Runtime:
             pointer = releases.current(self.home)
             if pointer is None:
                 raise BundleUnusable("the pointer to the published bundle is gone; `hawker publish` writes it anew")
-            if pointer.version != self.live.version:
+            if self.live is None or pointer.version != self.live.version:
                 self.live = await asyncio.to_thread(_load, self.home, pointer.version)
                 self.metrics.swaps.inc()
                 self.metrics.bundle_version.set(self.live.version)
@@ -105,11 +118,10 @@ class Runtime:
         except HawkerError as error:
             self._refuse(error)
 
-    def _first(self) -> Live:
+    def _first(self) -> Live | None:
         pointer = releases.current(self.home)
         if pointer is None:
-            releases.open_bundle(self.home)  # says what to do
-            raise UnknownThing("nothing is published")
+            return None
         refused: HawkerError | None = None
         for version in (pointer.version, *reversed(pointer.history)):
             try:

@@ -86,6 +86,19 @@ class RecommendationAnswer(BaseModel):
     missing_ids: list[str] = Field(description="Items in view that are not known here.")
 
 
+class RejectedEvent(BaseModel):
+    index: int = Field(description="Its place in the call, from 0.")
+    code: str
+    field: str | None
+    message: str
+
+
+class EventVerdicts(BaseModel):
+    accepted: int = Field(description="New, and stored for good.")
+    duplicates: int = Field(description="Stored before; nothing changed.")
+    rejected: list[RejectedEvent]
+
+
 class Problem(BaseModel):
     type: str
     title: str
@@ -104,8 +117,8 @@ class Alive(BaseModel):
 class Readiness(BaseModel):
     status: str
     shop: str
-    bundle_version: int
-    as_of: str = Field(description="Until when the bundle has seen events.")
+    bundle_version: int | None
+    as_of: str | None = Field(description="Until when the bundle has seen events.")
     now: str = Field(description="The shop's time.")
     clock_offset_seconds: float = Field(description="What the shop's clock differs from real time; 0 for a live shop.")
     problem: str | None = Field(description="What is wrong although requests are answered.")

@@ -17,6 +17,7 @@ from engine.errors import (
     HawkerError,
     NotAllowed,
     NotEnoughData,
+    Overloaded,
     StoreUnavailable,
     UnknownThing,
 )
@@ -27,6 +28,7 @@ STATUSES: tuple[tuple[type[HawkerError], int], ...] = (
     (NotAllowed, 409),
     (NotEnoughData, 409),
     (BundleUnusable, 503),
+    (Overloaded, 429),
     (StoreUnavailable, 503),
 )
 
@@ -85,5 +87,5 @@ def refusal(error: HawkerError, request: Request) -> ProblemResponse:
         request_id=request.scope.get("hawker.request_id"),
         field=error.field,
         position=error.position,
-        headers={"Retry-After": "1"} if status == 503 else None,
+        headers={"Retry-After": "1"} if status in (429, 503) else None,
     )

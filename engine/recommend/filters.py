@@ -34,9 +34,15 @@ def purchased(query: Query, bundle: Bundle, rows: Rows) -> Kept:
     return ~np.isin(rows, query.profile.purchased)
 
 
+def dismissed(query: Query, bundle: Bundle, rows: Rows) -> Kept:
+    """Drops what the user said to be of no interest."""
+    return ~np.isin(rows, query.profile.dismissed)
+
+
 FILTERS: dict[str, Callable[[Query, Bundle, Rows], Kept]] = {
     "unsellable": unsellable,
     "excluded": excluded,
     "context": context,
     "purchased": purchased,
+    "dismissed": dismissed,
 }

@@ -22,7 +22,7 @@ class Placement:
     meaning: str
     sources: tuple[str, ...]
     most: int
-    filters: tuple[str, ...] = ("unsellable", "excluded", "context")
+    filters: tuple[str, ...] = ("unsellable", "excluded", "context", "dismissed")
     ranking: str | None = None
     fallback: tuple[str, ...] = ()
     needs_items: bool = False
@@ -42,7 +42,7 @@ _ALL = (
         "For you, among what this user never bought.",
         tuple(name for name in RANKED if name != "own"),
         most=120,
-        filters=("unsellable", "excluded", "context", "purchased"),
+        filters=("unsellable", "excluded", "context", "dismissed", "purchased"),
         ranking="discover",
         fallback=("popular",),
     ),

@@ -163,4 +163,6 @@ def unavailable(error: BaseException) -> StoreUnavailable:
 
 def _check_reached(reached: Any) -> None:
     if int(reached[0]) < 1:
-        raise StoreUnavailable("the event stream did not reach its disk in time; send the same again", code="stream_slow")
+        raise StoreUnavailable(
+            "the event stream did not reach its disk in time; send the same again", code="stream_slow"
+        )

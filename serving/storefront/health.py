@@ -22,14 +22,14 @@ def routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/health/ready", response_model=Readiness)
     async def ready() -> JsonResponse:
-        """The process answers, from which bundle, and what is wrong."""
+        """The process answers, from which bundle, and what is wrong. Before the first publish it takes events only."""
         serving = runtime.live
         return JsonResponse(
             {
-                "status": "ready",
+                "status": "ready" if serving else "nothing published",
                 "shop": runtime.home.shop,
-                "bundle_version": serving.version,
-                "as_of": _iso(serving.bundle.manifest.as_of),
+                "bundle_version": serving.version if serving else None,
+                "as_of": _iso(serving.bundle.manifest.as_of) if serving else None,
                 "now": _iso(runtime.now()),
                 "clock_offset_seconds": runtime.clock_offset,
                 "problem": runtime.problem,

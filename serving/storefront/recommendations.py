@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request
 
-from engine.profile import unknown
 from engine.recommend.answer import AnsweredItem, answer
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
@@ -26,11 +25,12 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.post("/v1/recommendations", response_model=RecommendationAnswer)
     async def recommendations(body: RecommendationRequest, request: Request) -> JsonResponse:
         """A list for a placement, with all options."""
-        return _answered(
+        return await _answered(
             runtime,
             request,
             body.placement,
             user_id=body.user_id,
+            session_id=body.session_id,
             item_ids=body.item_ids,
             limit=body.limit,
             exclude_ids=body.exclude,
@@ -41,32 +41,32 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.get("/v1/users/{user_id:path}/recommendations", response_model=RecommendationAnswer)
     async def for_user(user_id: PathId, request: Request, options: UserOptions) -> JsonResponse:
         """What to show a user."""
-        return _short(runtime, request, options.placement, options, user_id=user_id)
+        return await _short(runtime, request, options.placement, options, user_id=user_id)
 
     @router.get("/v1/users/{user_id:path}/buy-again", response_model=RecommendationAnswer)
     async def buy_again(user_id: PathId, request: Request, options: Options) -> JsonResponse:
         """What a user bought before and is likely to need again."""
-        return _short(runtime, request, "buy-again", options, user_id=user_id)
+        return await _short(runtime, request, "buy-again", options, user_id=user_id)
 
     @router.get("/v1/items/{item_id:path}/similar", response_model=RecommendationAnswer)
     async def similar(item_id: PathId, request: Request, options: Options) -> JsonResponse:
         """What could be taken instead of an item."""
-        return _short(runtime, request, "similar", options, item_ids=[item_id])
+        return await _short(runtime, request, "similar", options, item_ids=[item_id])
 
     @router.get("/v1/items/{item_id:path}/bought-together", response_model=RecommendationAnswer)
     async def bought_together(item_id: PathId, request: Request, options: Options) -> JsonResponse:
         """What stands in the same orders as an item."""
-        return _short(runtime, request, "bought-together", options, item_ids=[item_id])
+        return await _short(runtime, request, "bought-together", options, item_ids=[item_id])
 
     @router.get("/v1/trending", response_model=RecommendationAnswer)
     async def trending(request: Request, options: Options) -> JsonResponse:
         """What sells clearly better than it used to."""
-        return _short(runtime, request, "trending", options)
+        return await _short(runtime, request, "trending", options)
 
     return router
 
 
-def _short(
+async def _short(
     runtime: Runtime,
     request: Request,
     placement: str,
@@ -75,7 +75,7 @@ def _short(
     user_id: str | None = None,
     item_ids: Sequence[str] = (),
 ) -> JsonResponse:
-    return _answered(
+    return await _answered(
         runtime,
         request,
         placement,
@@ -87,7 +87,7 @@ def _short(
     )
 
 
-def _answered(
+async def _answered(
     runtime: Runtime,
     request: Request,
     placement: str,
@@ -97,14 +97,17 @@ def _answered(
     limit: int,
     explain: bool,
     fields: Sequence[str],
+    session_id: str | None = None,
     exclude_ids: Sequence[str] = (),
 ) -> JsonResponse:
-    live, now = runtime.live, runtime.now()  # once: the whole answer is of one bundle and one moment
-    profile = live.bundle.profile(user_id) if user_id is not None else None
+    live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
+    known = await runtime.reader.read(live.bundle, user_id, session_id)
+    if known.degraded:
+        runtime.metrics.degraded.inc()
     found = answer(
         live.bundle,
         placement,
-        profile or unknown(),
+        known.profile,
         now,
         item_ids=item_ids,
         limit=limit,
@@ -121,7 +124,7 @@ def _answered(
             "bundle_version": live.version,
             "variant": None,  # experiments on placements do not exist yet
             "personalized": found.personalized,
-            "degraded": False,  # nothing that has a say here can be away: all of it is in the bundle
+            "degraded": known.degraded,
             "missing_ids": found.missing_ids,
         }
     )

@@ -1,0 +1,68 @@
+"""The profile of a request: the bundle's whole history of the user, and what happened since, from the live store."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.bundle import Bundle
+from engine.profile import Profile, unknown, with_tail
+from engine.storage.live_profiles import LiveProfiles, LiveView, TailEvent
+from engine.storage.online import StoreError
+
+#: After a failure the live store is left alone this long, so that requests do not all wait for it in vain.
+REST_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of who asks. `degraded`: the live store, which might know more, could not be asked."""
+
+    profile: Profile
+    catalogue_version: int | None
+    degraded: bool
+
+
+class ProfileReader:
+    """Reads profiles for one process; remembers that the live store was away."""
+
+    def __init__(self, profiles: LiveProfiles | None) -> None:
+        self._profiles = profiles
+        self._rests_until = 0.0
+
+    async def read(self, bundle: Bundle, user_id: str | None, session_id: str | None) -> Known:
+        """One round trip; the history alone where there is no live store or it does not answer."""
+        history = (bundle.profile(user_id) if user_id is not None else None) or unknown()
+        if self._profiles is None:
+            return Known(history, None, degraded=False)
+        view = await self._view(self._profiles, user_id, session_id)
+        if view is None:
+            return Known(history, None, degraded=True)
+        tail = [each for person in view.persons for each in person.tail]
+        return Known(_joined(bundle, history, tail), view.catalogue_version, degraded=False)
+
+    async def _view(self, profiles: LiveProfiles, user_id: str | None, session_id: str | None) -> LiveView | None:
+        if time.monotonic() < self._rests_until:
+            return None
+        try:
+            return await profiles.read(user_id, session_id)
+        except (StoreError, OSError):
+            self._rests_until = time.monotonic() + REST_SECONDS
+            return None
+
+
+def _joined(bundle: Bundle, history: Profile, tail: list[TailEvent]) -> Profile:
+    since = bundle.manifest.as_of  # what lies before it is in the history
+    named = [(bundle.items.row(each.item_id), each) for each in tail if each.time >= since]
+    told = [(row, each) for row, each in named if row >= 0]
+    if not told:
+        return history
+    return with_tail(
+        history,
+        np.array([row for row, _ in told], np.int32),
+        np.array([each.type_code for _, each in told], np.uint8),
+        np.array([each.time for _, each in told], np.int64),
+        np.array([each.quantity for _, each in told], np.float32),
+    )
