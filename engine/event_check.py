@@ -135,9 +135,7 @@ def _faulty_numbers(given: dict[str, Any], terms: Terms) -> Refusal | None:
     if type(currency) is not str or len(currency) != 3 or not (currency.isascii() and currency.isupper()):
         return Refusal("bad_currency", "currency", "currency: must be an ISO 4217 code, such as EUR")
     if terms.currency and currency != terms.currency:
-        return Refusal(
-            "bad_currency", "currency", f"currency: this shop counts in {terms.currency}; convert before sending"
-        )
+        return Refusal("bad_currency", "currency", f"currency: this shop counts in {terms.currency}")
     return None
 
 

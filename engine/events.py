@@ -79,7 +79,7 @@ TYPE_CODES: Mapping[str, int] = {each.name: code for code, each in enumerate(_TY
 
 
 def own_types(text: str) -> tuple[EventType, ...]:
-    """A shop's own event types from `name:weight:half_life_days`, separated by commas; ValueError says what is wrong."""
+    """A shop's own event types from `name:weight:half_life_days`, by commas; ValueError says what is wrong."""
     found: dict[str, EventType] = {}
     for part in filter(None, (each.strip() for each in text.split(","))):
         name, weight, half_life = ([*part.split(":"), "", ""])[:3]

@@ -43,12 +43,12 @@ class Profile:
 
     @cached_property
     def dismissed(self) -> NDArray[np.int32]:
-        """The items that the user does not want to see, ascending; what was bought or put in the cart since counts again."""
+        """The items that the user does not want to see, ascending; those bought since are back."""
         if not (self.types == DISMISS).any():
             return np.zeros(0, np.int32)
         telling = np.isin(self.types, (DISMISS, PURCHASE, TYPE_CODES["cart_add"], TYPE_CODES["wishlist_add"]))
         items, newest = np.unique(self.items[telling][::-1], return_index=True)
-        return items[self.types[telling][::-1][newest] == DISMISS]
+        return np.asarray(items[self.types[telling][::-1][newest] == DISMISS])
 
 
 def unknown() -> Profile:

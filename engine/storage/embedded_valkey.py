@@ -20,8 +20,10 @@ LIVE_MEMORY_BYTES = 512 * 2**20
 INTSET_ENTRIES = 4_096
 
 _OPTIONS = {
-    "stream": ("--appendfsync", "always", "--maxmemory-policy", "noeviction", "--maxmemory", str(STREAM_MEMORY_BYTES))
-    + ("--set-max-intset-entries", str(INTSET_ENTRIES)),
+    "stream": (
+        *("--appendfsync", "always", "--maxmemory-policy", "noeviction", "--maxmemory", str(STREAM_MEMORY_BYTES)),
+        *("--set-max-intset-entries", str(INTSET_ENTRIES)),
+    ),
     "live": ("--appendfsync", "everysec", "--maxmemory-policy", "volatile-lru", "--maxmemory", str(LIVE_MEMORY_BYTES)),
 }
 

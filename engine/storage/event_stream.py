@@ -1,9 +1,10 @@
 """The event stream: what was accepted and is not in the lake yet, durable before anybody is told so.
 
 One entry of the stream is one append: its `kind`, and its `rows` as JSON lines in the lake's own columns. The ids of
-accepted events are remembered beside it for at least seven days, at 8 to 16 bytes each where a shop has more than half a million: sets
-of 64-bit numbers, which Valkey keeps as plain sorted arrays up to `set-max-intset-entries`. The id's set is chosen by
-other bits of its hash than the ones kept in it, so that 79 bits tell two ids apart.
+accepted events are remembered beside it for at least seven days: as sets of 64-bit numbers, which Valkey keeps as
+sorted arrays up to `set-max-intset-entries`. That is 8 bytes an id and at most 4 MB for the sets themselves, so below 16 bytes
+an id from half a million ids on. An id's set is chosen by other bits of its hash than the ones kept in it, so that
+79 bits tell two ids apart.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class EventStream:
     async def append_events(self, ids: Sequence[str], rows: Sequence[bytes]) -> list[bool]:
         """Store each event whose id is new; True for those, False for those that were here before, this call included.
 
-        On the disk when it returns. Raises StoreUnavailable, and then nothing is known: repeat the call with the same ids.
+        On the disk when it returns. Raises StoreUnavailable, and then nothing is known: repeat it with the same ids.
         """
         if not ids:
             return []
@@ -99,7 +100,8 @@ class EventStream:
 
     async def _send_waiting(self) -> None:
         while self._waiting:
-            group, rows = [], 0
+            group: list[_Waiting] = []
+            rows = 0
             while self._waiting and (not group or rows + len(self._waiting[0].ids) <= _MOST_WAITING):
                 group.append(self._waiting.pop(0))
                 rows += len(group[-1].ids)
@@ -163,6 +165,4 @@ def unavailable(error: BaseException) -> StoreUnavailable:
 
 def _check_reached(reached: Any) -> None:
     if int(reached[0]) < 1:
-        raise StoreUnavailable(
-            "the event stream did not reach its disk in time; send the same again", code="stream_slow"
-        )
+        raise StoreUnavailable("the stream did not reach its disk in time; send the same again", code="stream_slow")

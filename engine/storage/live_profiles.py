@@ -32,7 +32,7 @@ _TREND_WEIGHTS = {"purchase": 1.0, "cart_add": 0.3}
 _POINTER, _PERSON = 0, 1
 
 # KEYS: a person each. ARGV: limits of the tails, expiry, then for each person: the new strong and light records, each
-# record behind its length; first and last time of them; the touch. Counters stand for views, searches, purchases, others.
+# record behind its length; first and last time of them; the touch. Counters: views, searches, purchases, others.
 _RECORD_SCRIPT = """
 local strong_limit, light_limit, expiry = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local view, search, purchase = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -202,9 +202,9 @@ class LiveProfiles:
         """The items with the most purchases and carts of late, an hour counting half as much every six hours."""
         keys = [trend_key(self._shop, now - 3_600 * back) for back in range(hours)]
         weights = {key: 0.5 ** (back / 6) for back, key in enumerate(keys)}
-        found = await self._client.zunion(weights, withscores=True)
-        best = sorted(found, key=lambda each: -each[1])[:most]
-        return [(name.decode("utf-8", "surrogatepass"), float(score)) for name, score in best]
+        found: Any = await self._client.zunion(weights, withscores=True)
+        best = sorted(((bytes(each[0]), float(each[1])) for each in found), key=lambda each: -each[1])
+        return [(name.decode("utf-8", "surrogatepass"), score) for name, score in best[:most]]
 
     def _limits(self) -> list[Any]:
         codes = [TYPE_CODES["view"], TYPE_CODES["search"], TYPE_CODES["purchase"]]
@@ -269,9 +269,10 @@ def _sections(value: bytes) -> tuple[tuple[Any, ...], bytes, bytes, bytes, bytes
 
 
 def _unpacked(value: bytes) -> LivePerson:
-    (_, *numbers), first_touch, last_touch, strong, light = _sections(value)
+    head, first_touch, last_touch, strong, light = _sections(value)
     tail = sorted((*_records(strong), *_records(light)), key=lambda each: each.time)
-    return LivePerson(*numbers, first_touch.decode(errors="replace"), last_touch.decode(errors="replace"), tuple(tail))
+    touches = first_touch.decode(errors="replace"), last_touch.decode(errors="replace")
+    return LivePerson(*head[1:8], *touches, tuple(tail))  # type: ignore[call-arg]
 
 
 def _records(tail: bytes) -> Iterable[TailEvent]:

@@ -80,14 +80,16 @@ def _checked(
 def _unknown_items(runtime: Runtime, wire_events: Sequence[Any]) -> frozenset[str]:
     named = {each.get("item_id") for each in wire_events if type(each) is dict and type(each.get("item_id")) is str}
     items = runtime.live.bundle.items if runtime.live else None
-    return frozenset(each for each in named if items is None or items.row(each) < 0)
+    return frozenset(each for each in named if type(each) is str and (items is None or items.row(each) < 0))
 
 
 def _encoded(row: dict[str, Any]) -> bytes | Refusal:
     """The row as the lake's JSON line, in which `properties` is a text."""
     try:
-        properties = row.get("properties")
-        text = orjson.dumps({**row, "properties": orjson.dumps(properties).decode()} if properties else row)
+        properties = row.pop("properties", None)
+        if properties:
+            row["properties"] = orjson.dumps(properties).decode()
+        text = orjson.dumps(row)
     except TypeError:  # half a surrogate pair, or an object within 254 others
         told = "properties.custom: holds text that is none, or is nested too deeply"
         return Refusal("bad_properties", "properties.custom", told)
@@ -97,7 +99,7 @@ def _encoded(row: dict[str, Any]) -> bytes | Refusal:
 
 
 async def _let_profiles_know(runtime: Runtime, rows: Sequence[dict[str, Any]]) -> None:
-    """Those of repeated events too, since the first try may have ended here. A failure costs freshness, not the event."""
+    """Of repeated events too: the first try may have ended here. A failure costs freshness, not the event."""
     profiles = runtime.doors.profiles
     if profiles is None:
         return

@@ -23,7 +23,7 @@ def routes(runtime: Runtime) -> APIRouter:
     # Read by hand: pydantic would cost more than all the rest of the path. The documentation is in event_schema.
     @router.post("/v1/events", response_model=EventVerdicts, openapi_extra={"requestBody": REQUEST_BODY})
     async def events(request: Request, dry_run: DryRun = False) -> JsonResponse:
-        """Store what happened. An event that was stored before changes nothing: send again whatever was not answered."""
+        """Store what happened. An event stored before changes nothing: send again what was not answered."""
         wire_events, create_missing = _opened(await read_json_body(request))
         verdicts = await take_events(
             runtime, wire_events, now=runtime.now(), create_missing=create_missing, dry_run=dry_run
