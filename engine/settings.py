@@ -27,6 +27,13 @@ def _switch(text: str) -> bool:
     return words[text]
 
 
+def _positive_number(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise ValueError(text)
+    return value
+
+
 def _folder_name(text: str) -> str:
     if "/" in text or text in (".", ".."):
         raise ValueError(text)
@@ -44,7 +51,12 @@ SETTINGS = (
     Setting("HAWKER_PORT", "8000", "Port that the storefront listens on.", int),
     Setting("HAWKER_WORKERS", "1", "Number of storefront processes.", int),
     Setting("HAWKER_EVENT_TYPES", "", "The shop's own event types: name:weight:half_life_days, by commas.", own_types),
-    Setting("HAWKER_OLDEST_EVENT_DAYS", "730", "Events older than this come by import, not over HTTP.", float),
+    Setting(
+        "HAWKER_OLDEST_EVENT_DAYS", "730", "Events older than this come by import, not over HTTP.", _positive_number
+    ),
+    Setting(
+        "HAWKER_LAKE_RETENTION_DAYS", "30", "How long versions of the lake's tables stay readable.", _positive_number
+    ),
     Setting("HAWKER_LEAST_FREE_MIB", "256", "Below this much free disk no events are taken.", int),
     Setting("HAWKER_ACCESS_LOG", "on", "One line a request on stderr: on or off.", _switch),
 )
@@ -65,6 +77,7 @@ class Settings:
     workers: int
     event_types: tuple[EventType, ...]
     oldest_event_days: float
+    lake_retention_days: float
     least_free_mib: int
     access_log: bool
 

@@ -52,3 +52,21 @@ class Metrics:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+class WorkerMetrics:
+    """Figures of the worker, which the storefront's page shows too."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.waiting = Gauge(
+            "hawker_stream_entries",
+            "Accepted batches that are not in the lake yet.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.lag = Gauge(
+            "hawker_stream_lag_seconds", "Age of the oldest of them.", registry=registry, multiprocess_mode="livemax"
+        )
+        self.rows = Counter("hawker_drained_rows", "Rows brought from the stream into the lake.", registry=registry)
+        self.dead = Counter("hawker_dead_letters", "Rows that no table could hold.", registry=registry)

@@ -1,6 +1,6 @@
-"""Supervisor: starts the storefront's processes on one socket and keeps them running.
+"""Supervisor: starts the storefront's processes on one socket, and the worker, and keeps them and the stores running.
 
-It holds the listening socket, so that a process that dies costs its own requests only; no store and no bundle.
+It holds the listening socket, so that a process that dies costs its own requests only; no request and no bundle.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
 
-from engine.errors import BadInput, BundleUnusable, UnknownThing
+from engine.errors import BadInput, BundleUnusable, HawkerError
 from engine.settings import Settings
-from engine.storage import releases
-from engine.storage.home import Home
+from engine.storage.embedded import STORES, Stores, open_stores
+from engine.storage.online import connect_stream
 
 log = logging.getLogger("hawker.supervisor")
 
 STOP_WITHIN = 9.0  # seconds; a process that is still there then is killed
 _LOOK_EVERY = 0.05
+_LOOK_AT_STORES_EVERY = 0.5
 _LONGEST_PAUSE = 5.0  # seconds between two starts of a process that keeps dying
 _STEADY_AFTER = 10.0  # seconds; one that ran that long may restart at once
 _CODE = Path(__file__).resolve().parents[1]
@@ -47,21 +48,17 @@ class Address:
 def serve(
     settings: Settings,
     *,
-    stores: AbstractContextManager[object] | None = None,
+    need: Collection[str] = STORES,
     on_ready: Callable[[Address], None] = lambda address: None,
     stop: threading.Event | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or `stop`; requests in flight finish, and all of it takes at most ten seconds.
 
-    `stores` is open while anything runs. UnknownThing when nothing is published yet, BundleUnusable when no
-    published bundle can be served, BadInput when the address cannot be listened on.
+    The stores in `need` are open while anything runs; without the stream there is no worker. A shop that has published
+    nothing yet takes events and catalogue, and recommends from its first publish on. BundleUnusable when no published
+    bundle can be served, BadInput when the address cannot be listened on, StoreUnavailable when a store cannot be started
+    or may lose what it acknowledged.
     """
-    home = Home(settings.home, settings.shop)
-    if releases.current(home) is None:
-        raise UnknownThing(
-            f"shop {home.shop!r} has no published bundle yet; run `hawker train`, then `hawker publish`",
-            code="nothing_published",
-        )
     if settings.workers < 1:
         raise BadInput("HAWKER_WORKERS must be at least 1", field="HAWKER_WORKERS")
     if not 0 <= settings.port <= 65_535:
@@ -69,26 +66,74 @@ def serve(
     with ExitStack() as held:
         listening = held.enter_context(_listen(settings.host, settings.port))
         address = _address(listening)
-        held.enter_context(stores or nullcontext())
+        stores = held.enter_context(open_stores(settings, need))
+        addresses = _checked_addresses(stores)
         metrics = held.enter_context(tempfile.TemporaryDirectory(prefix="hawker-metrics-"))
         lifeline = held.enter_context(_pipe())
         stopping = held.enter_context(_stopping_on_signals(stop or threading.Event()))
         keepers = [
-            _Keeper(f"storefront {number}", settings, listening, lifeline.read_end, Path(metrics))
+            _Keeper(f"storefront {number}", addresses, lifeline.read_end, Path(metrics), listening=listening)
             for number in range(1, settings.workers + 1)
         ]
+        if "stream" in need:
+            keepers.append(_Keeper("worker", addresses, lifeline.read_end, Path(metrics)))
+        held.enter_context(_looking_after(stores))
         held.callback(_stop_all, keepers, listening)
         _keep_running(keepers, stopping, lambda: on_ready(address))
+
+
+def _checked_addresses(stores: Stores) -> dict[str, str]:
+    """The settings of a child in its environment; a stream that may lose what it acknowledged is refused here."""
+    settings = stores.settings
+    found = {"HAWKER_HOME": str(settings.home.resolve()), "HAWKER_SHOP": settings.shop}
+    found["HAWKER_ACCESS_LOG"] = "on" if settings.access_log else "off"
+    if "stream" in stores.need:
+        connect_stream(stores.stream_url).close()
+        found["HAWKER_STREAM_URL"] = stores.stream_url
+    if "live" in stores.need:
+        found["HAWKER_REDIS_URL"] = stores.live_url
+    if "ledger" in stores.need:
+        found["HAWKER_POSTGRES_URL"] = stores.ledger_url
+    return found
+
+
+@contextmanager
+def _looking_after(stores: Stores) -> Iterator[None]:
+    """Stores that died are started again, beside everything else: a start may take seconds."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_AT_STORES_EVERY):
+            try:
+                stores.ensure()
+            except HawkerError as problem:
+                log.error("%s; trying again", problem.message)
+
+    thread = threading.Thread(target=look, name="stores")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 class _Keeper:
     """One process that must run: started, watched, started again after a pause that grows while it keeps dying."""
 
-    def __init__(self, name: str, settings: Settings, listening: socket.socket, lifeline: int, metrics: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        addresses: Mapping[str, str],
+        lifeline: int,
+        metrics: Path,
+        *,
+        listening: socket.socket | None = None,
+    ) -> None:
         self.name = name
         self.ready = False
         self.process: subprocess.Popen[bytes] | None = None
-        self._settings = settings
+        self._addresses = addresses
         self._listening = listening
         self._lifeline = lifeline
         self._metrics = metrics
@@ -114,12 +159,12 @@ class _Keeper:
     def _start(self, now: float) -> None:
         self._status, reports = os.pipe()
         os.set_blocking(self._status, False)
-        descriptors = {"socket": self._listening.fileno(), "lifeline": self._lifeline, "status": reports}
+        descriptors = {"lifeline": self._lifeline, "status": reports}
+        if self._listening is not None:
+            descriptors["socket"] = self._listening.fileno()
         # -P: a folder named like one of ours in the place where the shop started us must not stand in for it.
-        command = [sys.executable, "-P", "-m", "serving.storefront_process"]
-        command += ["--home", str(self._settings.home.resolve()), "--shop", self._settings.shop]
+        command = [sys.executable, "-P", "-m", f"serving.{self.name.split()[0]}_process"]
         command += [part for name, number in descriptors.items() for part in (f"--{name}", str(number))]
-        command.append("--access-log" if self._settings.access_log else "--no-access-log")
         try:
             self.process = subprocess.Popen(
                 command, env=self._environment(), pass_fds=tuple(descriptors.values()), stdin=subprocess.DEVNULL
@@ -133,7 +178,8 @@ class _Keeper:
         path = os.pathsep.join(filter(None, (str(_CODE), os.environ.get("PYTHONPATH"))))
         # One thread each: the number of processes is what spreads requests over the cores.
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        return os.environ | single | {"PYTHONPATH": path, "PROMETHEUS_MULTIPROC_DIR": str(self._metrics)}
+        told = {"PYTHONPATH": path, "PROMETHEUS_MULTIPROC_DIR": str(self._metrics)}
+        return os.environ | single | self._addresses | told
 
     def _hear(self) -> dict[str, str]:
         try:

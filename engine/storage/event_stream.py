@@ -2,9 +2,9 @@
 
 One entry of the stream is one append: its `kind`, and its `rows` as JSON lines in the lake's own columns. The ids of
 accepted events are remembered beside it for at least seven days: as sets of 64-bit numbers, which Valkey keeps as
-sorted arrays up to `set-max-intset-entries`. That is 8 bytes an id and at most 4 MB for the sets themselves, so below 16 bytes
-an id from half a million ids on. An id's set is chosen by other bits of its hash than the ones kept in it, so that
-79 bits tell two ids apart.
+sorted arrays up to `set-max-intset-entries`. That is 8 bytes an id and at most 4 MB for the sets themselves, so below
+16 bytes an id from half a million ids on. An id's set is chosen by other bits of its hash than the ones kept in it, so
+that 79 bits tell two ids apart.
 """
 
 from __future__ import annotations

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.errors import BadInput, NotAllowed, StoreUnavailable, UnknownThing
 from engine.storage.home import Home
@@ -103,6 +105,32 @@ class Lake:
         """
         return self._write(EVENTS, events, self._append)
 
+    def position(self, name: str) -> int:
+        """How far the stream has been brought into a table, -1 for not at all."""
+        return self._store.position(LAKE_TABLES[name])
+
+    def take_from_stream(self, name: str, rows: pa.Table, position: int) -> int:
+        """Store rows that came through the stream, and with them that the stream is stored up to `position`.
+
+        Events and documents as in `append_events` and `put_items`; rows of other tables are appended. Events are looked
+        up among those of the months that they name only, since the stream has kept repetitions out for a week.
+        How many were stored or changed. Rows at or before `position(name)` must not be given again.
+        """
+        table = LAKE_TABLES[name]
+        if name == EVENTS.name:
+            months = sorted({_month(moment.as_py()) for moment in pc.unique(rows["time"])}) if rows.num_rows else []
+            write = partial(self._append, position=position, months=months)
+            return self._write(table, rows, write).stored
+        if table.key in ("item_id", "user_id"):
+            return self._write(table, rows, partial(self._put, position=position))
+        return self._write(table, rows, partial(self._add, position=position))
+
+    def compact(self, name: str, *, more_files_than: int, retention_days: float) -> bool:
+        """Join a table's small files once there are so many, and drop what no version within the retention needs."""
+        table = LAKE_TABLES[name]
+        with self._store.writing(table):
+            return self._store.compact(table, more_files_than=more_files_than, retention_hours=int(retention_days * 24))
+
     def put_items(self, items: pa.Table) -> int:
         """Insert or replace whole items by item_id; how many changed. Putting what is there writes no version."""
         return self._write(ITEMS, items, self._put)
@@ -139,7 +167,15 @@ class Lake:
                         continue
         raise StoreUnavailable(f"other writers keep changing the lake table {table.name}; try again")
 
-    def _append(self, table: LakeTable, sql: Any, base: int) -> Stored:
+    def _append(
+        self,
+        table: LakeTable,
+        sql: Any,
+        base: int,
+        *,
+        position: int | None = None,
+        months: Sequence[str] | None = None,
+    ) -> Stored:
         total, distinct = one_row(sql, "SELECT count(*), count(DISTINCT event_id) FROM incoming")
         source = "SELECT * FROM incoming"
         if distinct < total:
@@ -150,8 +186,11 @@ class Lake:
             source = (
                 "SELECT * FROM (SELECT *, row_number() OVER () AS row FROM incoming) SEMI JOIN first_rows USING (row)"
             )
+        stored = "SELECT event_id FROM events_by_month"
+        if months is not None:
+            stored += f" WHERE month IN ({', '.join(months) or 'NULL'})"
         sql.execute(
-            "CREATE TEMP TABLE known AS SELECT DISTINCT event_id FROM incoming SEMI JOIN events USING (event_id)"
+            f"CREATE TEMP TABLE known AS SELECT DISTINCT event_id FROM incoming SEMI JOIN ({stored}) USING (event_id)"
         )
         known = one_row(sql, "SELECT count(*) FROM known")[0]
         fresh = distinct - known
@@ -160,10 +199,17 @@ class Lake:
                 source = f"SELECT * FROM ({source}) ANTI JOIN known USING (event_id)"
             columns = ", ".join(table.schema.names)
             reader = sql.sql(f"SELECT {columns}, strftime(time, '%Y-%m') AS month FROM ({source})").to_arrow_reader()
-            self._store.commit(table, _fitted(reader, table), base=base)
+            self._store.commit(table, _fitted(reader, table), base=base, position=position)
         return Stored(stored=fresh, duplicates=total - fresh)
 
-    def _put(self, table: LakeTable, sql: Any, base: int) -> int:
+    def _add(self, table: LakeTable, sql: Any, base: int, *, position: int) -> int:
+        rows = one_row(sql, "SELECT count(*) FROM incoming")[0]
+        if rows:
+            reader = sql.sql(f"SELECT {', '.join(table.schema.names)} FROM incoming").to_arrow_reader()
+            self._store.commit(table, _fitted(reader, table), base=base, position=position)
+        return int(rows)
+
+    def _put(self, table: LakeTable, sql: Any, base: int, *, position: int | None = None) -> int:
         key = table.key
         told = {name: f"coalesce({name}, {default})" for name, default in table.defaults.items()}
         told["attributes"] = sorted_object("attributes")
@@ -172,7 +218,7 @@ class Lake:
             f"CREATE TEMP TABLE latest AS SELECT {columns} FROM (SELECT *, row_number() OVER () AS row FROM incoming)"
             f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY row DESC) = 1"
         )
-        return self._replace_changed(table, sql, base)
+        return self._replace_changed(table, sql, base, position=position)
 
     def _merge(self, table: LakeTable, sql: Any, base: int) -> int:
         told = {
@@ -191,7 +237,7 @@ class Lake:
         )
         return self._replace_changed(table, sql, base)
 
-    def _replace_changed(self, table: LakeTable, sql: Any, base: int) -> int:
+    def _replace_changed(self, table: LakeTable, sql: Any, base: int, *, position: int | None = None) -> int:
         key, columns = table.key, ", ".join(table.schema.names)
         # When a row was written is no part of what it says.
         told = [name for name in table.schema.names if name not in (key, "updated_at")]
@@ -206,7 +252,7 @@ class Lake:
                 f"SELECT {columns} FROM {table.name} ANTI JOIN changed USING ({key})"
                 f" UNION ALL SELECT {columns} FROM changed ORDER BY {key}"
             ).to_arrow_reader()
-            self._store.commit(table, _fitted(reader, table), base=base, replace=True)
+            self._store.commit(table, _fitted(reader, table), base=base, replace=True, position=position)
         return int(changed)
 
     def _whole(self, table: LakeTable) -> pa.Table:

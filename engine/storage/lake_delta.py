@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from engine.errors import StoreUnavailable, UnknownThing
+from engine.storage.durable import sync_folder
 from engine.storage.lake_tables import LakeTable
 
 #: The version of a table that has never been written.
@@ -22,6 +25,7 @@ NO_VERSION = -1
 # Two commits that name the same application conflict, so that a writer whose snapshot is old is
 # refused even where the file lock does not reach (a shared network folder).
 _APPLICATION = "hawker-writer"
+_STREAM = "hawker-stream"
 
 
 class CommitConflictError(Exception):
@@ -59,11 +63,30 @@ class DeltaStore:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def commit(self, table: LakeTable, rows: pa.RecordBatchReader, *, base: int, replace: bool = False) -> int:
+    def position(self, table: LakeTable) -> int:
+        """How far the stream has been brought into the table, -1 for not at all (see `commit`)."""
+        newest = self._open(table, None)
+        stored = None if newest is None else newest.transaction_version(_STREAM)
+        return -1 if stored is None else int(stored)
+
+    def commit(
+        self,
+        table: LakeTable,
+        rows: pa.RecordBatchReader,
+        *,
+        base: int,
+        replace: bool = False,
+        position: int | None = None,
+    ) -> int:
         """Write `rows` as the version after `base`, all or nothing; with `replace` they become the whole table.
 
+        On the disk when it returns. `position` is the place in the stream up to which the rows go; it becomes readable
+        with them, so that whoever was killed after the commit knows that it was done.
         Raises CommitConflictError when `base` is not the newest version any more.
         """
+        transactions = [Transaction(_APPLICATION, base + 1)]
+        if position is not None:
+            transactions.append(Transaction(_STREAM, position))
         target: Any = str(self.root / table.name) if base == NO_VERSION else self._open(table, base)
         try:
             write_deltalake(
@@ -73,9 +96,7 @@ class DeltaStore:
                 partition_by=[table.partition] if table.partition else None,
                 name=table.name,
                 writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
-                commit_properties=CommitProperties(
-                    max_commit_retries=0, app_transactions=[Transaction(_APPLICATION, base + 1)]
-                ),
+                commit_properties=CommitProperties(max_commit_retries=0, app_transactions=transactions),
             )
         except CommitFailedError as error:
             raise CommitConflictError(str(error)) from error
@@ -83,7 +104,36 @@ class DeltaStore:
             if base == NO_VERSION and self.version(table) != NO_VERSION:
                 raise CommitConflictError(str(error)) from error
             raise StoreUnavailable(f"the lake table {table.name} cannot be written: {error}") from error
+        self._sync(table, base + 1)
         return base + 1
+
+    def compact(self, table: LakeTable, *, more_files_than: int, retention_hours: int) -> bool:
+        """Join small files, and remove those that only versions older than the retention need; whether it was due.
+
+        Readers of older versions are not disturbed within the retention. Nobody may write meanwhile (see `writing`).
+        """
+        opened = self._open(table, None)
+        if opened is None or len(opened.file_uris()) <= more_files_than:
+            return False
+        try:
+            opened.optimize.compact(max_concurrent_tasks=1)
+            opened.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False)
+            self._sync(table, int(opened.version()), before=int(opened.version()) - 2)
+        except (DeltaError, OSError) as error:
+            raise StoreUnavailable(f"the lake table {table.name} cannot be compacted: {error}") from error
+        return True
+
+    def _sync(self, table: LakeTable, version: int, *, before: int | None = None) -> None:
+        """Bring what the versions after `before` (default: only this one) added, and their log, to the disk."""
+        folder = self.root / table.name
+        for number in range(version if before is None else before + 1, version + 1):
+            log = folder / "_delta_log" / f"{number:020}.json"
+            actions = [json.loads(line) for line in log.read_text().splitlines()]
+            added = [folder / unquote(action["add"]["path"]) for action in actions if "add" in action]
+            for path in (*added, log):
+                _sync_file(path)
+            for place in {path.parent for path in added} | {log.parent, folder}:
+                sync_folder(place)
 
     def _open(self, table: LakeTable, version: int | None) -> DeltaTable | None:
         path = self.root / table.name
@@ -113,3 +163,11 @@ class DeltaStore:
     def _newest_or_lower(path: Path) -> int:
         numbers = [int(entry.name[:20]) for entry in (path / "_delta_log").iterdir() if entry.name[:20].isdigit()]
         return max(numbers, default=NO_VERSION)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -99,4 +99,52 @@ USERS = LakeTable(
     defaults={"deleted": "false"},
 )
 
-LAKE_TABLES: Mapping[str, LakeTable] = {table.name: table for table in (EVENTS, ITEMS, USERS)}
+#: One answered list a row: what was served, which is not yet what was shown.
+SERVED = LakeTable(
+    "served",
+    pa.schema(
+        [
+            ("recommendation_id", pa.string()),
+            ("time", UTC_MICROSECONDS),
+            ("placement", pa.string()),
+            ("user_id", pa.string()),
+            ("session_id", pa.string()),
+            ("bundle_version", pa.int64()),
+            ("variant", pa.string()),
+            ("item_ids", pa.list_(pa.string())),
+            ("sources", pa.list_(pa.string())),
+            ("propensities", pa.list_(pa.float64())),
+            ("degraded", pa.bool_()),
+        ]
+    ),
+    key="recommendation_id",
+    required=("recommendation_id", "time"),
+)
+
+#: A session, or a user id, that turned out to be a user; `kind` is session or user.
+MERGES = LakeTable(
+    "merges",
+    pa.schema([("kind", pa.string()), ("id", pa.string()), ("user_id", pa.string()), ("time", UTC_MICROSECONDS)]),
+    key="id",
+    required=("kind", "id", "user_id"),
+)
+
+#: What was accepted and then could not be stored, as it stood in the stream, with the reason.
+DEAD_LETTERS = LakeTable(
+    "dead_letters",
+    pa.schema(
+        [
+            ("time", UTC_MICROSECONDS),
+            ("kind", pa.string()),
+            ("text", pa.string()),
+            ("reason", pa.string()),
+            ("entry", pa.string()),
+        ]
+    ),
+    key="entry",
+    required=("kind", "entry"),
+)
+
+LAKE_TABLES: Mapping[str, LakeTable] = {
+    table.name: table for table in (EVENTS, ITEMS, USERS, SERVED, MERGES, DEAD_LETTERS)
+}

@@ -1,0 +1,112 @@
+"""The worker: `python -m serving.worker_process`, started by the supervisor; one is active for a shop.
+
+It drains the event stream into the lake and keeps the lake's files in order. Stores that go away come back: it waits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from engine.errors import HawkerError, StoreUnavailable
+from engine.settings import Settings, read_settings
+from engine.storage import clock
+from engine.storage.drain import Drain
+from engine.storage.durable import locked
+from engine.storage.home import Home, home_of
+from engine.storage.lake import Lake
+from engine.storage.lake_tables import LAKE_TABLES
+from engine.storage.migrate import migrate
+from engine.storage.online import Client, StoreError, connect_stream
+from serving.child import end_with_supervisor, start_logging
+from serving.metrics import WorkerMetrics
+
+log = logging.getLogger("hawker.worker")
+
+GRACE = 7.0  # seconds for the round in hand
+_PAUSE = 0.5  # seconds between two looks at a stream that was found empty
+_TIDY_EVERY = 60.0  # seconds
+_MOST_FILES = 40  # of a table, before they are joined
+_PATIENCE = 1.0  # seconds before a store that was away is asked again
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Work until told to stop."""
+    options = _options(arguments)
+    os.nice(10)  # the storefront comes first
+    stopping = threading.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stopping.set())
+    threading.Thread(target=end_with_supervisor, args=(options.lifeline, GRACE), daemon=True).start()
+    settings = read_settings(os.environ)
+    start_logging(access_log=False)
+    home = home_of(settings)
+    os.write(options.status, b'{"ready": true}')
+    with locked(home.shop_folder / "worker.lock"):
+        _work(settings, home, stopping)
+    return 0
+
+
+def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
+    """Duties in turn. Whatever goes wrong is logged once and tried again: nothing is lost by waiting."""
+    metrics, lake = WorkerMetrics(), Lake(home)
+    client: Client | None = None
+    migrated, said, tidied = False, "", time.monotonic()
+    while not stopping.is_set():
+        try:
+            if settings.postgres_url and not migrated:
+                migrate(settings.postgres_url, settings.shop)
+                migrated = True
+            client = client or connect_stream(settings.stream_url)
+            idle = _drain(Drain(lake, client, settings.shop), home, metrics)
+            if idle and time.monotonic() - tidied > _TIDY_EVERY:
+                _tidy(lake, settings)
+                tidied = time.monotonic()
+            said = ""
+            stopping.wait(_PAUSE if idle else 0)
+        except (HawkerError, StoreError, OSError) as problem:
+            if str(problem) != said:
+                said = str(problem)
+                log.warning("the worker waits: %s", said)
+            if client is not None and not isinstance(problem, HawkerError):
+                client.close()
+                client = None
+            stopping.wait(_PATIENCE)
+
+
+def _drain(drain: Drain, home: Home, metrics: WorkerMetrics) -> bool:
+    """One round; whether there was nothing to do."""
+    done = drain.round(clock.now(home))
+    entries, oldest = drain.waiting()
+    metrics.waiting.set(entries)
+    metrics.lag.set(max(0.0, time.time() - oldest) if oldest else 0.0)
+    metrics.rows.inc(done.rows)
+    metrics.dead.inc(done.dead)
+    if done.dead:
+        log.error("%d rows could not be stored; see the lake's table dead_letters", done.dead)
+    return not entries
+
+
+def _tidy(lake: Lake, settings: Settings) -> None:
+    for name in LAKE_TABLES:
+        try:
+            lake.compact(name, more_files_than=_MOST_FILES, retention_days=settings.lake_retention_days)
+        except StoreUnavailable as problem:
+            log.warning("%s", problem.message)
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="worker", description="The shop's worker.")
+    parser.add_argument("--lifeline", type=int, required=True, help="descriptor that ends with the supervisor")
+    parser.add_argument("--status", type=int, required=True, help="descriptor to report the start on")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
