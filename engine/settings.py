@@ -51,9 +51,7 @@ SETTINGS = (
     Setting("HAWKER_PORT", "8000", "Port that the storefront listens on.", int),
     Setting("HAWKER_WORKERS", "1", "Number of storefront processes.", int),
     Setting("HAWKER_EVENT_TYPES", "", "The shop's own event types: name:weight:half_life_days, by commas.", own_types),
-    Setting(
-        "HAWKER_OLDEST_EVENT_DAYS", "730", "Events older than this come by import, not over HTTP.", _positive_number
-    ),
+    Setting("HAWKER_OLDEST_EVENT_DAYS", "730", "Older events come by import, not over HTTP.", _positive_number),
     Setting(
         "HAWKER_LAKE_RETENTION_DAYS", "30", "How long versions of the lake's tables stay readable.", _positive_number
     ),

@@ -20,7 +20,7 @@ from serving.wire import problem
 access = logging.getLogger("hawker.access")
 log = logging.getLogger("hawker.requests")
 
-MOST_BODY = 1_000_000  # bytes
+MOST_BODY = 2**20  # bytes
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # What a caller's own request id may look like, so that nobody writes lines into our log.
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")

@@ -56,8 +56,8 @@ def serve(
 
     The stores in `need` are open while anything runs; without the stream there is no worker. A shop that has published
     nothing yet takes events and catalogue, and recommends from its first publish on. BundleUnusable when no published
-    bundle can be served, BadInput when the address cannot be listened on, StoreUnavailable when a store cannot be started
-    or may lose what it acknowledged.
+    bundle can be served, BadInput when the address cannot be listened on, StoreUnavailable when a store cannot be
+    started or may lose what it acknowledged.
     """
     if settings.workers < 1:
         raise BadInput("HAWKER_WORKERS must be at least 1", field="HAWKER_WORKERS")
@@ -179,7 +179,7 @@ class _Keeper:
         # One thread each: the number of processes is what spreads requests over the cores.
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         told = {"PYTHONPATH": path, "PROMETHEUS_MULTIPROC_DIR": str(self._metrics)}
-        return os.environ | single | self._addresses | told
+        return {**os.environ, **single, **self._addresses, **told}
 
     def _hear(self) -> dict[str, str]:
         try:
