@@ -19,7 +19,7 @@ Batch = tuple[list[str], bytes]
 
 @dataclass(slots=True)
 class Load:
-    """What became of the requests. `seconds` [n] are answer times; at a fixed pace, since each should have been sent."""
+    """What became of the requests. `seconds` [n] are answer times; at a fixed pace, from when each was due."""
 
     requests: int = 0
     events: int = 0

@@ -1,8 +1,8 @@
 """What clients were told, and an independent look at whether it is so.
 
-`python -m experiments.traffic.history FILE HOME` prints the verdict as JSON. The clients write a line a request: the event ids it carried, the answer's status (0: no answer came), and
-the ids that the answer refused. The checker runs in a process of its own and reads nothing but that file and the lake;
-the server's own counters have no say.
+`python -m experiments.traffic.history FILE HOME` prints the verdict as JSON. The clients write a line a request: the
+event ids it carried, the answer's status (0: no answer came), and the ids that the answer refused. The checker runs in
+a process of its own and reads nothing but that file and the lake; the server's own counters have no say.
 """
 
 from __future__ import annotations
