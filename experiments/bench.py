@@ -137,6 +137,18 @@ def _browse(conditions: Conditions) -> Findings:
     return measure_browse(conditions)
 
 
+def _ingest(conditions: Conditions) -> Findings:
+    from experiments.ingest_bench import measure_ingest
+
+    return measure_ingest(conditions)
+
+
+def _crashes(conditions: Conditions) -> Findings:
+    from experiments.crash_bench import measure_crashes
+
+    return measure_crashes(conditions)
+
+
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
@@ -144,4 +156,8 @@ BENCHES: Mapping[str, Bench] = {
     ),
     "journey": Bench("The served lists on The Complete Journey's test period, and items never sold before.", _journey),
     "browse": Bench("What browsing adds to purchases on never-bought items, on a generated shop.", _browse),
+    "ingest": Bench("Events a second over HTTP, durably acknowledged, and whether all of them arrive.", _ingest),
+    "crashes": Bench(
+        "kill -9 of each process and store under load, and a full disk: nothing lost or doubled.", _crashes
+    ),
 }
