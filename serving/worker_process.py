@@ -30,7 +30,8 @@ from serving.metrics import WorkerMetrics
 log = logging.getLogger("hawker.worker")
 
 GRACE = 7.0  # seconds for the round in hand
-_PAUSE = 0.5  # seconds between two looks at a stream that was found empty
+# Seconds between two rounds that leave nothing behind: each costs a few writes to the disk that the stream shares.
+_PAUSE = 2.0
 _TIDY_EVERY = 60.0  # seconds
 _MOST_FILES = 40  # of a table, before they are joined
 _PATIENCE = 1.0  # seconds before a store that was away is asked again

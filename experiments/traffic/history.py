@@ -83,7 +83,7 @@ def check(history: Path, home: Home) -> Verdict:
 def _dead_letters(lake: Lake, sent: set[str]) -> set[str]:
     if "dead_letters" not in lake.versions():
         return set()
-    texts = lake.query("SELECT \"row\" FROM dead_letters WHERE kind = 'events'")["row"].to_pylist()
+    texts = lake.query("SELECT text FROM dead_letters WHERE kind = 'events'")["text"].to_pylist()
     found = set()
     for text in texts:
         try:
