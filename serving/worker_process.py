@@ -31,7 +31,7 @@ log = logging.getLogger("hawker.worker")
 
 GRACE = 7.0  # seconds for the round in hand
 # Seconds between two rounds that leave nothing behind: each costs a few writes to the disk that the stream shares.
-_PAUSE = 2.0
+_PAUSE = 5.0
 _TIDY_EVERY = 60.0  # seconds
 _MOST_FILES = 40  # of a table, before they are joined
 _PATIENCE = 1.0  # seconds before a store that was away is asked again
@@ -65,12 +65,12 @@ def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
                 migrate(settings.postgres_url, settings.shop)
                 migrated = True
             client = client or connect_stream(settings.stream_url)
-            idle = _drain(Drain(lake, client, settings.shop), home, metrics)
-            if idle and time.monotonic() - tidied > _TIDY_EVERY:
+            more = _drain(Drain(lake, client, settings.shop), home, metrics)
+            if not more and time.monotonic() - tidied > _TIDY_EVERY:
                 _tidy(lake, settings)
                 tidied = time.monotonic()
             said = ""
-            stopping.wait(_PAUSE if idle else 0)
+            stopping.wait(0 if more else _PAUSE)
         except (HawkerError, StoreError, OSError) as problem:
             if str(problem) != said:
                 said = str(problem)
@@ -82,7 +82,7 @@ def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
 
 
 def _drain(drain: Drain, home: Home, metrics: WorkerMetrics) -> bool:
-    """One round; whether there was nothing to do."""
+    """One round; whether it left something behind."""
     done = drain.round(clock.now(home))
     entries, oldest = drain.waiting()
     metrics.waiting.set(entries)
@@ -91,7 +91,7 @@ def _drain(drain: Drain, home: Home, metrics: WorkerMetrics) -> bool:
     metrics.dead.inc(done.dead)
     if done.dead:
         log.error("%d rows could not be stored; see the lake's table dead_letters", done.dead)
-    return not entries
+    return done.more
 
 
 def _tidy(lake: Lake, settings: Settings) -> None:

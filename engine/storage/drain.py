@@ -26,7 +26,7 @@ from engine.storage.online import Client
 
 #: Entries are read until they hold so many bytes, or there are no more; one entry holds at most about a megabyte.
 _BYTES_A_ROUND = 16 * 2**20
-_ENTRIES_A_READ = 64
+_ENTRIES_A_READ = 128
 _SEQUENCE_BITS = 20  # of a position: a stream hands out at most a million ids a millisecond
 
 
@@ -42,9 +42,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What one round brought over."""
+    """What one round brought over; `more` says that it was full and left something behind."""
 
-    entries: int
+    more: bool
     rows: int
     stored: int
     dead: int
@@ -63,9 +63,9 @@ class Drain:
 
         Raises StoreUnavailable or the store's error when one of both is away: repeat it later, nothing is lost.
         """
-        entries = self._read()
+        entries, more = self._read()
         if not entries:
-            return Drained(0, 0, 0, 0)
+            return Drained(False, 0, 0, 0)
         rows = stored = 0
         dead: list[dict[str, Any]] = []
         for kind in dict.fromkeys(each.kind for each in entries):
@@ -82,7 +82,7 @@ class Drain:
                 stored += self._lake.take_from_stream(kind, table, fresh[-1].position)
         self._bury(dead, entries[-1].position)
         self._client.xtrim(self._key, minid=_after(entries[-1].id), approximate=False)
-        return Drained(len(entries), rows, stored, len(dead))
+        return Drained(more, rows, stored, len(dead))
 
     def waiting(self) -> tuple[int, float]:
         """Entries not drained yet, and when the oldest was written (epoch seconds, 0 without any)."""
@@ -90,7 +90,7 @@ class Drain:
         length: Any = self._client.xlen(self._key)
         return int(length), int(first[0][0].split(b"-")[0]) / 1_000 if first else 0.0
 
-    def _read(self) -> list[Entry]:
+    def _read(self) -> tuple[list[Entry], bool]:
         entries: list[Entry] = []
         since, size = "-", 0
         while size < _BYTES_A_ROUND:
@@ -100,9 +100,9 @@ class Drain:
                 entries.append(Entry(name, _position(name), fields[b"kind"].decode(), fields[b"rows"]))
                 size += len(fields[b"rows"])
             if len(found) < _ENTRIES_A_READ:
-                break
+                return entries, False
             since = f"({entries[-1].id}"
-        return entries
+        return entries, True
 
     def _bury(self, dead: Sequence[dict[str, Any]], position: int) -> None:
         # A repeated round finds its dead letters stored already.

@@ -28,6 +28,12 @@ class Connection:
             self.close()
             raise Lost(str(error) or type(error).__name__) from error
 
+    async def opened(self) -> Connection:
+        """The same, connected already, so that the first request does not wait for it."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        return self
+
     def close(self) -> None:
         if self._streams is not None:
             self._streams[1].close()

@@ -65,8 +65,8 @@ def at_pace(
         load = Load()
         free: asyncio.Queue[Connection] = asyncio.Queue()
         for _ in range(connections):
-            free.put_nowait(Connection(port))
-        began = time.perf_counter()
+            free.put_nowait(await Connection(port).opened())
+        began = time.perf_counter() + 0.5  # what is due first waits until all are made, and connected
 
         async def one(place: int, batch: Batch) -> None:
             due = began + place / per_second
