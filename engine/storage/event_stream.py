@@ -158,7 +158,7 @@ def fingerprint(event_id: str) -> tuple[int, int]:
 def unavailable(error: BaseException) -> StoreUnavailable:
     """What a caller is told when the stream cannot take what it should keep."""
     text = str(error)
-    if "OOM" in text or "MISCONF" in text or "No space" in text:
+    if "maxmemory" in text or "MISCONF" in text or "No space" in text:
         return StoreUnavailable("the event stream is full; send the same again in a moment", code="stream_full")
     return StoreUnavailable("the event stream does not answer; send the same again in a moment", code="stream_down")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from engine.errors import BadInput, NotAllowed, StoreUnavailable, UnknownThing
 from engine.storage.home import Home
 from engine.storage.lake_delta import NO_VERSION, CommitConflictError, DeltaStore
+from engine.storage.lake_moments import instant_sql, month_sql
 from engine.storage.lake_sql import UNREADABLE, check_select, one_row, open_sql, quoted, sorted_object
 from engine.storage.lake_tables import EVENTS, ITEMS, LAKE_TABLES, USERS, LakeTable
 from engine.storage.lake_views import ParquetRows, bring_in, lay_out
@@ -75,7 +76,10 @@ class Lake:
         clauses = []
         for bound, sign in ((since, ">="), (until, "<")):
             if bound is not None:
-                clauses += [f"time {sign} {_instant(bound)}", f"month {'>=' if sign == '>=' else '<='} {_month(bound)}"]
+                clauses += [
+                    f"time {sign} {instant_sql(bound)}",
+                    f"month {'>=' if sign == '>=' else '<='} {month_sql(bound)}",
+                ]
         where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
         table = self._read(f"SELECT {', '.join(names)} FROM events_by_month{where}", None)
         return table.cast(pa.schema([EVENTS.schema.field(name) for name in names]))
@@ -118,7 +122,7 @@ class Lake:
         """
         table = LAKE_TABLES[name]
         if name == EVENTS.name:
-            months = sorted({_month(moment.as_py()) for moment in pc.unique(rows["time"])}) if rows.num_rows else []
+            months = sorted({month_sql(moment.as_py()) for moment in pc.unique(rows["time"])}) if rows.num_rows else []
             write = partial(self._append, position=position, months=months)
             return self._write(table, rows, write).stored
         if table.key in ("item_id", "user_id"):
@@ -288,17 +292,3 @@ def _fitted(reader: pa.RecordBatchReader, table: LakeTable) -> pa.RecordBatchRea
     if table.partition:
         fields.append(pa.field(table.partition, pa.string()))
     return reader.cast(pa.schema(fields))
-
-
-def _instant(moment: datetime) -> str:
-    return f"TIMESTAMPTZ {quoted(_in_utc(moment).isoformat())}"
-
-
-def _month(moment: datetime) -> str:
-    return quoted(f"{_in_utc(moment):%Y-%m}")
-
-
-def _in_utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise BadInput(f"the time {moment} has no zone")
-    return moment.astimezone(UTC)

@@ -133,6 +133,7 @@ def test_the_documentation_loads_nothing_from_elsewhere(shop):
 def test_every_route_is_documented(shop):
     document = shop.get("/openapi.json").json()
     assert set(document["paths"]) == {
+        "/v1/events",
         "/v1/recommendations",
         "/v1/users/{user_id}/recommendations",
         "/v1/users/{user_id}/buy-again",

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from engine.errors import BundleUnusable, StoreUnavailable, UnknownThing
+from engine.errors import BundleUnusable, StoreUnavailable
 from engine.storage import clock, releases
 from engine.storage.home import Home
 from serving.runtime import Runtime
@@ -139,8 +139,8 @@ def test_a_start_with_a_broken_bundle_serves_the_one_before(home):
 
 
 def test_a_start_without_a_sound_bundle_says_what_is_wrong(home):
-    with pytest.raises(UnknownThing, match="hawker train"):
-        Runtime(home)
+    with pytest.raises(StoreUnavailable, match="hawker train"):
+        Runtime(home).serving()
     publish(home, nan_factors())
     with pytest.raises(BundleUnusable, match="not finite"):
         Runtime(home)

@@ -16,10 +16,12 @@ import httpx
 import psutil
 import pytest
 
-from engine.errors import BadInput, BundleUnusable, UnknownThing
+from engine.errors import BadInput, BundleUnusable
 from engine.settings import read_settings
 from engine.storage import releases
+from engine.storage.embedded import STORES
 from engine.storage.home import Home
+from engine.storage.lake import Lake
 from serving.supervisor import serve
 from tests.bundles import toy_bundle
 from tests.serving.conftest import eventually, publish
@@ -30,11 +32,11 @@ import os
 from engine.settings import read_settings
 from serving.supervisor import serve
 print_to_parent = lambda address: os.write(1, (address.api + "\\n").encode())
-serve(read_settings(os.environ), on_ready=print_to_parent)
+serve(read_settings(os.environ), need=os.environ["NEED"].split(), on_ready=print_to_parent)
 """
 BANNED = {
     "mlflow", "implicit", "lightfm", "lightgbm", "pandas", "sklearn", "scipy", "deltalake", "duckdb", "pyarrow",
-    "nicegui", "psycopg", "sqlalchemy", "redis", "training", "experiments",
+    "nicegui", "training", "experiments",
 }  # fmt: skip
 
 
@@ -48,9 +50,10 @@ def free_port():
 
 
 @contextlib.contextmanager
-def supervised(home, *, workers=1, port=0):
+def supervised(home, *, workers=1, port=0, need=()):
     """A supervisor in a process of its own; gives the process and the address that it reported."""
     environment = os.environ | {
+        "NEED": " ".join(need),
         "HAWKER_HOME": str(home.root),
         "HAWKER_PORT": str(port),
         "HAWKER_WORKERS": str(workers),
@@ -198,33 +201,48 @@ def test_an_address_or_number_that_cannot_be_is_refused(home, values):
         serve(settings(home, **values))
 
 
-def test_nothing_published_is_told_before_anything_starts(tmp_path):
-    with pytest.raises(UnknownThing, match="hawker publish"):
-        serve(settings(Home(tmp_path)))
+def test_a_shop_that_has_published_nothing_says_so_and_recommends_from_its_first_publish_on(tmp_path):
+    home = Home(tmp_path / "home")
+    with supervised(home) as (_, url):
+        assert httpx.get(f"{url}/health/ready").json()["status"] == "nothing published"
+        refused = httpx.get(f"{url}/v1/trending")
+        assert (refused.status_code, refused.json()["code"]) == (503, "nothing_published")
+        publish(home, toy_bundle())
+        eventually(lambda: httpx.get(f"{url}/v1/trending").status_code == 200)
 
 
 def test_a_bundle_that_cannot_be_served_stops_the_start_with_its_reason(home):
     path = releases.version_folder(home, 1) / "factors.items.npy"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(BundleUnusable, match=r"factors\.items\.npy .* truncated or altered"):
-        serve(settings(home))
+        serve(settings(home), need=())
 
 
-def test_the_stores_are_open_while_it_serves_and_closed_after(home):
-    log, stop = [], threading.Event()
+def test_an_event_goes_all_the_way_and_killed_stores_and_workers_come_back(tmp_path):
+    home = Home(tmp_path / "home")
 
-    @contextlib.contextmanager
-    def stores():
-        log.append("open")
-        yield
-        log.append("closed")
+    def send(number):
+        event = {"event_id": f"e{number}", "type": "view", "user_id": "u", "item_id": "i"}
+        try:
+            return httpx.post(f"{url}/v1/events", json={"events": [event]}, timeout=10).status_code
+        except httpx.TransportError:
+            return 0
 
-    def ready(address):
-        log.append(httpx.get(f"{address.api}/health/ready").json()["status"])
-        stop.set()
+    def stored():
+        return sorted(Lake(home).events(["event_id"])["event_id"].to_pylist())
 
-    serve(settings(home, HAWKER_ACCESS_LOG="off"), stores=stores(), on_ready=ready, stop=stop)
-    assert log == ["open", "ready", "closed"]
+    with supervised(home, need=STORES) as (process, url):
+        assert send(1) == 200
+        for place in ("valkey-stream", "valkey-live"):
+            os.kill(int((home.stores / place / "valkey.pid").read_text()), signal.SIGKILL)
+        eventually(lambda: send(2) == 200)
+        (worker,) = [each for each in children(process) if "serving.worker_process" in each.cmdline()]
+        worker.kill()
+        assert send(3) == 200
+        eventually(lambda: stored() == ["e1", "e2", "e3"], within=30)
+        page = httpx.get(f"{url}/metrics").text
+        assert "hawker_stream_entries 0.0" in page
+    assert stored() == ["e1", "e2", "e3"]
 
 
 def test_a_storefront_process_loads_no_library_of_training(home):

@@ -15,7 +15,7 @@ import pytest
 from engine.errors import BadInput, NotAllowed, StoreUnavailable, UnknownThing
 from engine.storage.home import Home
 from engine.storage.lake import Lake, Stored
-from engine.storage.lake_tables import EVENTS, ITEMS, USERS
+from engine.storage.lake_tables import EVENTS, ITEMS, LAKE_TABLES, USERS
 from engine.storage.lake_views import ParquetRows
 
 START = datetime(2024, 1, 30, tzinfo=UTC)
@@ -56,7 +56,7 @@ def test_an_empty_shop_reads_as_empty_tables_with_their_columns(lake):
     assert lake.items().schema == ITEMS.schema
     assert lake.users().schema == USERS.schema
     assert lake.query("SELECT count(*) AS n FROM events, items, users").to_pylist() == [{"n": 0}]
-    assert lake.versions() == {"events": -1, "items": -1, "users": -1}
+    assert lake.versions() == dict.fromkeys(LAKE_TABLES, -1)
 
 
 def test_events_come_back_as_they_were_stored(lake):
