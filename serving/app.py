@@ -66,6 +66,7 @@ def _following(runtime: Runtime) -> Callable[[FastAPI], AbstractAsyncContextMana
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+            await runtime.served.flush()
             await runtime.doors.close()
 
     return lifespan

@@ -32,6 +32,9 @@ class Metrics:
         self.profiles_behind = Counter(
             "hawker_profile_events_missed", "Events that the live profiles missed.", registry=self._registry
         )
+        self.served_dropped = Counter(
+            "hawker_served_dropped", "Answers that were not logged as served.", registry=self._registry
+        )
         self.degraded = Counter(
             "hawker_degraded_answers", "Recommendations without the live profile.", registry=self._registry
         )

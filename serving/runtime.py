@@ -22,6 +22,7 @@ from engine.storage.home import Home
 from serving.doors import Doors
 from serving.live_profile import ProfileReader
 from serving.metrics import Metrics
+from serving.served_log import ServedLog
 
 log = logging.getLogger("hawker.runtime")
 
@@ -53,10 +54,11 @@ class Runtime:
         When the published one is broken, the newest sound one of its history serves; BundleUnusable when there is none.
         """
         self.home = home
+        self.metrics = metrics or Metrics()
         self.settings = settings or read_settings({})
         self.doors = Doors(self.settings, home.root)
         self.reader = ProfileReader(self.doors.profiles)
-        self.metrics = metrics or Metrics()
+        self.served = ServedLog(self.doors.stream, self.metrics)
         self._problems: dict[str, str] = {}
         self._real_time = real_time
         self.clock_offset = clock.read_offset(home)
@@ -92,11 +94,16 @@ class Runtime:
             await asyncio.sleep(CHECK_EVERY)
             try:
                 await self.check()
-                if self.doors.pressure is not None and turn % _TURNS_A_SECOND == 0:
-                    await self.doors.pressure.look()
+                if turn % _TURNS_A_SECOND == 0:
+                    await self._every_second()
             except Exception:
                 # Whatever goes wrong here must not end the following, nor touch what is served.
                 log.exception("the look at the published bundle and the stores failed")
+
+    async def _every_second(self) -> None:
+        if self.doors.pressure is not None:
+            await self.doors.pressure.look()
+        await self.served.flush()
 
     async def check(self) -> None:
         """Take up a newly published bundle; refuse a broken one and keep what is live."""

@@ -117,9 +117,23 @@ async def _answered(
     )
     request.scope["hawker.placement"] = placement  # after the answer: only names that exist become labels
     request.scope["hawker.bundle"] = live.version
+    recommendation_id = uuid4().hex
+    runtime.served.note(
+        {
+            "recommendation_id": recommendation_id,
+            "time": round(now * 1e6),
+            "placement": placement,
+            "user_id": user_id,
+            "session_id": session_id,
+            "bundle_version": live.version,
+            "item_ids": [each.id for each in found.items],
+            "sources": [each.source for each in found.items],
+            "degraded": known.degraded,
+        }
+    )
     return JsonResponse(
         {
-            "recommendation_id": uuid4().hex,
+            "recommendation_id": recommendation_id,
             "items": [_wire(each) for each in found.items],
             "bundle_version": live.version,
             "variant": None,  # experiments on placements do not exist yet

@@ -9,7 +9,7 @@ import pytest
 from engine.storage.home import Home
 from engine.storage.online import connect_live, connect_stream
 from tests.bundles import AS_OF, toy_bundle
-from tests.serving.conftest import publish, storefront
+from tests.serving.conftest import eventually, publish, storefront
 from tests.stores import settings_of
 
 JSON = {"content-type": "application/json"}
@@ -151,3 +151,18 @@ def test_a_shop_whose_disk_is_nearly_full_says_when_to_come_back(stores, tmp_pat
             answers.append(send(shop, view(f"full{len(answers)}")))
     assert (answers[-1].status_code, answers[-1].json()["code"]) == (429, "overloaded")
     assert answers[-1].headers["retry-after"]
+
+
+def test_what_was_answered_is_logged_as_served(open_shop, stores):
+    answer = open_shop.ask(user_id="u7", placement="discover", limit=3).json()
+
+    def logged():
+        with connect_stream(stores.stream_url) as client:
+            entries = [fields for _, fields in client.xrange("default:stream")]
+        lines = [line for each in entries if each[b"kind"] == b"served" for line in each[b"rows"].splitlines()]
+        return {row["recommendation_id"]: row for row in map(json.loads, lines)}
+
+    eventually(lambda: answer["recommendation_id"] in logged())
+    row = logged()[answer["recommendation_id"]]
+    assert (row["placement"], row["user_id"], row["time"]) == ("discover", "u7", (AS_OF + 60) * 1_000_000)
+    assert row["item_ids"] == [each["id"] for each in answer["items"]]
