@@ -1,0 +1,109 @@
+"""Live documents: what the shop last said of its items and users, in the live store, for the next request to read."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+
+from engine.errors import StoreUnavailable
+from engine.shop_documents import Kind
+from engine.storage.online import AsyncClient, StoreError
+
+LOCK_MILLISECONDS = 10_000
+_ATTEMPTS, _PAUSE = 250, 0.02
+
+# KEYS: lock, version, changed, then a document each. ARGV: token, then id and text each. 0: the lock is lost.
+_PUT = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local version = redis.call('INCR', KEYS[2])
+for at = 1, #KEYS - 3 do
+  redis.call('SET', KEYS[at + 3], ARGV[2 * at + 1])
+  redis.call('ZADD', KEYS[3], version, ARGV[2 * at])
+end
+return version
+"""
+_UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+class LiveDocuments:
+    """Items and users by id. A deleted one stays as a document with `deleted` true."""
+
+    def __init__(self, client: AsyncClient, shop: str) -> None:
+        self._client = client
+        self._shop = shop
+
+    async def get(self, kind: Kind, ids: Sequence[str]) -> list[dict[str, Any] | None]:
+        """The documents in the order of the ids, None for unknown ones, in one round trip. Raises StoreUnavailable."""
+        if not ids:
+            return []
+        try:
+            found: Any = await self._client.mget([self._key(kind, each) for each in ids])
+        except (StoreError, OSError) as error:
+            raise _unavailable(error) from error
+        return [None if text is None else orjson.loads(text) for text in found]
+
+    async def put(self, kind: Kind, documents: Mapping[str, dict[str, Any]], *, token: str) -> int:
+        """Write them all or none, as one new version of the catalogue; only while `token` holds the lock."""
+        keys = [self._lock, f"{self._shop}:{kind}:version", f"{self._shop}:{kind}:changed"]
+        values: list[Any] = [token]
+        for thing_id, document in documents.items():
+            keys.append(self._key(kind, thing_id))
+            values += [thing_id, orjson.dumps(document)]
+        try:
+            version: Any = await self._client.execute_command("EVAL", _PUT, len(keys), *keys, *values)
+        except (StoreError, OSError) as error:
+            raise _unavailable(error) from error
+        if not version:
+            raise StoreUnavailable("the catalogue took too long to write; send the change again", code="lock_lost")
+        return int(version)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[str]:
+        """One writer of the shop at a time, across processes; gives the token that `put` asks for."""
+        token = secrets.token_hex(16)
+        try:
+            await self._take(token)
+        except (StoreError, OSError) as error:
+            raise _unavailable(error) from error
+        try:
+            yield token
+        finally:
+            try:
+                await self._client.execute_command("EVAL", _UNLOCK, 1, self._lock, token)
+            except (StoreError, OSError):
+                pass  # it expires
+
+    async def _take(self, token: str) -> None:
+        for _ in range(_ATTEMPTS):
+            if await self._client.set(self._lock, token, nx=True, px=LOCK_MILLISECONDS):
+                return
+            await asyncio.sleep(_PAUSE)
+        raise StoreUnavailable("others are changing the catalogue; send the change again", code="busy")
+
+    @property
+    def _lock(self) -> str:
+        return f"{self._shop}:documents:lock"
+
+    def _key(self, kind: Kind, thing_id: str) -> str:
+        return f"{self._shop}:{kind[:-1]}:{thing_id}"
+
+
+async def item_changes(client: AsyncClient, shop: str, since: int) -> tuple[int, list[dict[str, Any]]]:
+    """The catalogue's version and the items changed after version `since`, deleted ones with `deleted` true."""
+    try:
+        # The version first: what changes in between is told again next time instead of never.
+        version: Any = await client.get(f"{shop}:items:version")
+        raw: Any = await client.zrangebyscore(f"{shop}:items:changed", f"({since}", "+inf")
+    except (StoreError, OSError) as error:
+        raise _unavailable(error) from error
+    found = await LiveDocuments(client, shop).get("items", [each.decode() for each in raw])
+    return int(version or 0), [each for each in found if each is not None]
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"the live store does not answer: {error}; try again")

@@ -1,0 +1,121 @@
+"""Change documents: items and users, one change after another, into the stream and then the live store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from engine.errors import BadInput, StoreUnavailable, UnknownThing
+from engine.event_check import Refusal
+from engine.shop_documents import ID_FIELD, Kind, check_document, check_id, merged
+from engine.storage.live_documents import LiveDocuments
+from serving.runtime import Runtime
+
+Mode = Literal["replace", "merge", "patch", "delete"]
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is wanted of one thing. `merge` creates what is missing, `patch` refuses it."""
+
+    id: Any
+    mode: Mode
+    given: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What became of the changes: the new documents, the ids that were new, and what was refused by its place."""
+
+    documents: dict[str, Document]
+    created: frozenset[str]
+    rejected: Sequence[tuple[int, BadInput | UnknownThing]]
+
+
+async def change_documents(runtime: Runtime, kind: Kind, changes: Sequence[Change], *, now: float) -> Changed:
+    """Carry out each sound change; it is on the disk of the stream and the next read obeys.
+
+    Raises StoreUnavailable; a repeated change heals what ended half way.
+    """
+    stream, pressure, documents = runtime.doors.stream, runtime.doors.pressure, live_documents(runtime)
+    if stream is None or pressure is None:
+        raise StoreUnavailable("this storefront runs without an event stream; start it with `hawker serve`")
+    pressure.check()
+    async with documents.writing() as token:
+        changed = await _decide(documents, kind, changes)
+        if changed.documents:
+            await stream.append(kind, [_row(each, now) for each in changed.documents.values()])
+            await documents.put(kind, changed.documents, token=token)
+    return changed
+
+
+async def read_items(runtime: Runtime, ids: Sequence[str]) -> list[Document | None]:
+    """The items as the shop last said, in the order of the ids; None for unknown and deleted ones."""
+    return await read_documents(runtime, "items", ids)
+
+
+async def read_documents(runtime: Runtime, kind: Kind, ids: Sequence[str]) -> list[Document | None]:
+    found = await live_documents(runtime).get(kind, ids)
+    return [None if each is None or each.get("deleted") else each for each in found]
+
+
+def live_documents(runtime: Runtime) -> LiveDocuments:
+    if runtime.doors.live is None:
+        raise StoreUnavailable("this storefront runs without a live store; start it with `hawker serve`")
+    return LiveDocuments(runtime.doors.live, runtime.settings.shop)
+
+
+async def _decide(documents: LiveDocuments, kind: Kind, changes: Sequence[Change]) -> Changed:
+    rejected: list[tuple[int, BadInput | UnknownThing]] = []
+    sound: list[tuple[int, Change]] = []
+    for place, change in enumerate(changes):
+        try:
+            check_id(kind, change.id)
+            sound.append((place, change))
+        except BadInput as error:
+            rejected.append((place, error))
+    ids = list(dict.fromkeys(change.id for _, change in sound))
+    before = dict(zip(ids, await documents.get(kind, ids), strict=True))
+    current = {each: None if found and found.get("deleted") else found for each, found in before.items()}
+    known = frozenset(each for each, found in current.items() if found is not None)
+    after: dict[str, Document] = {}
+    for place, change in sound:
+        try:
+            document = _applied(kind, change, current[change.id])
+        except (BadInput, UnknownThing) as error:
+            rejected.append((place, error))
+            continue
+        after[change.id] = document
+        current[change.id] = None if document.get("deleted") else document
+    return Changed(after, frozenset(after) - known, sorted(rejected, key=lambda each: each[0]))
+
+
+def _applied(kind: Kind, change: Change, current: Document | None) -> Document:
+    if change.mode == "delete":
+        return {ID_FIELD[kind]: change.id, "deleted": True}
+    if change.mode == "replace":
+        return check_document(kind, change.given, change.id)
+    if current is None and change.mode == "patch":
+        raise UnknownThing(f"there is no such {kind[:-1]}; PUT it first", code=f"unknown_{kind[:-1]}")
+    if type(change.given) is not dict:
+        raise BadInput("a change is a JSON object")
+    if change.given.get(ID_FIELD[kind], change.id) != change.id:
+        raise BadInput(f"{ID_FIELD[kind]}: cannot be changed", field=ID_FIELD[kind])
+    check_document(kind, change.given, change.id)  # also bounds the depth before it is walked
+    return check_document(kind, merged(current or {}, change.given), change.id)
+
+
+def _row(document: Document, now: float) -> bytes:
+    """The document as the lake's JSON line, in which `attributes` is a text."""
+    row = {**document, "updated_at": round(now * 1e6), "deleted": bool(document.get("deleted"))}
+    if "attributes" in row:
+        row["attributes"] = orjson.dumps(row["attributes"]).decode()
+    return orjson.dumps(row)
+
+
+def as_refusal(error: BadInput | UnknownThing) -> Refusal:
+    return Refusal(error.code, error.field, error.message)

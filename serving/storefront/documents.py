@@ -1,0 +1,83 @@
+"""Items and users over HTTP: put, read, patch and delete one, or up to a thousand a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from engine.errors import BadInput, UnknownThing
+from engine.shop_documents import ID_FIELD, Kind
+from serving.actions.change_documents import Change, Mode, change_documents, read_documents
+from serving.json_body import read_json_body
+from serving.runtime import Runtime
+from serving.schemas import PathId
+from serving.wire import JsonResponse
+
+MOST_DOCUMENTS = 1_000
+_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+
+
+def routes(runtime: Runtime, kind: Kind) -> APIRouter:
+    """The routes of one kind; they come after those whose paths are longer."""
+    router = APIRouter(tags=[kind])
+
+    async def change(thing_id: str, mode: Mode, given: Any = None) -> JsonResponse:
+        changed = await change_documents(runtime, kind, [Change(thing_id, mode, given)], now=runtime.now())
+        if changed.rejected:
+            raise changed.rejected[0][1]
+        return JsonResponse(changed.documents[thing_id], 201 if thing_id in changed.created else 200)
+
+    @router.post(f"/v1/{kind}/bulk", name=f"bulk_{kind}", openapi_extra=_BODY)
+    async def bulk(request: Request) -> JsonResponse:
+        """Put (`replace`) or merge many; a verdict for each that is refused."""
+        return await _bulk(runtime, kind, await read_json_body(request))
+
+    @router.put(f"/v1/{kind}/{{id:path}}", name=f"put_{kind}", openapi_extra=_BODY)
+    async def put(id: PathId, request: Request) -> JsonResponse:
+        """Say all that there is to say of one: what is left out is forgotten. 201 for a new one."""
+        return await change(id, "replace", await read_json_body(request))
+
+    @router.patch(f"/v1/{kind}/{{id:path}}", name=f"patch_{kind}", openapi_extra=_BODY)
+    async def patch(id: PathId, request: Request) -> JsonResponse:
+        """Change some fields: null removes, attributes are merged key by key."""
+        return await change(id, "patch", await read_json_body(request))
+
+    @router.delete(f"/v1/{kind}/{{id:path}}", name=f"delete_{kind}")
+    async def delete(id: PathId) -> JsonResponse:
+        """Delete one; again changes nothing."""
+        await change(id, "delete")
+        return JsonResponse({"deleted": True})
+
+    @router.get(f"/v1/{kind}/{{id:path}}", name=f"get_{kind}")
+    async def get(id: PathId) -> JsonResponse:
+        """One as the shop last said."""
+        found = (await read_documents(runtime, kind, [id]))[0]
+        if found is None:
+            raise UnknownThing(f"there is no such {kind[:-1]}", code=f"unknown_{kind[:-1]}")
+        return JsonResponse(found)
+
+    return router
+
+
+async def _bulk(runtime: Runtime, kind: Kind, body: Any) -> JsonResponse:
+    given, mode = _opened(kind, body)
+    name = ID_FIELD[kind]
+    changes = [Change(each.get(name) if type(each) is dict else None, mode, each) for each in given]
+    changed = await change_documents(runtime, kind, changes, now=runtime.now())
+    rejected = [
+        {"index": place, "code": why.code, "field": why.field, "message": why.message}
+        for place, why in changed.rejected
+    ]
+    return JsonResponse({"accepted": len(given) - len(rejected), "rejected": rejected})
+
+
+def _opened(kind: Kind, body: Any) -> tuple[list[Any], Mode]:
+    if type(body) is not dict or not body.keys() <= {kind, "mode"}:
+        raise BadInput(f"send a JSON object with {kind} and, if you like, mode", field=kind)
+    given, mode = body.get(kind), body.get("mode", "replace")
+    if type(given) is not list or len(given) > MOST_DOCUMENTS:
+        raise BadInput(f"{kind}: must be a list of at most {MOST_DOCUMENTS}", field=kind)
+    if mode == "replace" or mode == "merge":
+        return given, mode
+    raise BadInput("mode: must be replace or merge", field="mode")
