@@ -105,6 +105,13 @@ class Bundle:
         left = self._gram + (vectors * confidence[:, None]).T @ vectors
         return np.linalg.solve(left, ((1.0 + confidence)[:, None] * vectors).sum(axis=0)).astype(np.float32)
 
+    def with_catalog(self, catalog: Catalog) -> Bundle:
+        """The same bundle over what the shop says of its items now; what was computed from the rest is kept."""
+        fresh = dataclasses.replace(self, catalog=catalog)
+        kept = {name: value for name, value in self.__dict__.items() if name in ("_gram", "category_recent")}
+        fresh.__dict__.update(kept)
+        return fresh
+
     @cached_property
     def category_recent(self) -> NDArray[np.float32]:
         """[n_categories] recent sales by most specific category."""

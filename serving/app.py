@@ -18,7 +18,7 @@ from serving.edge import Edge
 from serving.json_body import BodyRefused
 from serving.runtime import Runtime
 from serving.schemas import Problem
-from serving.storefront import events, health, recommendations
+from serving.storefront import documents, events, health, recommendations
 from serving.wire import ProblemResponse, problem, refusal
 
 _CODES = {404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large", 415: "not_json"}
@@ -48,6 +48,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.include_router(events.routes(runtime), responses=_PROBLEMS)
     app.include_router(recommendations.routes(runtime), responses=_PROBLEMS)
+    # After the recommendations, whose paths are longer: an item's id may hold slashes.
+    app.include_router(documents.routes(runtime, "items"), responses=_PROBLEMS)
+    app.include_router(documents.routes(runtime, "users"), responses=_PROBLEMS)
     app.include_router(health.routes(runtime))
     app.add_middleware(Edge, metrics=runtime.metrics)
     app.add_exception_handler(HawkerError, _refused)

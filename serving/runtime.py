@@ -20,6 +20,7 @@ from engine.settings import Settings, read_settings
 from engine.storage import clock, releases
 from engine.storage.home import Home
 from serving.doors import Doors
+from serving.live_catalog import LiveCatalog
 from serving.live_profile import ProfileReader
 from serving.metrics import Metrics
 from serving.served_log import ServedLog
@@ -58,6 +59,7 @@ class Runtime:
         self.settings = settings or read_settings({})
         self.doors = Doors(self.settings, home.root)
         self.reader = ProfileReader(self.doors.profiles)
+        self.catalog = LiveCatalog(self.doors.live, self.settings.shop)
         self.served = ServedLog(self.doors.stream, self.metrics)
         self._problems: dict[str, str] = {}
         self._real_time = real_time

@@ -85,7 +85,7 @@ def test_the_pure_rooms_import_python_and_numpy_only():
 def test_the_engine_and_training_wait_for_one_thing_at_a_time():
     """But for the stores that are asked within requests."""
     found = {name for name in sources("engine", "training") if any(is_async(each) for each in walk(name))}
-    assert found == {f"engine/storage/{name}.py" for name in ("event_stream", "live_profiles")}
+    assert found == {f"engine/storage/{name}.py" for name in ("event_stream", "live_documents", "live_profiles")}
 
 
 def test_only_the_command_line_prints():

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
-
-import orjson
 
 from engine.errors import StoreUnavailable
 from engine.shop_documents import Kind
@@ -45,7 +44,7 @@ class LiveDocuments:
             found: Any = await self._client.mget([self._key(kind, each) for each in ids])
         except (StoreError, OSError) as error:
             raise _unavailable(error) from error
-        return [None if text is None else orjson.loads(text) for text in found]
+        return [None if text is None else json.loads(text) for text in found]
 
     async def put(self, kind: Kind, documents: Mapping[str, dict[str, Any]], *, token: str) -> int:
         """Write them all or none, as one new version of the catalogue; only while `token` holds the lock."""
@@ -53,9 +52,9 @@ class LiveDocuments:
         values: list[Any] = [token]
         for thing_id, document in documents.items():
             keys.append(self._key(kind, thing_id))
-            values += [thing_id, orjson.dumps(document)]
+            values += [thing_id, json.dumps(document, ensure_ascii=False)]
         try:
-            version: Any = await self._client.execute_command("EVAL", _PUT, len(keys), *keys, *values)
+            version = await self._evaluate(_PUT, keys, values)
         except (StoreError, OSError) as error:
             raise _unavailable(error) from error
         if not version:
@@ -73,10 +72,8 @@ class LiveDocuments:
         try:
             yield token
         finally:
-            try:
-                await self._client.execute_command("EVAL", _UNLOCK, 1, self._lock, token)
-            except (StoreError, OSError):
-                pass  # it expires
+            with suppress(StoreError, OSError):  # else it expires
+                await self._evaluate(_UNLOCK, [self._lock], [token])
 
     async def _take(self, token: str) -> None:
         for _ in range(_ATTEMPTS):
@@ -84,6 +81,9 @@ class LiveDocuments:
                 return
             await asyncio.sleep(_PAUSE)
         raise StoreUnavailable("others are changing the catalogue; send the change again", code="busy")
+
+    async def _evaluate(self, script: str, keys: Sequence[str], values: Sequence[Any]) -> Any:
+        return await self._client.eval(script, len(keys), *keys, *values)
 
     @property
     def _lock(self) -> str:

@@ -34,23 +34,23 @@ def routes(runtime: Runtime, kind: Kind) -> APIRouter:
         return await _bulk(runtime, kind, await read_json_body(request))
 
     @router.put(f"/v1/{kind}/{{id:path}}", name=f"put_{kind}", openapi_extra=_BODY)
-    async def put(id: PathId, request: Request) -> JsonResponse:
+    async def put(id: PathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
         """Say all that there is to say of one: what is left out is forgotten. 201 for a new one."""
         return await change(id, "replace", await read_json_body(request))
 
     @router.patch(f"/v1/{kind}/{{id:path}}", name=f"patch_{kind}", openapi_extra=_BODY)
-    async def patch(id: PathId, request: Request) -> JsonResponse:
+    async def patch(id: PathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
         """Change some fields: null removes, attributes are merged key by key."""
         return await change(id, "patch", await read_json_body(request))
 
     @router.delete(f"/v1/{kind}/{{id:path}}", name=f"delete_{kind}")
-    async def delete(id: PathId) -> JsonResponse:
+    async def delete(id: PathId) -> JsonResponse:  # noqa: A002 (the path's word)
         """Delete one; again changes nothing."""
         await change(id, "delete")
         return JsonResponse({"deleted": True})
 
     @router.get(f"/v1/{kind}/{{id:path}}", name=f"get_{kind}")
-    async def get(id: PathId) -> JsonResponse:
+    async def get(id: PathId) -> JsonResponse:  # noqa: A002 (the path's word)
         """One as the shop last said."""
         found = (await read_documents(runtime, kind, [id]))[0]
         if found is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request
 
-from engine.recommend.answer import AnsweredItem, answer
+from engine.recommend.answer import Answer, AnsweredItem, answer
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
 from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, UserListQuery
@@ -102,10 +102,12 @@ async def _answered(
 ) -> JsonResponse:
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
     known = await runtime.reader.read(live.bundle, user_id, session_id)
-    if known.degraded:
+    bundle, obeyed = await runtime.catalog.obey(live.bundle, known.catalogue_version)
+    degraded = known.degraded or not obeyed
+    if degraded:
         runtime.metrics.degraded.inc()
     found = answer(
-        live.bundle,
+        bundle,
         placement,
         known.profile,
         now,
@@ -117,31 +119,36 @@ async def _answered(
     )
     request.scope["hawker.placement"] = placement  # after the answer: only names that exist become labels
     request.scope["hawker.bundle"] = live.version
-    recommendation_id = uuid4().hex
-    runtime.served.note(
-        {
-            "recommendation_id": recommendation_id,
-            "time": round(now * 1e6),
-            "placement": placement,
-            "user_id": user_id,
-            "session_id": session_id,
-            "bundle_version": live.version,
-            "item_ids": [each.id for each in found.items],
-            "sources": [each.source for each in found.items],
-            "degraded": known.degraded,
-        }
-    )
-    return JsonResponse(
-        {
-            "recommendation_id": recommendation_id,
-            "items": [_wire(each) for each in found.items],
-            "bundle_version": live.version,
-            "variant": None,  # experiments on placements do not exist yet
-            "personalized": found.personalized,
-            "degraded": known.degraded,
-            "missing_ids": found.missing_ids,
-        }
-    )
+    content = _content(found, live.version, degraded=degraded)
+    runtime.served.note(_served(content, placement, user_id, session_id, now))
+    return JsonResponse(content)
+
+
+def _content(found: Answer, version: int, *, degraded: bool) -> dict[str, Any]:
+    return {
+        "recommendation_id": uuid4().hex,
+        "items": [_wire(each) for each in found.items],
+        "bundle_version": version,
+        "variant": None,  # experiments on placements do not exist yet
+        "personalized": found.personalized,
+        "degraded": degraded,
+        "missing_ids": found.missing_ids,
+    }
+
+
+def _served(
+    content: dict[str, Any], placement: str, user_id: str | None, session_id: str | None, now: float
+) -> dict[str, Any]:
+    """The answer in the columns of the lake's table."""
+    return {
+        **{name: content[name] for name in ("recommendation_id", "bundle_version", "variant", "degraded")},
+        "time": round(now * 1e6),
+        "placement": placement,
+        "user_id": user_id,
+        "session_id": session_id,
+        "item_ids": [each["id"] for each in content["items"]],
+        "sources": [each["source"] for each in content["items"]],
+    }
 
 
 def _wire(item: AnsweredItem) -> dict[str, object]:
