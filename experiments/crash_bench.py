@@ -37,7 +37,7 @@ def measure_crashes(conditions: Conditions) -> Findings:
     figures: dict[str, Any] = {}
     asked: list[Asked] = []
     for victim in VICTIMS:
-        found = _kills(conditions.scratch / victim, victim, rounds, conditions.seed)
+        found = kills(conditions.scratch / victim, victim, rounds, conditions.seed)
         figures[victim] = found
         asked += _judged(f"{rounds} x kill -9 of {victim}", found)
     full = _full_disk(conditions.scratch / "full", conditions.seed)
@@ -63,7 +63,8 @@ def _judged(what: str, found: dict[str, Any]) -> list[Asked]:
     ]
 
 
-def _kills(scratch: Path, victim: str, rounds: int, seed: int) -> dict[str, Any]:
+def kills(scratch: Path, victim: str, rounds: int, seed: int) -> dict[str, Any]:
+    """A shop in `scratch` whose `victim` is killed `rounds` times under load, and what the checker says of it."""
     home, history = Home(scratch / "home"), scratch / "history.jsonl"
     scratch.mkdir(parents=True)
     with served(home.root) as shop, history.open("w") as file:
@@ -95,6 +96,7 @@ async def _storm(shop: Served, victim: str, rounds: int, history: History, seed:
                 gave_up += 1
             turn += 1
             await asyncio.sleep(0.01)
+        await connection.close()
 
     async def killer() -> tuple[list[float], int]:
         returns, killed = [], 0
@@ -154,6 +156,7 @@ async def _fill_and_empty(shop: Served, disk: Path, history: History, seed: int)
     returned = time.monotonic() - began
     # What was not taken is sent again with the same ids, so that every event has a known end.
     after += await send("during", 20, 30.0) + await send("after", 20, 30.0)
+    await connection.close()
     return {
         "acknowledged_before_during_after": [before, during, after],
         "slowest_return_seconds": round(returned, 2),

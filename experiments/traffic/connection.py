@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 
@@ -25,7 +26,7 @@ class Connection:
             async with asyncio.timeout(self._seconds):
                 return await self._exchange(request)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
-            self.close()
+            await self.close()
             raise Lost(str(error) or type(error).__name__) from error
 
     async def opened(self) -> Connection:
@@ -34,10 +35,12 @@ class Connection:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         return self
 
-    def close(self) -> None:
+    async def close(self) -> None:
         if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+            (_, writer), self._streams = self._streams, None
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     async def _exchange(self, request: bytes) -> tuple[int, bytes]:
         if self._streams is None:
@@ -49,7 +52,7 @@ class Connection:
         status = int(head[9:12])
         body = await reader.readexactly(_length(head))
         if b"connection: close" in head.lower():
-            self.close()
+            await self.close()
         return status, body
 
 

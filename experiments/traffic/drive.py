@@ -79,6 +79,8 @@ def at_pace(
 
         await asyncio.gather(*(one(place, batch) for place, batch in enumerate(batches)))
         load.took = time.perf_counter() - began
+        while not free.empty():
+            await free.get_nowait().close()
         return load
 
     return asyncio.run(drive())
@@ -100,7 +102,7 @@ async def until_answered(
 async def _client(connection: Connection, waiting: Iterator[Batch], load: Load, history: History | None) -> None:
     for batch in waiting:
         await _send(connection, batch, load, history, since=time.perf_counter())
-    connection.close()
+    await connection.close()
 
 
 async def _send(connection: Connection, batch: Batch, load: Load, history: History | None, *, since: float) -> int:
