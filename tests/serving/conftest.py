@@ -55,7 +55,9 @@ def publish(home, bundle) -> int:
 def storefront(home, now: float = AS_OF, settings=None) -> Iterator[Storefront]:
     runtime = Runtime(home, real_time=lambda: float(now), settings=settings)
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(runtime), log_config=None, loop="uvloop", http="httptools")
+    config = uvicorn.Config(
+        create_app(runtime), log_config=None, loop="uvloop", http="httptools", timeout_graceful_shutdown=5
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
