@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -66,9 +66,9 @@ def _following(runtime: Runtime) -> Callable[[FastAPI], AbstractAsyncContextMana
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            while not task.done():  # a library in between may take the first cancellation for a time-out of its own
+                task.cancel()
+                await asyncio.wait([task], timeout=1)
             await runtime.served.flush()
             await runtime.doors.close()
 
