@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from engine.errors import BadInput, NotAllowed, StoreUnavailable, UnknownThing
 from engine.storage.home import Home
 from engine.storage.lake_delta import NO_VERSION, CommitConflictError, DeltaStore
+from engine.storage.lake_merges import resolve_merges
 from engine.storage.lake_moments import instant_sql, month_sql
 from engine.storage.lake_sql import UNREADABLE, check_select, one_row, open_sql, quoted, sorted_object
 from engine.storage.lake_tables import EVENTS, ITEMS, LAKE_TABLES, USERS, LakeTable
@@ -68,7 +69,10 @@ class Lake:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> pa.Table:
-        """Events from `since` on and before `until` (aware datetimes), in a fixed but unspecified order."""
+        """Events from `since` on and before `until` (aware datetimes), in a fixed but unspecified order.
+
+        Those of a session or user that was merged into a user name that user.
+        """
         names = list(columns) if columns is not None else EVENTS.schema.names
         unknown = [name for name in names if name not in EVENTS.schema.names]
         if unknown:
@@ -278,6 +282,8 @@ class Lake:
                     sql.execute(f"SET allowed_directories = [{quoted(self._home.lake.absolute())}]")
                 for name, version in versions.items():
                     lay_out(sql, LAKE_TABLES[name], self._store.files(LAKE_TABLES[name], version))
+                if not writing:
+                    resolve_merges(sql)
                 yield sql
         except UNREADABLE as error:
             raise StoreUnavailable(
