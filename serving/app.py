@@ -18,7 +18,7 @@ from serving.edge import Edge
 from serving.json_body import BodyRefused
 from serving.runtime import Runtime
 from serving.schemas import Problem
-from serving.storefront import documents, events, health, recommendations
+from serving.storefront import documents, events, health, people, recommendations
 from serving.wire import ProblemResponse, problem, refusal
 
 _CODES = {404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large", 415: "not_json"}
@@ -48,6 +48,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.include_router(events.routes(runtime), responses=_PROBLEMS)
     app.include_router(recommendations.routes(runtime), responses=_PROBLEMS)
+    app.include_router(people.routes(runtime), responses=_PROBLEMS)
     # After the recommendations, whose paths are longer: an item's id may hold slashes.
     app.include_router(documents.routes(runtime, "items"), responses=_PROBLEMS)
     app.include_router(documents.routes(runtime, "users"), responses=_PROBLEMS)
@@ -90,7 +91,7 @@ async def _invalid(request: Request, error: Exception) -> ProblemResponse:
     places = [part for part in where if isinstance(part, int)]
     code = "unknown_field" if first["type"] == "extra_forbidden" else "bad_input"
     told = "nobody knows this field" if code == "unknown_field" else str(first["msg"]).removeprefix("Value error, ")
-    if not where:
+    if not where and first["type"] != "value_error":
         told = "send a JSON object, with the content type application/json"
     field = ".".join(names) or None
     return problem(

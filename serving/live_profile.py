@@ -9,7 +9,8 @@ import numpy as np
 
 from engine.bundle import Bundle
 from engine.profile import Profile, unknown, with_tail
-from engine.storage.live_profiles import LiveProfiles, LiveView, TailEvent
+from engine.storage.live_person import TailEvent
+from engine.storage.live_profiles import LiveProfiles, LiveView
 from engine.storage.online import StoreError
 
 #: After a failure the live store is left alone this long, so that requests do not all wait for it in vain.
@@ -34,13 +35,16 @@ class ProfileReader:
 
     async def read(self, bundle: Bundle, user_id: str | None, session_id: str | None) -> Known:
         """One round trip; the history alone where there is no live store or it does not answer."""
-        history = (bundle.profile(user_id) if user_id is not None else None) or unknown()
         if self._profiles is None:
-            return Known(history, None, degraded=False)
+            return Known(_history(bundle, user_id), None, degraded=False)
         view = await self._view(self._profiles, user_id, session_id)
         if view is None:
-            return Known(history, None, degraded=True)
+            return Known(_history(bundle, user_id), None, degraded=True)
         tail = [each for person in view.persons for each in person.tail]
+        # A bundle made before a merge knows the history under the name that was asked for.
+        history = _history(bundle, view.user_id) if view.user_id is not None else unknown()
+        if not len(history):
+            history = _history(bundle, user_id)
         return Known(_joined(bundle, history, tail), view.catalogue_version, degraded=False)
 
     async def _view(self, profiles: LiveProfiles, user_id: str | None, session_id: str | None) -> LiveView | None:
@@ -51,6 +55,10 @@ class ProfileReader:
         except (StoreError, OSError):
             self._rests_until = time.monotonic() + REST_SECONDS
             return None
+
+
+def _history(bundle: Bundle, user_id: str | None) -> Profile:
+    return (bundle.profile(user_id) if user_id is not None else None) or unknown()
 
 
 def _joined(bundle: Bundle, history: Profile, tail: list[TailEvent]) -> Profile:

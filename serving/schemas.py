@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from engine.recommend.answer import FIELDS
 from engine.recommend.placements import PLACEMENTS
@@ -65,6 +65,23 @@ class ListQuery(BaseModel):
 
 class UserListQuery(ListQuery):
     placement: str = Field("home", description=_PLACEMENTS)
+
+
+class MergeRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    session_id: Id | None = Field(None, description="The visit that turned out to be this user's.")
+    from_user_id: Id | None = Field(None, description="Another id of the same person.")
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> MergeRequest:
+        if self.session_id is None and self.from_user_id is None:
+            raise ValueError("name a session_id, a from_user_id, or both")
+        return self
+
+
+class MergeAnswer(BaseModel):
+    user_id: str = Field(description="Who they are from now on.")
 
 
 class RecommendedItem(BaseModel):

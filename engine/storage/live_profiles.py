@@ -1,9 +1,9 @@
 """Live profiles: what each person did lately, in Valkey, bounded in bytes, read in one round trip.
 
-One string a person: a head (first and last seen, start of the session, counters, first and last touch) and two tails
-of events. Strong signs (purchases, carts, dismissals) have a tail of their own, so that a burst of views does not push
-them out. Each tail is bounded in bytes; the oldest events leave it first, and the bundle's history has them after the
-next training. A person who was merged into another is kept as a pointer that the script follows.
+One string a person, in the form of `live_person`: a head and two tails of events. Strong signs (purchases, carts,
+dismissals) have a tail of their own, so that a burst of views does not push them out. Each tail is bounded in bytes;
+the oldest events leave it first, and the bundle's history has them after the next training. A person who was merged into
+another is kept as a pointer that the scripts follow.
 
 Recording the same event twice changes nothing while the event is in the tail: each carries four bytes of its id's hash.
 """
@@ -11,12 +11,12 @@ Recording the same event twice changes nothing while the event is in the tail: e
 from __future__ import annotations
 
 import hashlib
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from engine.events import TYPE_CODES
+from engine.storage.live_person import LiveEvent, LivePerson, as_arguments, packed, unpacked
 from engine.storage.online import AsyncClient, ScriptMissing
 
 #: Bytes of a tail: about 15 events with item ids of 6 characters, 5 with UUIDs.
@@ -26,10 +26,7 @@ _LONGEST_TOUCH = 40  # bytes of `source|campaign`
 _TREND_HOURS = 48
 
 _LIGHT = frozenset({"view", "click", "search", "exposure", "login", "check_in"})
-_HEAD = struct.Struct("<BIIIHHHH")
-_RECORD = struct.Struct("<BIeI")  # type code, time, quantity, hash of the event's id; the item's id follows
 _TREND_WEIGHTS = {"purchase": 1.0, "cart_add": 0.3}
-_POINTER, _PERSON = 0, 1
 
 # KEYS: a person each. ARGV: limits of the tails, expiry, then for each person: the new strong and light records, each
 # record behind its length; first and last time of them; the touch. Counters: views, searches, purchases, others.
@@ -86,67 +83,36 @@ end
 return #KEYS
 """
 
-# KEYS: persons to look up, then plain keys. Answers the persons' strings, pointers followed, then the plain values.
+# KEYS: persons to look up, then the catalogue's version. Answers for each person the key that its pointers lead to and
+# the string there, then the version.
 _READ_SCRIPT = """
 local found = {}
-for at = 1, #KEYS do
-  local value = redis.call('GET', KEYS[at])
+for at = 1, #KEYS - 1 do
+  local key = KEYS[at]
+  local value = redis.call('GET', key)
   local hops = 0
-  while at <= tonumber(ARGV[1]) and value and string.byte(value) == 0 and hops < 8 do
-    value = redis.call('GET', string.sub(value, 2))
+  while value and string.byte(value) == 0 and hops < 8 do
+    key = string.sub(value, 2)
+    value = redis.call('GET', key)
     hops = hops + 1
   end
-  found[at] = value or ''
+  found[2 * at - 1], found[2 * at] = key, value or ''
 end
+found[#found + 1] = redis.call('GET', KEYS[#KEYS]) or '0'
 return found
 """
 
 
-class LiveEvent(NamedTuple):
-    """What a profile keeps of an event. `time` is epoch seconds."""
-
-    event_id: str
-    user_id: str | None
-    session_id: str | None
-    item_id: str | None
-    type: str
-    time: float
-    quantity: float = 1.0
-    source: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TailEvent:
-    """One remembered event. `time` is epoch seconds."""
-
-    item_id: str
-    type_code: int
-    time: int
-    quantity: float
-
-
-@dataclass(frozen=True, slots=True)
-class LivePerson:
-    """What is known of one person right now; times are epoch seconds, counters end at 65,535."""
-
-    first_seen: int
-    last_seen: int
-    session_start: int
-    views: int
-    searches: int
-    purchases: int
-    others: int
-    first_touch: str
-    last_touch: str
-    tail: tuple[TailEvent, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class LiveView:
-    """The answer of one round trip: the persons asked for who are known, and the catalogue's version."""
+    """The answer of one round trip: the persons asked for who are known, and the catalogue's version.
+
+    `user_id` is whose history counts: the user asked for, or the one that the user or the session was merged into.
+    """
 
     persons: tuple[LivePerson, ...]
     catalogue_version: int
+    user_id: str | None = None
 
 
 class LiveProfiles:
@@ -166,8 +132,8 @@ class LiveProfiles:
             times.append(event.time)
             if event.source:
                 touches.append(event.source)
-            if event.item_id and (packed := _packed(event)):
-                (light if event.type in _LIGHT else strong).append(packed)
+            if event.item_id and (record := packed(event)):
+                (light if event.type in _LIGHT else strong).append(record)
                 if weight := _TREND_WEIGHTS.get(event.type):
                     hour = trends.setdefault(trend_key(self._shop, event.time), {})
                     hour[event.item_id] = hour.get(event.item_id, 0.0) + weight
@@ -183,20 +149,29 @@ class LiveProfiles:
         """What is known of a user, of a session, or of both, and the catalogue's version."""
         keys = [person_key(self._shop, user_id, None)] if user_id is not None else []
         keys += [person_key(self._shop, None, session_id)] if session_id is not None else []
-        found = await self._run(_READ_SCRIPT, [*keys, f"{self._shop}:items:version"], [len(keys)])
-        # A session that was merged into the user points to the same string.
-        persons = tuple(_unpacked(value) for value in dict.fromkeys(found[:-1]) if value[:1] == b"\x01")
-        return LiveView(persons, int(found[-1] or 0))
+        *found, version = await self._run(_READ_SCRIPT, [*keys, f"{self._shop}:items:version"], [])
+        reached, values = found[::2], found[1::2]
+        # A session that was merged into the user leads to the same string.
+        persons = tuple(unpacked(value) for value in dict.fromkeys(values) if value[:1] == b"\x01")
+        prefix = person_key(self._shop, "", None).encode()
+        users = [key[len(prefix) :].decode("utf-8", "surrogatepass") for key in reached if key.startswith(prefix)]
+        return LiveView(persons, int(version), users[0] if users else None)
 
     async def merge(self, kind: Literal["user", "session"], source_id: str, user_id: str) -> None:
-        """Let a session, or another user, be this user from now on. Doing it again changes nothing."""
+        """Let a session, or another user, be this user from now on. Doing it again changes nothing.
+
+        Two users who are one already stay as they are, so that pointers never run in a circle.
+        """
         source = person_key(self._shop, *((source_id, None) if kind == "user" else (None, source_id)))
         target = person_key(self._shop, user_id, None)
-        stored = await self._client.get(source)
-        pointer = b"\x00" + target.encode("utf-8", "surrogatepass")
+        raw = source.encode("utf-8", "surrogatepass")
+        ending, _, _ = await self._run(_READ_SCRIPT, [target, f"{self._shop}:items:version"], [])
+        if ending == raw:
+            return
+        stored = await self._client.get(raw)
         if isinstance(stored, bytes) and stored[:1] == b"\x01":
-            await self._run(_RECORD_SCRIPT, [target], [*self._limits(), *_as_arguments(stored)])
-        await self._client.set(source, pointer, ex=EXPIRY_DAYS * 86_400)
+            await self._run(_RECORD_SCRIPT, [target], [*self._limits(), *as_arguments(stored)])
+        await self._client.set(raw, b"\x00" + target.encode("utf-8", "surrogatepass"), ex=EXPIRY_DAYS * 86_400)
 
     async def trending(self, now: float, *, hours: int = 24, most: int = 200) -> list[tuple[str, float]]:
         """The items with the most purchases and carts of late, an hour counting half as much every six hours."""
@@ -243,49 +218,3 @@ def person_key(shop: str, user_id: str | None, session_id: str | None) -> str:
 
 def trend_key(shop: str, seconds: float) -> str:
     return f"{shop}:trend:{int(seconds) // 3_600}"
-
-
-def _packed(event: LiveEvent) -> bytes | None:
-    """A record behind its length; None for an id that is too long or a type of the shop's own."""
-    assert event.item_id is not None
-    item, code = event.item_id.encode("utf-8", "surrogatepass"), TYPE_CODES.get(event.type)
-    if code is None or len(item) > 200:
-        return None
-    mark = int.from_bytes(hashlib.blake2b(event.event_id.encode(), digest_size=4).digest(), "little")
-    record = _RECORD.pack(code, int(event.time), min(event.quantity, 60_000.0), mark) + item
-    return bytes((len(record),)) + record
-
-
-def _sections(value: bytes) -> tuple[tuple[Any, ...], bytes, bytes, bytes, bytes]:
-    head, at = _HEAD.unpack_from(value), _HEAD.size
-    touches = []
-    for _ in range(2):
-        size = value[at]
-        touches.append(value[at + 1 : at + 1 + size])
-        at += 1 + size
-    size = int.from_bytes(value[at : at + 2], "little")
-    at += 2
-    return head, touches[0], touches[1], value[at : at + size], value[at + size :]
-
-
-def _unpacked(value: bytes) -> LivePerson:
-    head, first_touch, last_touch, strong, light = _sections(value)
-    tail = sorted((*_records(strong), *_records(light)), key=lambda each: each.time)
-    touches = first_touch.decode(errors="replace"), last_touch.decode(errors="replace")
-    return LivePerson(*head[1:8], *touches, tuple(tail))  # type: ignore[call-arg]
-
-
-def _records(tail: bytes) -> Iterable[TailEvent]:
-    at = 0
-    while at < len(tail):
-        end = at + 1 + tail[at]
-        code, time, quantity, _ = _RECORD.unpack_from(tail, at + 1)
-        item = tail[at + 1 + _RECORD.size : end].decode("utf-8", "surrogatepass")
-        yield TailEvent(item, code, time, quantity)
-        at = end
-
-
-def _as_arguments(value: bytes) -> list[Any]:
-    """A stored person as if all of it had happened now."""
-    head, _, last_touch, strong, light = _sections(value)
-    return [strong, light, head[1], head[2], last_touch]

@@ -11,7 +11,7 @@ import orjson
 
 from engine.errors import StoreUnavailable
 from engine.event_check import Refusal, check_event
-from engine.storage.live_profiles import LiveEvent
+from engine.storage.live_person import LiveEvent
 from engine.storage.online import StoreError
 from serving.runtime import Runtime
 

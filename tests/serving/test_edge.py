@@ -137,6 +137,7 @@ def test_every_route_is_documented(shop):
         "/v1/recommendations",
         "/v1/users/{user_id}/recommendations",
         "/v1/users/{user_id}/buy-again",
+        "/v1/users/{user_id}/merge",
         "/v1/items/{item_id}/similar",
         "/v1/items/{item_id}/bought-together",
         "/v1/trending",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from engine.events import TYPE_CODES
-from engine.storage.live_profiles import LIGHT_BYTES, STRONG_BYTES, LiveEvent, LiveProfiles, person_key
+from engine.storage.live_person import LiveEvent
+from engine.storage.live_profiles import LIGHT_BYTES, STRONG_BYTES, LiveProfiles, person_key
 from engine.storage.online import open_async
 
 NOW = 1_750_000_000.0
@@ -99,6 +100,28 @@ def test_a_merged_session_is_the_user_from_then_on(stores, live):
     alone, both = run(stores, use)
     assert items(alone.persons[0]) == ["i1", "i2", "i3"]
     assert both == alone  # the session leads to the same person, who counts once
+
+
+def test_a_merged_person_is_asked_for_by_any_name(stores, live):
+    async def use(profiles):
+        await profiles.merge("session", "s", "\ud800")
+        await profiles.merge("user", "\ud800", "v")
+        asked = (("\ud800", None), (None, "s"), (None, "other"), ("v", "s"))
+        return [(await profiles.read(*each)).user_id for each in asked]
+
+    assert run(stores, use) == ["v", "v", None, "v"]
+
+
+def test_users_merged_in_a_circle_stay_one_person(stores, live):
+    async def use(profiles):
+        await profiles.record([event("a", item="i1", user="u"), event("b", item="i2", user="v", after=1)])
+        for source, target in (("u", "v"), ("v", "w"), ("w", "u")):
+            await profiles.merge("user", source, target)
+        return [await profiles.read(name, None) for name in "uvw"]
+
+    views = run(stores, use)
+    assert [items(view.persons[0]) for view in views] == [["i1", "i2"]] * 3
+    assert {view.user_id for view in views} == {"w"}
 
 
 def test_the_catalogues_version_comes_in_the_same_answer(stores, live):

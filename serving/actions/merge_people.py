@@ -1,0 +1,54 @@
+"""Merge people: a session, or a user under another name, turns out to be a user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import orjson
+
+from engine.errors import BadInput, StoreUnavailable
+from engine.shop_documents import check_id
+from engine.storage.online import StoreError
+from serving.runtime import Runtime
+
+#: What is merged, its id, and the user that it is from now on.
+Merge = tuple[Literal["user", "session"], str, str]
+
+
+async def merge_people(runtime: Runtime, merges: Sequence[Merge], *, now: float) -> None:
+    """Carry out the merges in order: the lake reads their events as the user's, the next request knows both as one.
+
+    Durable when it returns, and doing it again changes nothing: after StoreUnavailable send the same once more.
+    Raises BadInput for ids that cannot be ones, or somebody who should be merged into the same.
+    """
+    for kind, source_id, user_id in merges:
+        _check(kind, source_id, user_id)
+    stream, pressure, profiles = runtime.doors.stream, runtime.doors.pressure, runtime.doors.profiles
+    if stream is None or pressure is None or profiles is None:
+        raise StoreUnavailable("this storefront runs without its stores; start it with `hawker serve`")
+    if not merges:
+        return
+    pressure.check()
+    # A microsecond apart, so that the last word on an id is the last one said.
+    rows = [
+        orjson.dumps({"kind": kind, "id": source_id, "user_id": user_id, "time": round(now * 1e6) + place})
+        for place, (kind, source_id, user_id) in enumerate(merges)
+    ]
+    await stream.append("merges", rows)
+    try:
+        for kind, source_id, user_id in merges:
+            await profiles.merge(kind, source_id, user_id)
+    except (StoreError, OSError) as error:
+        raise StoreUnavailable(f"the live store does not answer: {error}; send the merge again") from error
+
+
+def _check(kind: str, source_id: str, user_id: str) -> None:
+    check_id("users", user_id)
+    try:
+        check_id("users", source_id)
+    except BadInput as error:
+        field = "session_id" if kind == "session" else "from_user_id"
+        raise BadInput(error.message.replace("user_id", field, 1), code=error.code, field=field) from error
+    if kind == "user" and source_id == user_id:
+        raise BadInput("from_user_id: is the user itself; name another id", field="from_user_id")
