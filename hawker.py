@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console, RenderableType
 
 from engine.errors import BadInput, HawkerError, NotAllowed, StoreUnavailable, UnknownThing
-from engine.settings import Settings, read_settings
-from engine.storage.home import Home, home_of
+from engine.settings import Settings
+from engine.storage.home import Home
+from hawker_keys import keys
+from terminal import AsJson, answer, err, fail, here, out, progress
 
 app = typer.Typer(
     help="Recommendations and targeted marketing for shops.",
@@ -26,8 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
-out, err = Console(width=None if sys.stdout.isatty() else 160), Console(stderr=True)  # a log is wide
+app.add_typer(keys, name="keys")
 
 
 @app.command()
@@ -38,10 +34,10 @@ def demo(
     """Import The Complete Journey, train, publish, show what households would see, then serve."""
     from experiments.demo import run_demo
 
-    settings, home = _here()
-    with _progress() as say:
+    settings, home = here()
+    with progress() as say:
         shown = run_demo(home, settings, say=say)
-    _answer(shown.as_json(), as_json, shown.text)
+    answer(shown.as_json(), as_json, shown.text)
     # --json is for programs that wait for the object: a server would keep them waiting.
     if not no_serve and not as_json:
         _serve(settings, home)
@@ -61,12 +57,12 @@ def import_(
     from engine.storage.imports.presets import PRESETS
     from engine.storage.imports.run import ImportRequest, run_import
 
-    settings, home = _here()
+    settings, home = here()
     if source in PRESETS:
         request = ImportRequest(preset=source, path=path, mapping=mapping)
     else:
         request = ImportRequest(path=Path(source), mapping=mapping)
-    with _progress() as say:
+    with progress() as say:
         report = run_import(
             home,
             request,
@@ -76,7 +72,7 @@ def import_(
             ),
             record_past_campaigns=lambda past: record_in_ledger(settings, past),
         )
-    _answer(report.as_json(), as_json, report.sentence())
+    answer(report.as_json(), as_json, report.sentence())
 
 
 @app.command()
@@ -89,11 +85,11 @@ def train(
     from engine.storage.batch import read_moment
     from training.produce import produce
 
-    settings, home = _here()
+    settings, home = here()
     moment = None if until is None else read_moment(until)
-    with _progress() as say:
+    with progress() as say:
         made = produce(home, settings, recipe, until=moment, say=say)
-    _answer(made.as_json(), as_json, made.table())
+    answer(made.as_json(), as_json, made.table())
 
 
 @app.command()
@@ -101,9 +97,9 @@ def evaluate(version: Annotated[int | None, typer.Argument()] = None, as_json: A
     """Show what a trained version measured (default: the newest) beside its baselines."""
     from training.report import evaluation_of, evaluation_table
 
-    _, home = _here()
+    _, home = here()
     found = evaluation_of(home, version)
-    _answer(found, as_json, evaluation_table(found["scores"]))
+    answer(found, as_json, evaluation_table(found["scores"]))
 
 
 @app.command()
@@ -111,9 +107,9 @@ def models(as_json: AsJson = False) -> None:
     """List the trained versions and which one is served."""
     from training.report import models_table, trained_versions
 
-    _, home = _here()
+    _, home = here()
     found = trained_versions(home)
-    _answer({"models": found}, as_json, models_table(found))
+    answer({"models": found}, as_json, models_table(found))
 
 
 @app.command()
@@ -127,10 +123,10 @@ def publish(
     from training.report import gates_table, published_json
     from training.tracking import Tracker
 
-    settings, home = _here()
+    settings, home = here()
     show = (lambda gates: None) if as_json else (lambda gates: out.print(gates_table(gates)))
     done = publish_version(home, version, now=time.time(), registry=Tracker(home, settings), force=force, show=show)
-    _answer(published_json(done), as_json, f"version {done.version} is served {done.warning}".strip())
+    answer(published_json(done), as_json, f"version {done.version} is served {done.warning}".strip())
 
 
 @app.command()
@@ -140,15 +136,15 @@ def rollback(as_json: AsJson = False) -> None:
     from training.report import published_json
     from training.tracking import Tracker
 
-    settings, home = _here()
+    settings, home = here()
     done = roll_back(home, now=time.time(), registry=Tracker(home, settings))
-    _answer(published_json(done), as_json, f"version {done.version} is served again {done.warning}".strip())
+    answer(published_json(done), as_json, f"version {done.version} is served again {done.warning}".strip())
 
 
 @app.command()
 def serve() -> None:
     """Answer storefronts over HTTP with the published bundle."""
-    _serve(*_here())
+    _serve(*here())
 
 
 @app.command()
@@ -167,7 +163,7 @@ def recommend(
     from engine.storage.lake import Lake
     from engine.storage.releases import open_bundle
 
-    _, home = _here()
+    _, home = here()
     check_ending(out_file)
     bundle, moment = open_bundle(home, version), None if as_of is None else read_moment(as_of)
     if moment is not None and (unfair := unfairness(bundle, moment)):
@@ -176,7 +172,7 @@ def recommend(
     lists = lists_for_users(bundle, Lake(home), ids, placement, limit=limit, now=now(home), as_of=moment)
     write_lists(out_file, lists)
     found = {"users": len(ids), "rows": lists.num_rows, "out": str(out_file)}
-    _answer(found, as_json, f"{out_file}: {lists.num_rows:,} rows")
+    answer(found, as_json, f"{out_file}: {lists.num_rows:,} rows")
 
 
 @app.command()
@@ -193,13 +189,13 @@ def similar(
     from engine.storage.clock import now
     from engine.storage.releases import open_bundle
 
-    _, home = _here()
+    _, home = here()
     check_ending(out_file)
     ids = read_ids(items, "item_id")
     lists = lists_for_items(open_bundle(home, version), ids, placement, limit=limit, now=now(home))
     write_lists(out_file, lists)
     found = {"items": len(ids), "rows": lists.num_rows, "out": str(out_file)}
-    _answer(found, as_json, f"{out_file}: {lists.num_rows:,} rows")
+    answer(found, as_json, f"{out_file}: {lists.num_rows:,} rows")
 
 
 @app.command()
@@ -212,9 +208,9 @@ def bench(
     """Measure, hold the figures against what is asked, exit 1 when something asked is not met."""
     from experiments.bench import run_bench
 
-    with _progress():
+    with progress():
         result = run_bench(name, quick=quick, data=data)
-    _answer(result.as_json(), as_json, result.text())
+    answer(result.as_json(), as_json, result.text())
     raise typer.Exit(result.exit_code)
 
 
@@ -225,11 +221,11 @@ def doctor(as_json: AsJson = False) -> None:
     from training.report import examine_registry
     from training.tracking import Tracker
 
-    settings, home = _here()
+    settings, home = here()
     findings = [*examine(settings), examine_registry(home, Tracker(home, settings))]
     lines = [f"{'ok ' if each.ok else 'NOT'} {each.name}: {each.sentence}" for each in findings]
     rows = [{"name": each.name, "ok": each.ok, "sentence": each.sentence} for each in findings]
-    _answer({"findings": rows}, as_json, "\n".join(lines))
+    answer({"findings": rows}, as_json, "\n".join(lines))
     raise typer.Exit(0 if all(each.ok for each in findings) else 1)
 
 
@@ -239,23 +235,13 @@ def main() -> NoReturn:
     try:
         app(standalone_mode=True)
     except HawkerError as problem:
-        _fail(problem, 2 if isinstance(problem, BadInput | UnknownThing) else 1)
+        fail(problem, 2 if isinstance(problem, BadInput | UnknownThing) else 1)
     except ModuleNotFoundError as problem:
-        _fail(NotAllowed(f"{problem.name} is not installed here; use the image or the extra that this needs"), 1)
+        fail(NotAllowed(f"{problem.name} is not installed here; use the image or the extra that this needs"), 1)
     except OSError as problem:  # a full disk, a folder that may not be written to
         where = f"{problem.filename}: " if problem.filename else ""
-        _fail(StoreUnavailable(f"{where}{problem.strerror or problem}"), 1)
+        fail(StoreUnavailable(f"{where}{problem.strerror or problem}"), 1)
     sys.exit(0)
-
-
-def _fail(problem: HawkerError, code: int) -> NoReturn:
-    err.print(f"hawker: {problem.message}", style="red", markup=False, soft_wrap=True)
-    sys.exit(code)
-
-
-def _here() -> tuple[Settings, Home]:
-    settings = read_settings(os.environ)
-    return settings, home_of(settings)
 
 
 def _serve(settings: Settings, home: Home) -> None:
@@ -267,27 +253,6 @@ def _serve(settings: Settings, home: Home) -> None:
         err.print(where, markup=False, highlight=False, soft_wrap=True)
 
     supervisor.serve(settings, on_ready=tell)
-
-
-def _answer(found: dict[str, Any], as_json: bool, text: RenderableType) -> None:
-    try:
-        if as_json:
-            typer.echo(json.dumps(found, ensure_ascii=False, default=str))
-        else:
-            out.print(text, markup=False, highlight=False, soft_wrap=True)
-    except BrokenPipeError:
-        os._exit(0)  # whoever read our output has seen enough
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """What is going on, on stderr: a living line at a terminal, a line a stage elsewhere."""
-    if not err.is_terminal:
-        start = time.monotonic()
-        yield lambda text: err.print(f"{time.monotonic() - start:7.1f} s  {text}", markup=False, highlight=False)
-        return
-    with err.status("working") as status:
-        yield status.update
 
 
 if __name__ == "__main__":

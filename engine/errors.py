@@ -4,6 +4,8 @@ HawkerError               never raised itself
 ├─ BadInput               the caller can fix it; the message says how
 ├─ UnknownThing           the id names nothing we have
 ├─ NotAllowed             understood, but the rules say no (a publish gate, a second server)
+├─ NotAuthenticated       no key, or one that is not known
+├─ NotPermitted           the key is known and may not do this
 ├─ NotEnoughData          the shop has too little history for what was asked
 ├─ BundleUnusable         checksum, version or shape is wrong; the old bundle stays live
 └─ StoreUnavailable       a store is down, unsafe or refuses writes; trying again may help
@@ -43,6 +45,14 @@ class UnknownThing(HawkerError):
 
 class NotAllowed(HawkerError):
     code = "not_allowed"
+
+
+class NotAuthenticated(HawkerError):
+    code = "not_authenticated"
+
+
+class NotPermitted(HawkerError):
+    code = "not_permitted"
 
 
 class NotEnoughData(HawkerError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.access import checked_origin
 from engine.errors import BadInput
 from engine.events import EventType, own_types
 
@@ -34,6 +35,13 @@ def _positive_number(text: str) -> float:
     return value
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(checked_origin(each) for each in text.split(",") if each.strip())
+    except BadInput as error:
+        raise ValueError(text) from error
+
+
 def _folder_name(text: str) -> str:
     if "/" in text or text in (".", ".."):
         raise ValueError(text)
@@ -49,6 +57,9 @@ SETTINGS = (
     Setting("HAWKER_MLFLOW_URL", "", "MLflow tracking server; empty keeps runs in a file below the home."),
     Setting("HAWKER_HOST", "127.0.0.1", "Address that the storefront listens on."),
     Setting("HAWKER_PORT", "8000", "Port that the storefront listens on.", int),
+    Setting(
+        "HAWKER_ORIGINS", "", "Origins whose pages may ask the storefront, by commas: https://shop.example.", _origins
+    ),
     Setting("HAWKER_WORKERS", "1", "Number of storefront processes.", int),
     Setting("HAWKER_EVENT_TYPES", "", "The shop's own event types: name:weight:half_life_days, by commas.", own_types),
     Setting("HAWKER_OLDEST_EVENT_DAYS", "730", "Older events come by import, not over HTTP.", _positive_number),
@@ -72,6 +83,7 @@ class Settings:
     mlflow_url: str
     host: str
     port: int
+    origins: tuple[str, ...]
     workers: int
     event_types: tuple[EventType, ...]
     oldest_event_days: float

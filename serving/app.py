@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 
 from engine.errors import HawkerError
 from serving.edge import Edge
+from serving.gate import Gate, Needs
 from serving.json_body import BodyRefused
 from serving.runtime import Runtime
 from serving.schemas import Problem
@@ -26,6 +28,8 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "content": {"application/problem+json": {}}, "description": meaning}
     for status, meaning in (
         (400, "Not JSON."),
+        (401, "No key, or one that is not known."),
+        (403, "The key may not do this."),
         (404, "No such thing."),
         (413, "Too large."),
         (415, "Another content type."),
@@ -46,13 +50,25 @@ def create_app(runtime: Runtime) -> FastAPI:
         lifespan=_following(runtime),
         redirect_slashes=False,
     )
-    app.include_router(events.routes(runtime), responses=_PROBLEMS)
-    app.include_router(recommendations.routes(runtime), responses=_PROBLEMS)
-    app.include_router(people.routes(runtime), responses=_PROBLEMS)
+    app.include_router(events.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("ingest", "browser")])
+    app.include_router(
+        recommendations.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("recommend", "browser")]
+    )
+    app.include_router(people.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("ingest")])
     # After the recommendations, whose paths are longer: an item's id may hold slashes.
     app.include_router(documents.routes(runtime, "items"), responses=_PROBLEMS)
     app.include_router(documents.routes(runtime, "users"), responses=_PROBLEMS)
     app.include_router(health.routes(runtime))
+    # From the inside out: a page's question about origins is answered before a key is asked for.
+    app.add_middleware(Gate, guard=runtime.guard)
+    if runtime.settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=runtime.settings.origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
     app.add_middleware(Edge, metrics=runtime.metrics)
     app.add_exception_handler(HawkerError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -60,18 +76,23 @@ def create_app(runtime: Runtime) -> FastAPI:
     return app
 
 
+def _needs(*scopes: str) -> Any:
+    return Depends(Needs(*scopes))
+
+
 def _following(runtime: Runtime) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(runtime.follow())
-        try:
-            yield
-        finally:
-            while not task.done():  # a library in between may take the first cancellation for a time-out of its own
-                task.cancel()
-                await asyncio.wait([task], timeout=1)
-            await runtime.served.flush()
-            await runtime.doors.close()
+        with runtime.guard.watching():
+            task = asyncio.create_task(runtime.follow())
+            try:
+                yield
+            finally:
+                while not task.done():  # a library in between may take the first cancellation for a time-out of its own
+                    task.cancel()
+                    await asyncio.wait([task], timeout=1)
+                await runtime.served.flush()
+                await runtime.doors.close()
 
     return lifespan
 

@@ -20,6 +20,7 @@ from engine.settings import Settings, read_settings
 from engine.storage import clock, releases
 from engine.storage.home import Home
 from serving.doors import Doors
+from serving.guard import Guard
 from serving.live_catalog import LiveCatalog
 from serving.live_profile import ProfileReader
 from serving.metrics import Metrics
@@ -58,6 +59,7 @@ class Runtime:
         self.metrics = metrics or Metrics()
         self.settings = settings or read_settings({})
         self.doors = Doors(self.settings, home.root)
+        self.guard = Guard(self.settings, home)
         self.reader = ProfileReader(self.doors.profiles)
         self.catalog = LiveCatalog(self.doors.live, self.settings.shop)
         self.served = ServedLog(self.doors.stream, self.metrics)

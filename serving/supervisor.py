@@ -5,36 +5,35 @@ It holds the listening socket, so that a process that dies costs its own request
 
 from __future__ import annotations
 
-import json
+import ipaddress
 import logging
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client.multiprocess import mark_process_dead
-
-from engine.errors import BadInput, BundleUnusable, HawkerError
+from engine.errors import BadInput, BundleUnusable, HawkerError, NotAllowed, StoreUnavailable
 from engine.settings import Settings
 from engine.storage.embedded import STORES, Stores, open_stores
+from engine.storage.home import home_of
+from engine.storage.keys import Keys, read_keys, remembered
+from engine.storage.ledger import opened_ledger
+from engine.storage.migrate import migrate
 from engine.storage.online import connect_stream
+from serving.keeper import Keeper
 
 log = logging.getLogger("hawker.supervisor")
 
 STOP_WITHIN = 9.0  # seconds; a process that is still there then is killed
 _LOOK_EVERY = 0.05
 _LOOK_AT_STORES_EVERY = 0.5
-_LONGEST_PAUSE = 5.0  # seconds between two starts of a process that keeps dying
-_STEADY_AFTER = 10.0  # seconds; one that ran that long may restart at once
-_CODE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +67,16 @@ def serve(
         address = _address(listening)
         stores = held.enter_context(open_stores(settings, need))
         addresses = _checked_addresses(stores)
+        _check_access(listening, stores)
         metrics = held.enter_context(tempfile.TemporaryDirectory(prefix="hawker-metrics-"))
         lifeline = held.enter_context(_pipe())
         stopping = held.enter_context(_stopping_on_signals(stop or threading.Event()))
         keepers = [
-            _Keeper(f"storefront {number}", addresses, lifeline.read_end, Path(metrics), listening=listening)
+            Keeper(f"storefront {number}", addresses, lifeline.read_end, Path(metrics), listening=listening)
             for number in range(1, settings.workers + 1)
         ]
         if "stream" in need:
-            keepers.append(_Keeper("worker", addresses, lifeline.read_end, Path(metrics)))
+            keepers.append(Keeper("worker", addresses, lifeline.read_end, Path(metrics)))
         held.enter_context(_looking_after(stores))
         held.callback(_stop_all, keepers, listening)
         _keep_running(keepers, stopping, lambda: on_ready(address))
@@ -95,6 +95,27 @@ def _checked_addresses(stores: Stores) -> dict[str, str]:
     if "ledger" in stores.need:
         found["HAWKER_POSTGRES_URL"] = stores.ledger_url
     return found
+
+
+def _check_access(listening: socket.socket, stores: Stores) -> None:
+    """Make the ledger's tables; whoever can be reached from elsewhere must have keys."""
+    keys: Keys | None = None
+    if "ledger" in stores.need:
+        try:
+            migrate(stores.ledger_url, stores.settings.shop)
+            with opened_ledger(stores.ledger_url, stores.settings.shop) as ledger:
+                keys = read_keys(ledger)
+        except StoreUnavailable as problem:  # recommendations do not need it; the worker migrates later
+            log.warning("%s", problem.message)
+            keys = remembered(home_of(stores.settings).shop_folder / "keys.json")
+    host = listening.getsockname()[0]
+    if not keys and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        raise NotAllowed(
+            f"{host} can be reached from elsewhere and the shop has no keys; make one with `hawker keys create`, or "
+            "set HAWKER_HOST to 127.0.0.1",
+            code="no_keys",
+            field="HAWKER_HOST",
+        )
 
 
 @contextmanager
@@ -118,87 +139,7 @@ def _looking_after(stores: Stores) -> Iterator[None]:
         thread.join()
 
 
-class _Keeper:
-    """One process that must run: started, watched, started again after a pause that grows while it keeps dying."""
-
-    def __init__(
-        self,
-        name: str,
-        addresses: Mapping[str, str],
-        lifeline: int,
-        metrics: Path,
-        *,
-        listening: socket.socket | None = None,
-    ) -> None:
-        self.name = name
-        self.ready = False
-        self.process: subprocess.Popen[bytes] | None = None
-        self._addresses = addresses
-        self._listening = listening
-        self._lifeline = lifeline
-        self._metrics = metrics
-        self._deaths = self._code = 0
-        self._began = self._next_start = 0.0
-        self._status = -1
-        self._said: dict[str, str] = {}
-
-    def look(self, now: float) -> str | None:
-        """Start it when it is due and note what became of it. A failed start comes back as what it said."""
-        if self.process is None:
-            if now >= self._next_start:
-                self._start(now)
-            return None
-        ended = self.process.poll() is not None
-        self._said |= self._hear()
-        self.ready = not ended and "ready" in self._said
-        if not ended:
-            return None
-        self._bury(now)
-        return self._said.get("message") or f"{self.name} ended with code {self._code}"
-
-    def _start(self, now: float) -> None:
-        self._status, reports = os.pipe()
-        os.set_blocking(self._status, False)
-        descriptors = {"lifeline": self._lifeline, "status": reports}
-        if self._listening is not None:
-            descriptors["socket"] = self._listening.fileno()
-        # -P: a folder named like one of ours in the place where the shop started us must not stand in for it.
-        command = [sys.executable, "-P", "-m", f"serving.{self.name.split()[0]}_process"]
-        command += [part for name, number in descriptors.items() for part in (f"--{name}", str(number))]
-        try:
-            self.process = subprocess.Popen(
-                command, env=self._environment(), pass_fds=tuple(descriptors.values()), stdin=subprocess.DEVNULL
-            )
-        finally:
-            os.close(reports)
-        self._began = now
-        self._said = {}
-
-    def _environment(self) -> dict[str, str]:
-        path = os.pathsep.join(filter(None, (str(_CODE), os.environ.get("PYTHONPATH"))))
-        # One thread each: the number of processes is what spreads requests over the cores.
-        single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        told = {"PYTHONPATH": path, "PROMETHEUS_MULTIPROC_DIR": str(self._metrics)}
-        return {**os.environ, **single, **self._addresses, **told}
-
-    def _hear(self) -> dict[str, str]:
-        try:
-            text = os.read(self._status, 65_536)
-        except BlockingIOError:
-            return {}
-        return dict(json.loads(text)) if text else {}
-
-    def _bury(self, now: float) -> None:
-        assert self.process is not None
-        os.close(self._status)
-        mark_process_dead(self.process.pid, str(self._metrics))  # type: ignore[no-untyped-call]
-        self._code = self.process.returncode
-        self.process = None
-        self._deaths = 1 if now - self._began > _STEADY_AFTER else self._deaths + 1
-        self._next_start = now + min(_LONGEST_PAUSE, 0.1 * 2 ** (self._deaths - 1))
-
-
-def _keep_running(keepers: list[_Keeper], stopping: threading.Event, on_ready: Callable[[], None]) -> None:
+def _keep_running(keepers: list[Keeper], stopping: threading.Event, on_ready: Callable[[], None]) -> None:
     announced = False
     while not stopping.is_set():
         for keeper in keepers:
@@ -213,7 +154,7 @@ def _keep_running(keepers: list[_Keeper], stopping: threading.Event, on_ready: C
         stopping.wait(_LOOK_EVERY)
 
 
-def _stop_all(keepers: list[_Keeper], listening: socket.socket) -> None:
+def _stop_all(keepers: list[Keeper], listening: socket.socket) -> None:
     listening.close()
     running = [keeper.process for keeper in keepers if keeper.process is not None]
     for process in running:

@@ -16,7 +16,9 @@ from engine.errors import (
     BundleUnusable,
     HawkerError,
     NotAllowed,
+    NotAuthenticated,
     NotEnoughData,
+    NotPermitted,
     Overloaded,
     StoreUnavailable,
     UnknownThing,
@@ -26,11 +28,16 @@ STATUSES: tuple[tuple[type[HawkerError], int], ...] = (
     (BadInput, 422),
     (UnknownThing, 404),
     (NotAllowed, 409),
+    (NotAuthenticated, 401),
+    (NotPermitted, 403),
     (NotEnoughData, 409),
     (BundleUnusable, 503),
     (Overloaded, 429),
     (StoreUnavailable, 503),
 )
+
+
+_HEADERS = {429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}
 
 
 class JsonResponse(Response):
@@ -87,5 +94,5 @@ def refusal(error: HawkerError, request: Request) -> ProblemResponse:
         request_id=request.scope.get("hawker.request_id"),
         field=error.field,
         position=error.position,
-        headers={"Retry-After": "1"} if status in (429, 503) else None,
+        headers=_HEADERS.get(status),
     )

@@ -186,7 +186,12 @@ def rows_of(text: str, heading: str) -> list[list[str]]:
 
 
 def commands() -> dict[str, Any]:
-    return typer.main.get_command(command_line).commands
+    """By what is typed; of a group, its commands."""
+    found = {}
+    for name, command in typer.main.get_command(command_line).commands.items():
+        for below, inner in getattr(command, "commands", {"": command}).items():
+            found[f"{name} {below}".strip()] = inner
+    return found
 
 
 @cache

@@ -61,8 +61,9 @@ def test_commands_and_options_in_the_documents_exist(document):
     known = commands()
     for line in command_lines(document):
         words = shlex.split(line, comments=True)[1:]
-        assert words and words[0] in known, line
-        options = {option for parameter in known[words[0]].params for option in parameter.opts}
+        typed = next((name for name in (" ".join(words[:2]), *words[:1]) if name in known), None)
+        assert typed, line
+        options = {option for parameter in known[typed].params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options, line
 
 

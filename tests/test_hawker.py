@@ -25,7 +25,7 @@ from tests.trained import TINY_TOML
 ROOT = Path(__file__).resolve().parents[1]
 VERBS = {
     *("demo", "import", "train", "evaluate", "models", "publish", "rollback"),
-    *("serve", "recommend", "similar", "bench", "doctor"),
+    *("serve", "recommend", "similar", "bench", "doctor", "keys"),
 }
 
 
@@ -379,3 +379,21 @@ def test_a_killed_training_leaves_the_served_version_and_the_next_one_clears_up(
     assert versions(own_home)[-1] == trained.found["version"]
     assert not list(own_home.bundles.glob(".building-*"))
     assert current(own_home).version == 1
+
+
+def test_keys_are_made_shown_and_revoked(command, tmp_path):
+    empty = command(tmp_path, "keys", "list")
+    assert (empty.code, empty.out.strip()) == (0, "no keys: the shop is open, on localhost only")
+    made = command(
+        tmp_path, "keys", "create", "--actor", "the shop", "--scope", "ingest", "--scope", "recommend", "--json"
+    )
+    assert made.found["key"].startswith("hk_")
+    assert (made.found["actor"], made.found["scopes"]) == ("the shop", ["ingest", "recommend"])
+    listed = command(tmp_path, "keys", "list", "--json")
+    assert [each["id"] for each in listed.found["keys"]] == [made.found["id"]]
+    assert made.found["key"] not in listed.out
+    assert command(tmp_path, "keys", "revoke", made.found["id"], "--json").found["revoked_at"]
+    wrong = command(tmp_path, "keys", "create", "--actor", "x", "--scope", "everything")
+    assert wrong.code == 2
+    assert "scope" in wrong.refusal
+    assert command(tmp_path, "keys", "revoke", "k0").code == 2

@@ -27,7 +27,10 @@ LOCKS = {
     "requirements-training.lock": {"training"},
 }
 #: The rooms that a target runs. The lake is training's: a storefront never opens it.
-ROOMS = {"serving": ("engine", "serving", "hawker"), "training": ("engine", "training", "experiments", "hawker")}
+ROOMS = {
+    "serving": ("engine", "serving", "hawker", "hawker_keys", "terminal"),
+    "training": ("engine", "training", "experiments", "hawker", "hawker_keys", "terminal"),
+}
 #: Run by others, never imported: Alembic's script works inside of a migration only, the bench's server under uvicorn.
 SCRIPTS = {"engine.storage.migrations.env", "experiments.traffic.parse_only"}
 NEVER_SERVED = {
@@ -68,7 +71,11 @@ sys.stdout.write(json.dumps(failed))
 
 @pytest.mark.parametrize("target", ROOMS)
 def test_a_targets_list_is_enough_to_import_its_rooms(target):
-    modules = [each for each in map(module_name, sources(*ROOMS[target], "hawker.py")) if each not in SCRIPTS]
+    modules = [
+        each
+        for each in map(module_name, sources(*ROOMS[target], "hawker.py", "hawker_keys.py", "terminal.py"))
+        if each not in SCRIPTS
+    ]
     assert len(modules) > 20
     listed = sorted(locked(f"requirements-{target}.lock"))
     assert failures(modules, listed) == {}
@@ -121,7 +128,7 @@ def test_every_locked_package_has_hashes():
 
 #: Extra: the rooms that it is for.
 EXTRAS = {
-    "": ("engine", "hawker.py"),
+    "": ("engine", "hawker.py", "hawker_keys.py", "terminal.py"),
     "serving": ("serving",),
     "lake": ("engine", "serving", "training", "experiments"),
     "training": ("engine", "training", "experiments"),

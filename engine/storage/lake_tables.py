@@ -70,6 +70,7 @@ ITEMS = LakeTable(
             ("available", pa.bool_()),
             ("attributes", pa.string()),
             ("updated_at", UTC_MICROSECONDS),
+            ("updated_by", pa.string()),
             ("deleted", pa.bool_()),
         ]
     ),
@@ -91,6 +92,7 @@ USERS = LakeTable(
             ("birthday", pa.string()),
             ("attributes", pa.string()),
             ("updated_at", UTC_MICROSECONDS),
+            ("updated_by", pa.string()),
             ("deleted", pa.bool_()),
         ]
     ),
@@ -124,7 +126,15 @@ SERVED = LakeTable(
 #: A session, or a user id, that turned out to be a user; `kind` is session or user.
 MERGES = LakeTable(
     "merges",
-    pa.schema([("kind", pa.string()), ("id", pa.string()), ("user_id", pa.string()), ("time", UTC_MICROSECONDS)]),
+    pa.schema(
+        [
+            ("kind", pa.string()),
+            ("id", pa.string()),
+            ("user_id", pa.string()),
+            ("time", UTC_MICROSECONDS),
+            ("actor", pa.string()),
+        ]
+    ),
     key="id",
     required=("kind", "id", "user_id"),
 )

@@ -14,11 +14,13 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from engine.errors import BadInput, StoreUnavailable
 
+#: A pool of connections, and either that or one connection in a transaction of the caller.
+LedgerPool = Engine
 Ledger = Engine | Connection
 
 _CONNECT_SECONDS = 5
@@ -87,6 +89,32 @@ def connection_of(ledger: Ledger) -> Iterator[Connection]:
         raise StoreUnavailable(f"the ledger at {where} does not answer: {_first_line(error)}") from error
     with connection, connection.begin():
         yield connection
+
+
+def rows_of(connection: Connection, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+    """The rows of one statement, none for one that gives none; values are named `:name` in it.
+
+    Raises StoreUnavailable when the ledger went away, or its tables are not there yet.
+    """
+    try:
+        found = connection.execute(text(statement), values)
+        return [tuple(row) for row in found] if found.returns_rows else []
+    except OperationalError as error:
+        raise StoreUnavailable(f"the ledger does not answer: {_first_line(error)}") from error
+    except ProgrammingError as error:
+        if isinstance(error.orig, psycopg.errors.UndefinedTable):
+            raise StoreUnavailable("the ledger's tables are not made yet; try again in a moment") from error
+        raise
+
+
+@contextmanager
+def opened_ledger(url: str, shop: str) -> Iterator[Engine]:
+    """`open_ledger` for a while."""
+    engine = open_ledger(url, shop)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def insert_new(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> int:

@@ -2,8 +2,8 @@
 
 One string a person, in the form of `live_person`: a head and two tails of events. Strong signs (purchases, carts,
 dismissals) have a tail of their own, so that a burst of views does not push them out. Each tail is bounded in bytes;
-the oldest events leave it first, and the bundle's history has them after the next training. A person who was merged into
-another is kept as a pointer that the scripts follow.
+the oldest events leave it first, and the bundle's history has them after the next training. A person who was merged
+into another is kept as a pointer that the scripts follow.
 
 Recording the same event twice changes nothing while the event is in the tail: each carries four bytes of its id's hash.
 """

@@ -36,10 +36,12 @@ class Changed:
     rejected: Sequence[tuple[int, BadInput | UnknownThing]]
 
 
-async def change_documents(runtime: Runtime, kind: Kind, changes: Sequence[Change], *, now: float) -> Changed:
+async def change_documents(
+    runtime: Runtime, kind: Kind, changes: Sequence[Change], *, now: float, actor: str | None = None
+) -> Changed:
     """Carry out each sound change; it is on the disk of the stream and the next read obeys.
 
-    Raises StoreUnavailable; a repeated change heals what ended half way.
+    The lake keeps the `actor` of the last change. Raises StoreUnavailable; a repeated change heals what ended half way.
     """
     stream, pressure, documents = runtime.doors.stream, runtime.doors.pressure, live_documents(runtime)
     if stream is None or pressure is None:
@@ -48,7 +50,7 @@ async def change_documents(runtime: Runtime, kind: Kind, changes: Sequence[Chang
     async with documents.writing() as token:
         changed = await _decide(documents, kind, changes)
         if changed.documents:
-            await stream.append(kind, [_row(each, now) for each in changed.documents.values()])
+            await stream.append(kind, [_row(each, now, actor) for each in changed.documents.values()])
             await documents.put(kind, changed.documents, token=token)
     return changed
 
@@ -109,9 +111,10 @@ def _applied(kind: Kind, change: Change, current: Document | None) -> Document:
     return check_document(kind, merged(current or {}, change.given), change.id)
 
 
-def _row(document: Document, now: float) -> bytes:
+def _row(document: Document, now: float, actor: str | None) -> bytes:
     """The document as the lake's JSON line, in which `attributes` is a text."""
     row = {**document, "updated_at": round(now * 1e6), "deleted": bool(document.get("deleted"))}
+    row["updated_by"] = actor
     if "attributes" in row:
         row["attributes"] = orjson.dumps(row["attributes"]).decode()
     return orjson.dumps(row)

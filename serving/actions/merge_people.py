@@ -16,7 +16,7 @@ from serving.runtime import Runtime
 Merge = tuple[Literal["user", "session"], str, str]
 
 
-async def merge_people(runtime: Runtime, merges: Sequence[Merge], *, now: float) -> None:
+async def merge_people(runtime: Runtime, merges: Sequence[Merge], *, now: float, actor: str | None = None) -> None:
     """Carry out the merges in order: the lake reads their events as the user's, the next request knows both as one.
 
     Durable when it returns, and doing it again changes nothing: after StoreUnavailable send the same once more.
@@ -32,10 +32,10 @@ async def merge_people(runtime: Runtime, merges: Sequence[Merge], *, now: float)
     pressure.check()
     # A microsecond apart, so that the last word on an id is the last one said.
     rows = [
-        orjson.dumps({"kind": kind, "id": source_id, "user_id": user_id, "time": round(now * 1e6) + place})
+        {"kind": kind, "id": source_id, "user_id": user_id, "time": round(now * 1e6) + place, "actor": actor}
         for place, (kind, source_id, user_id) in enumerate(merges)
     ]
-    await stream.append("merges", rows)
+    await stream.append("merges", [orjson.dumps(row) for row in rows])
     try:
         for kind, source_id, user_id in merges:
             await profiles.merge(kind, source_id, user_id)

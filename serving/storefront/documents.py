@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from engine.errors import BadInput, UnknownThing
 from engine.shop_documents import ID_FIELD, Kind
 from serving.actions.change_documents import Change, Mode, change_documents, read_documents
+from serving.gate import Needs, actor_of
 from serving.json_body import read_json_body
 from serving.runtime import Runtime
 from serving.schemas import PathId
@@ -21,35 +22,39 @@ _BODY = {"requestBody": {"required": True, "content": {"application/json": {"sch
 def routes(runtime: Runtime, kind: Kind) -> APIRouter:
     """The routes of one kind; they come after those whose paths are longer."""
     router = APIRouter(tags=[kind])
+    write: Any = {"dependencies": [Depends(Needs("ingest"))]}
+    read: Any = {"dependencies": [Depends(Needs("ingest", "marketing", *(["recommend"] if kind == "items" else [])))]}
 
-    async def change(thing_id: str, mode: Mode, given: Any = None) -> JsonResponse:
-        changed = await change_documents(runtime, kind, [Change(thing_id, mode, given)], now=runtime.now())
+    async def change(request: Request, thing_id: str, mode: Mode, given: Any = None) -> JsonResponse:
+        changed = await change_documents(
+            runtime, kind, [Change(thing_id, mode, given)], now=runtime.now(), actor=actor_of(request)
+        )
         if changed.rejected:
             raise changed.rejected[0][1]
         return JsonResponse(changed.documents[thing_id], 201 if thing_id in changed.created else 200)
 
-    @router.post(f"/v1/{kind}/bulk", name=f"bulk_{kind}", openapi_extra=_BODY)
+    @router.post(f"/v1/{kind}/bulk", name=f"bulk_{kind}", openapi_extra=_BODY, **write)
     async def bulk(request: Request) -> JsonResponse:
         """Put (`replace`) or merge many; a verdict for each that is refused."""
-        return await _bulk(runtime, kind, await read_json_body(request))
+        return await _bulk(runtime, kind, await read_json_body(request), actor_of(request))
 
-    @router.put(f"/v1/{kind}/{{id:path}}", name=f"put_{kind}", openapi_extra=_BODY)
+    @router.put(f"/v1/{kind}/{{id:path}}", name=f"put_{kind}", openapi_extra=_BODY, **write)
     async def put(id: PathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
         """Say all that there is to say of one: what is left out is forgotten. 201 for a new one."""
-        return await change(id, "replace", await read_json_body(request))
+        return await change(request, id, "replace", await read_json_body(request))
 
-    @router.patch(f"/v1/{kind}/{{id:path}}", name=f"patch_{kind}", openapi_extra=_BODY)
+    @router.patch(f"/v1/{kind}/{{id:path}}", name=f"patch_{kind}", openapi_extra=_BODY, **write)
     async def patch(id: PathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
         """Change some fields: null removes, attributes are merged key by key."""
-        return await change(id, "patch", await read_json_body(request))
+        return await change(request, id, "patch", await read_json_body(request))
 
-    @router.delete(f"/v1/{kind}/{{id:path}}", name=f"delete_{kind}")
-    async def delete(id: PathId) -> JsonResponse:  # noqa: A002 (the path's word)
+    @router.delete(f"/v1/{kind}/{{id:path}}", name=f"delete_{kind}", **write)
+    async def delete(id: PathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
         """Delete one; again changes nothing."""
-        await change(id, "delete")
+        await change(request, id, "delete")
         return JsonResponse({"deleted": True})
 
-    @router.get(f"/v1/{kind}/{{id:path}}", name=f"get_{kind}")
+    @router.get(f"/v1/{kind}/{{id:path}}", name=f"get_{kind}", **read)
     async def get(id: PathId) -> JsonResponse:  # noqa: A002 (the path's word)
         """One as the shop last said."""
         found = (await read_documents(runtime, kind, [id]))[0]
@@ -60,11 +65,11 @@ def routes(runtime: Runtime, kind: Kind) -> APIRouter:
     return router
 
 
-async def _bulk(runtime: Runtime, kind: Kind, body: Any) -> JsonResponse:
+async def _bulk(runtime: Runtime, kind: Kind, body: Any, actor: str | None) -> JsonResponse:
     given, mode = _opened(kind, body)
     name = ID_FIELD[kind]
     changes = [Change(each.get(name) if type(each) is dict else None, mode, each) for each in given]
-    changed = await change_documents(runtime, kind, changes, now=runtime.now())
+    changed = await change_documents(runtime, kind, changes, now=runtime.now(), actor=actor)
     rejected = [
         {"index": place, "code": why.code, "field": why.field, "message": why.message}
         for place, why in changed.rejected

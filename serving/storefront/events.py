@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from engine.errors import BadInput
 from serving.actions.take_events import MOST_EVENTS, take_events
+from serving.gate import check_browser_events
 from serving.json_body import read_json_body
 from serving.runtime import Runtime
 from serving.schemas import EventVerdicts
@@ -25,6 +26,7 @@ def routes(runtime: Runtime) -> APIRouter:
     async def events(request: Request, dry_run: DryRun = False) -> JsonResponse:
         """Store what happened. An event stored before changes nothing: send again what was not answered."""
         wire_events, create_missing = _opened(await read_json_body(request))
+        check_browser_events(request, wire_events)
         verdicts = await take_events(
             runtime, wire_events, now=runtime.now(), create_missing=create_missing, dry_run=dry_run
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
+from engine.access import SCOPES
+from serving.gate import Needs
 from serving.metrics import CONTENT_TYPE
 from serving.runtime import Runtime
 from serving.schemas import Alive, Readiness
@@ -36,7 +38,7 @@ def routes(runtime: Runtime) -> APIRouter:
             }
         )
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", response_class=Response, dependencies=[Depends(Needs(*set(SCOPES) - {"browser"}))])
     async def metrics() -> Response:
         """Figures for Prometheus."""
         return Response(runtime.metrics.page(), media_type=CONTENT_TYPE)

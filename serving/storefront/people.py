@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from serving.actions.merge_people import Merge, merge_people
+from serving.gate import actor_of
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
 from serving.schemas import MergeAnswer, MergeRequest, PathId
@@ -16,14 +17,14 @@ def routes(runtime: Runtime) -> APIRouter:
     router = APIRouter(tags=["users"], route_class=StrictRoute)
 
     @router.post("/v1/users/{user_id:path}/merge", response_model=MergeAnswer)
-    async def merge(user_id: PathId, body: MergeRequest) -> JsonResponse:
+    async def merge(user_id: PathId, body: MergeRequest, request: Request) -> JsonResponse:
         """Let a session, or another user id, be this user from now on; again changes nothing."""
         merges: list[Merge] = []
         if body.session_id is not None:
             merges.append(("session", body.session_id, user_id))
         if body.from_user_id is not None:
             merges.append(("user", body.from_user_id, user_id))
-        await merge_people(runtime, merges, now=runtime.now())
+        await merge_people(runtime, merges, now=runtime.now(), actor=actor_of(request))
         return JsonResponse({"user_id": user_id})
 
     return router

@@ -9,6 +9,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Query, Request
 
 from engine.recommend.answer import Answer, AnsweredItem, answer
+from serving.gate import refuse_naming_users
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
 from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, UserListQuery
@@ -100,6 +101,8 @@ async def _answered(
     session_id: str | None = None,
     exclude_ids: Sequence[str] = (),
 ) -> JsonResponse:
+    if user_id is not None:
+        refuse_naming_users(request)
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
     known = await runtime.reader.read(live.bundle, user_id, session_id)
     bundle, obeyed = await runtime.catalog.obey(live.bundle, known.catalogue_version)

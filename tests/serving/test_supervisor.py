@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from engine.errors import BadInput, BundleUnusable
+from engine.errors import BadInput, BundleUnusable, NotAllowed
 from engine.settings import read_settings
 from engine.storage import releases
 from engine.storage.embedded import STORES
@@ -256,3 +256,9 @@ def test_a_storefront_process_loads_no_library_of_training(home):
     loaded = set(ran.stdout.split())
     assert {"faiss", "fastapi", "serving"} <= loaded
     assert not loaded & BANNED
+
+
+def test_nobody_listens_beyond_this_machine_without_keys(home):
+    with pytest.raises(NotAllowed) as refused:
+        serve(settings(home, HAWKER_HOST="0.0.0.0"), need=())
+    assert (refused.value.code, refused.value.field) == ("no_keys", "HAWKER_HOST")
