@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalog import Catalog
+from engine.content import Content
 from engine.errors import BundleUnusable
 from engine.ids import IdMap
 from engine.index import ItemIndex
-from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Ranking, Scores
+from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Newcomers, Ranking, Scores
 from engine.profile import History, Profile
 
-FORMAT = 1
+FORMAT = 2
 DAY = 86_400.0
 _INDEX, _MANIFEST = "index.faiss", "manifest.json"
 
@@ -74,6 +75,9 @@ class Bundle:
     half_lives: NDArray[np.float32]
     fold_in: NDArray[np.float32]
     rankings: dict[str, Ranking]
+    content: Content
+    #: Laid over a loaded bundle, never saved with it.
+    newcomers: Newcomers | None = None
 
     def profile(self, user_id: str) -> Profile | None:
         """The stored history of a user, None for one that the bundle does not know."""
@@ -100,17 +104,28 @@ class Bundle:
         rows, weights = self.interests(profile, now)
         if not len(rows):
             return None
-        vectors = self.factors.items[rows].astype(np.float64)
+        vectors = self.item_vectors(rows).astype(np.float64)
         confidence = self.fold_in[0] * weights
         left = self._gram + (vectors * confidence[:, None]).T @ vectors
         return np.linalg.solve(left, ((1.0 + confidence)[:, None] * vectors).sum(axis=0)).astype(np.float32)
 
+    def item_vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """[len(rows), d] the vectors of items, those of newcomers included."""
+        if self.newcomers is None or not (new := rows >= self.newcomers.first).any():
+            return np.asarray(self.factors.items[rows])
+        vectors = np.empty((len(rows), self.factors.items.shape[1]), np.float32)
+        vectors[~new] = self.factors.items[rows[~new]]
+        vectors[new] = self.newcomers.vectors[rows[new] - self.newcomers.first]
+        return vectors
+
     def with_catalog(self, catalog: Catalog) -> Bundle:
         """The same bundle over what the shop says of its items now; what was computed from the rest is kept."""
-        fresh = dataclasses.replace(self, catalog=catalog)
-        kept = {name: value for name, value in self.__dict__.items() if name in ("_gram", "category_recent")}
-        fresh.__dict__.update(kept)
-        return fresh
+        return dataclasses.replace(self, catalog=catalog).keeping(self, "_gram", "category_recent")
+
+    def keeping(self, other: Bundle, *computed: str) -> Bundle:
+        """This bundle with what `other` has computed under these names already."""
+        self.__dict__.update({name: other.__dict__[name] for name in computed if name in other.__dict__})
+        return self
 
     @cached_property
     def category_recent(self) -> NDArray[np.float32]:
@@ -233,7 +248,9 @@ def _parts(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 
 
 def _array_fields() -> dict[str, Any]:
-    return {name: kind for name, kind in get_type_hints(Bundle).items() if name not in ("manifest", "index")}
+    return {
+        name: kind for name, kind in get_type_hints(Bundle).items() if name not in ("manifest", "index", "newcomers")
+    }
 
 
 def _flatten(value: Any, prefix: str) -> dict[str, NDArray[Any]]:

@@ -18,7 +18,8 @@ class Catalog:
     """One row an item. Codes point into their name tables; -1 is "not known".
 
     `levels` [n, depth] are the item's categories from general to specific; an item with a shorter
-    path repeats its last one, so that the last column is always the most specific.
+    path repeats its last one, so that the last column is always the most specific. Items of one `family` are variants
+    of one product, of which a list shows one; -1 stands alone.
     """
 
     names: TextTable
@@ -26,6 +27,7 @@ class Catalog:
     category_names: TextTable
     brand: NDArray[np.int32]
     brand_names: TextTable
+    family: NDArray[np.int32]
     price: NDArray[np.int64]  # minor units, -1 unknown
     stock: NDArray[np.int64]  # pieces, -1 not tracked
     available: NDArray[np.bool_]

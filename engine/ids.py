@@ -29,6 +29,11 @@ class TextTable:
         np.cumsum([len(each) for each in encoded], out=offsets[1:])
         return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
 
+    def extended(self, texts: Iterable[str]) -> TextTable:
+        """The same table with more texts behind."""
+        more = TextTable.of(texts)
+        return TextTable(np.concatenate([self.blob, more.blob]), np.r_[self.offsets, more.offsets[1:] + len(self.blob)])
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -60,6 +65,16 @@ class IdMap:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def extended(self, ids: Sequence[str]) -> IdMap:
+        """The same rows, and more behind; all ids must differ."""
+        more = IdMap.of(ids)
+        at = np.searchsorted(self.hashes, more.hashes)
+        return IdMap(
+            self.ids.extended(ids),
+            np.insert(self.hashes, at, more.hashes),
+            np.insert(self.rows_by_hash, at, more.rows_by_hash + np.int32(len(self))),
+        )
 
     def row(self, text: str) -> int:
         """The row of an id, -1 for one that is not here."""

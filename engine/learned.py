@@ -32,13 +32,18 @@ class Neighbours:
     weights: NDArray[np.float32]
 
     def of(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        part = slice(int(self.indptr[row]), int(self.indptr[row + 1]))
+        part = slice(int(self.indptr[row]), int(self.indptr[row + 1])) if row < len(self.indptr) - 1 else slice(0)
         return self.items[part], self.weights[part]
 
     def gather(self, rows: NDArray[np.integer], most: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """The places of the first `most` neighbours of each row: (index into rows, index into items), one a pair."""
-        starts = self.indptr[rows].astype(np.int64)
-        lengths = np.minimum(self.indptr[rows + 1] - starts, most)
+        """The places of the first `most` neighbours of each row: (index into rows, index into items), one a pair.
+
+        Rows that came after the lists were learned have none.
+        """
+        inside = np.minimum(rows, max(len(self.indptr) - 2, 0))
+        starts = self.indptr[inside].astype(np.int64)
+        ends = self.indptr[np.minimum(inside + 1, len(self.indptr) - 1)]
+        lengths = np.where(rows == inside, np.minimum(ends - starts, most), 0)
         owner = np.repeat(np.arange(len(rows), dtype=np.int32), lengths)
         within = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return owner, np.repeat(starts, lengths) + within
@@ -63,6 +68,21 @@ class Leaders:
 
     items: NDArray[np.int32]
     scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """Items that came after everything was learned: their rows begin at `first`.
+
+    `alike` [m] are their neighbours among the items before them, `vectors` float32 [m, d] stand in for learned ones.
+    """
+
+    first: int
+    alike: Neighbours
+    vectors: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
 
 
 @dataclass(frozen=True, slots=True)

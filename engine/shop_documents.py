@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 from zoneinfo import available_timezones
 
 from engine.errors import BadInput
-from engine.event_properties import fault_of_text, whole
+from engine.event_properties import fault_of_text, fault_of_time, whole
 from engine.events import LARGEST_AMOUNT, LONGEST_ID_BYTES
 
 Kind = Literal["items", "users"]
@@ -75,6 +75,11 @@ def merged(current: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, An
 
 
 def _check_whole(document: dict[str, Any]) -> None:
+    opens, closes = document.get("available_from"), document.get("available_until")
+    if opens and closes and datetime.fromisoformat(opens) >= datetime.fromisoformat(closes):
+        raise BadInput("available_until: must lie after available_from", field="available_until")
+    if document.get("parent_id") == document.get("item_id", ""):
+        raise BadInput("parent_id: is the item itself; leave it out", field="parent_id")
     size = len(json.dumps(document, ensure_ascii=False).encode())
     if size > LARGEST_DOCUMENT:
         raise BadInput(f"the document has {size} bytes; at most {LARGEST_DOCUMENT}", code="too_large")
@@ -84,6 +89,13 @@ def _fault_of_texts(value: Any) -> str | None:
     if type(value) is not list or len(value) > _MOST_TEXTS:
         return f"must be a list of at most {_MOST_TEXTS} texts"
     return next((f"each {why}" for why in map(fault_of_text, value) if why), None)
+
+
+def _fault_of_id(value: Any) -> str | None:
+    if not isinstance(value, str) or not value:
+        return "must be a text that is not empty"
+    long = len(value.encode("utf-8", "surrogatepass")) > LONGEST_ID_BYTES
+    return f"is longer than {LONGEST_ID_BYTES} bytes" if long else fault_of_text(value)
 
 
 def _fault_of_flag(value: Any) -> str | None:
@@ -136,7 +148,9 @@ _ZONES = frozenset(available_timezones())
 _MONEY = whole(0, LARGEST_AMOUNT)
 FIELDS: Mapping[Kind, Mapping[str, Fault]] = {
     "items": {
+        "parent_id": _fault_of_id,
         "name": fault_of_text,
+        "description": fault_of_text,
         "brand": fault_of_text,
         "categories": _fault_of_texts,
         "tags": _fault_of_texts,
@@ -146,6 +160,10 @@ FIELDS: Mapping[Kind, Mapping[str, Fault]] = {
         "currency": _fault_of_currency,
         "stock": whole(0, 2**63 - 1),
         "available": _fault_of_flag,
+        "available_from": fault_of_time,
+        "available_until": fault_of_time,
+        "url": fault_of_text,
+        "image_url": fault_of_text,
         "attributes": _fault_of_attributes,
     },
     "users": {

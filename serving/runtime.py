@@ -61,7 +61,7 @@ class Runtime:
         self.doors = Doors(self.settings, home.root)
         self.guard = Guard(self.settings, home)
         self.reader = ProfileReader(self.doors.profiles)
-        self.catalog = LiveCatalog(self.doors.live, self.settings.shop)
+        self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
         self.served = ServedLog(self.doors.stream, self.metrics)
         self._problems: dict[str, str] = {}
         self._real_time = real_time
@@ -108,6 +108,8 @@ class Runtime:
         if self.doors.pressure is not None:
             await self.doors.pressure.look()
         await self.served.flush()
+        if self.live is not None:
+            await self.catalog.refresh(self.live.bundle, self.now())
 
     async def check(self) -> None:
         """Take up a newly published bundle; refuse a broken one and keep what is live."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.bundle import Bundle, Manifest
 from engine.catalog import Catalog
+from engine.content import Content
 from engine.events import EVENT_TYPES, TYPE_CODES
 from engine.ids import IdMap, TextTable
 from engine.index import ItemIndex
@@ -68,6 +69,7 @@ def toy_bundle(
         half_lives=np.array([each.half_life_days for each in EVENT_TYPES.values()], np.float32),
         fold_in=np.array([1.0, 0.1], np.float32),
         rankings={"home": toy_ranking(), "discover": toy_ranking()},
+        content=Content.of([[f"category=taste {taste(row)}", f"tag=t{row % 8}"] for row in range(n_items)]),
     )
 
 
@@ -113,6 +115,7 @@ def _catalog(n_items: int) -> Catalog:
         category_names=TextTable.of([*(f"taste {code}" for code in range(TASTES)), "everything"]),
         brand=codes,
         brand_names=TextTable.of(f"brand {code}" for code in range(TASTES)),
+        family=np.full(n_items, -1, np.int32),
         price=np.arange(100, 100 + n_items, dtype=np.int64),
         stock=np.full(n_items, -1, np.int64),
         available=np.ones(n_items, bool),

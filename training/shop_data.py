@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.catalog import NOT_TRACKED, Catalog
+from engine.content import Content, words_of
 from engine.errors import NotEnoughData
 from engine.events import TYPE_CODES
 from engine.ids import IdMap, TextTable
@@ -37,6 +38,7 @@ class ShopData:
     catalog: Catalog
     log: Log
     list_amounts: np.ndarray
+    content: Content
     item_words: list[list[str]]
     user_words: list[list[str]]
     versions: Mapping[str, int]
@@ -80,6 +82,7 @@ def read_shop(lake: Lake, until: datetime | None = None) -> ShopData:
         catalog=_catalog(items, item_ids),
         log=log,
         list_amounts=pc.coalesce(events["list_amount"], events["amount"]).cast(pa.float64()).to_numpy(),
+        content=_content(items, item_ids),
         item_words=_words(items, "item_id", item_ids, ("brand",)),
         user_words=_words(users, "user_id", user_ids, ("region", "gender", "age_band")),
         versions=versions,
@@ -139,10 +142,28 @@ def _catalog(items: pa.Table, item_ids: pa.Array) -> Catalog:
         category_names=TextTable.of(names),
         brand=pc.fill_null(brands.indices, NOT_TRACKED).to_numpy(zero_copy_only=False).astype(np.int32),
         brand_names=TextTable.of(brands.dictionary.to_pylist()),
+        family=_families(item_ids.to_pylist(), rows["parent_id"].to_pylist()),
         price=pc.fill_null(rows["price"], -1).to_numpy().astype(np.int64),
         stock=pc.fill_null(rows["stock"], NOT_TRACKED).to_numpy().astype(np.int64),
         available=pc.fill_null(rows["available"], True).to_numpy(zero_copy_only=False).astype(bool),
     )
+
+
+def _families(ids: list[str], parents: list[str | None]) -> np.ndarray:
+    """A code for each product that has variants, for these and for the product itself; -1 for all others."""
+    codes = {parent: code for code, parent in enumerate(sorted({each for each in parents if each}))}
+    found = (codes.get(parent or own, NOT_TRACKED) for own, parent in zip(ids, parents, strict=True))
+    return np.fromiter(found, np.int32, len(ids))
+
+
+def _content(items: pa.Table, item_ids: pa.Array) -> Content:
+    rows = items.select(["name", "brand", "categories", "tags", "attributes"])
+    rows = rows.take(pc.index_in(item_ids, value_set=items["item_id"].combine_chunks()))
+    told = []
+    for row in rows.to_pylist():
+        row["attributes"] = json.loads(row["attributes"]) if row["attributes"] else {}
+        told.append(words_of(row))
+    return Content.of(told)
 
 
 def _words(table: pa.Table, key: str, ids: pa.Array, columns: tuple[str, ...]) -> list[list[str]]:

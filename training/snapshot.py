@@ -88,6 +88,7 @@ def snapshot(
         half_lives=half_lives.astype(np.float32),
         fold_in=np.array([params.get("alpha", 10.0), params.get("regularization", 0.05)], np.float32),
         rankings=dict(rankings or {}),
+        content=shop.content,
         **learned,
     )
 

@@ -27,6 +27,8 @@ def reason(found: Recommendation, query: Query, bundle: Bundle) -> str:
         return f"others take it like {shown}" if source == "similar_items" else f"bought together with {shown}"
     if source in ("category", "same_category"):
         return f"popular in {bundle.catalog.category_names[int(bundle.catalog.category[found.row])]}"
+    if source in ("new_for_you", "new_alike"):
+        return "new, and like what you take" if source == "new_for_you" else "new, and like it"
     return {
         "similar_users": "people who buy like you buy it",
         "factors": "fits your taste",

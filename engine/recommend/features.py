@@ -230,4 +230,4 @@ def _factor_column(profile: Profile, bundle: Bundle, rows: NDArray[np.int32], no
     vector = bundle.user_vector(profile, now)
     if vector is None:
         return np.zeros(len(rows), np.float32)
-    return np.asarray(bundle.factors.items[rows] @ vector, np.float32)
+    return np.asarray(bundle.item_vectors(rows) @ vector, np.float32)

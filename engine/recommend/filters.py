@@ -25,8 +25,10 @@ def excluded(query: Query, bundle: Bundle, rows: Rows) -> Kept:
 
 
 def context(query: Query, bundle: Bundle, rows: Rows) -> Kept:
-    """Drops the items in view."""
-    return ~np.isin(rows, query.items)
+    """Drops the items in view, and the other variants of them."""
+    families = bundle.catalog.family[query.items]
+    kept = ~np.isin(rows, query.items)
+    return kept & ~np.isin(bundle.catalog.family[rows], families[families >= 0])
 
 
 def purchased(query: Query, bundle: Bundle, rows: Rows) -> Kept:

@@ -15,7 +15,8 @@ class Placement:
 
     Without a ranking the sources' ranks are fused. `needs_items` says that it is asked for with
     context items. An empty `fallback` leaves the list empty: a shopper who never bought has nothing
-    to buy again.
+    to buy again. `newcomers` names the source that fills the fifth place, and each tenth after it, with an item newer
+    than the bundle where one fits: nothing learned speaks for those yet.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Placement:
     ranking: str | None = None
     fallback: tuple[str, ...] = ()
     needs_items: bool = False
+    newcomers: str | None = None
 
 
 _ALL = (
@@ -36,6 +38,7 @@ _ALL = (
         most=120,
         ranking="home",
         fallback=("popular",),
+        newcomers="new_for_you",
     ),
     Placement(
         "discover",
@@ -45,6 +48,7 @@ _ALL = (
         filters=("unsellable", "excluded", "context", "dismissed", "purchased"),
         ranking="discover",
         fallback=("popular",),
+        newcomers="new_for_you",
     ),
     Placement("buy-again", "What this user bought before, the likeliest next first.", ("own",), 120, ranking="home"),
     Placement(
@@ -55,6 +59,7 @@ _ALL = (
         100,
         fallback=("popular",),
         needs_items=True,
+        newcomers="new_alike",
     ),
     Placement(
         "bought-together",

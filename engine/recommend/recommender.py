@@ -15,6 +15,7 @@ from engine.recommend.filters import FILTERS
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.sources import SOURCES, Pool, propose
 
+_FIRST_NEWCOMER, _NEWCOMER_EVERY = 5, 10
 _FUSION = 60.0  # Cormack, Clarke and Buettcher 2009: how much the first ranks of a source stand out
 
 
@@ -24,12 +25,11 @@ def recommend(query: Query, bundle: Bundle) -> list[Recommendation]:
     for source in query.placement.fallback:
         if len(found) >= query.limit:
             break
-        shown = {each.row for each in found}
-        more = _fused(candidates(query, bundle, [source]), query.limit + len(shown))
+        more = _fused(candidates(query, bundle, [source]), query.limit + len(found), bundle)
         # Scores fall along the list, also where the fallback begins with a scale of its own.
         ceiling = found[-1].score if found else np.inf
-        found += [replace(each, score=min(each.score, ceiling)) for each in more if each.row not in shown]
-    return found[: query.limit]
+        found += [replace(each, score=min(each.score, ceiling)) for each in _unlike(more, found, bundle)]
+    return _with_newcomers(found[: query.limit], query, bundle)
 
 
 def ranked(query: Query, bundle: Bundle) -> list[Recommendation]:
@@ -39,9 +39,10 @@ def ranked(query: Query, bundle: Bundle) -> list[Recommendation]:
     pool = candidates(query, bundle, query.placement.sources)
     learned = bundle.rankings.get(query.placement.ranking or "")
     if learned is None:
-        return _fused(pool, query.limit)
+        return _fused(pool, query.limit, bundle)
     order, scores = ranking.order(learned, columns(query.profile, bundle, pool, query.now))
-    return _chosen(pool, order[: query.limit], scores)
+    first = _first_of_families(pool.rows[order], bundle)
+    return _chosen(pool, order[first][: query.limit], scores[first])
 
 
 def candidates(query: Query, bundle: Bundle, sources: Sequence[str]) -> Pool:
@@ -53,7 +54,36 @@ def candidates(query: Query, bundle: Bundle, sources: Sequence[str]) -> Pool:
     return pool.keep(keep)
 
 
-def _fused(pool: Pool, limit: int) -> list[Recommendation]:
+def _with_newcomers(found: list[Recommendation], query: Query, bundle: Bundle) -> list[Recommendation]:
+    """The list with a newcomer in the fifth place and each tenth after it, as far as some fit."""
+    source = query.placement.newcomers
+    if source is None or bundle.newcomers is None or query.limit < _FIRST_NEWCOMER:
+        return found
+    places = range(_FIRST_NEWCOMER - 1, query.limit, _NEWCOMER_EVERY)
+    new = _unlike(_fused(candidates(query, bundle, [source]), len(places), bundle), found, bundle)
+    for place, each in zip(places, new, strict=False):
+        at = min(place, len(found))
+        found.insert(at, replace(each, score=found[at - 1].score if at else each.score))
+    return found[: query.limit]
+
+
+def _unlike(more: list[Recommendation], found: list[Recommendation], bundle: Bundle) -> list[Recommendation]:
+    """Those of `more` that are not in `found`, nor variants of what is."""
+    shown = {each.row for each in found}
+    families = {int(bundle.catalog.family[each.row]) for each in found} - {-1}
+    return [each for each in more if each.row not in shown and int(bundle.catalog.family[each.row]) not in families]
+
+
+def _first_of_families(rows: NDArray[np.int32], bundle: Bundle) -> NDArray[np.int64]:
+    """Places of `rows` without those that are variants of one before; in their order."""
+    families = bundle.catalog.family[rows]
+    _, first = np.unique(families, return_index=True)
+    keep = families < 0
+    keep[first] = True
+    return np.flatnonzero(keep)
+
+
+def _fused(pool: Pool, limit: int, bundle: Bundle) -> list[Recommendation]:
     """By reciprocal rank over the sources: their raw scores have different scales."""
     total = np.zeros(len(pool.rows))
     for line in pool.scores:
@@ -61,7 +91,8 @@ def _fused(pool: Pool, limit: int) -> list[Recommendation]:
         places = np.empty(len(proposed))
         places[np.argsort(-line[proposed], kind="stable")] = np.arange(1, len(proposed) + 1)
         total[proposed] += 1.0 / (_FUSION + places)
-    order = np.argsort(-total, kind="stable")[:limit]
+    order = np.argsort(-total, kind="stable")
+    order = order[_first_of_families(pool.rows[order], bundle)][:limit]
     return _chosen(pool, order, total[order])
 
 

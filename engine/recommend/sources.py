@@ -93,8 +93,14 @@ def trending(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.i
 
 
 def similar_items(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
-    """Items that the same people take as the ones in view."""
-    return _called(bundle.neighbours, context, np.ones(len(context), np.float32))
+    """Items that the same people take as the ones in view; of a newcomer, those that are like it."""
+    rows, weights = _called(bundle.neighbours, context, np.ones(len(context), np.float32))
+    if bundle.newcomers is None or not (context >= bundle.newcomers.first).any():
+        return rows, weights
+    new = context[context >= bundle.newcomers.first] - bundle.newcomers.first
+    more, likeness = _called(bundle.newcomers.alike, new, np.ones(len(new), np.float32))
+    fresh = ~np.isin(more, rows)
+    return _best_first(np.r_[rows, more[fresh]], np.r_[weights, likeness[fresh]])
 
 
 def bought_together(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -106,6 +112,16 @@ def same_category(profile: Profile, bundle: Bundle, now: float, context: NDArray
     """Best sellers of the categories that the items in view belong to."""
     codes = np.unique(bundle.catalog.category[context])
     return _called(bundle.best_of_category, codes[codes >= 0], np.ones(len(codes), np.float32))
+
+
+def new_for_you(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """Items newer than everything learned that are like what the user takes."""
+    return _newcomers_near(bundle, *bundle.interests(profile, now))
+
+
+def new_alike(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """Items newer than everything learned that are like the ones in view."""
+    return _newcomers_near(bundle, context, np.ones(len(context), np.float32))
 
 
 Source = Callable[[Profile, Bundle, float, NDArray[np.int32]], Found]
@@ -123,9 +139,11 @@ SOURCES: dict[str, Source] = {
     "similar_items": similar_items,
     "bought_together": bought_together,
     "same_category": same_category,
+    "new_for_you": new_for_you,
+    "new_alike": new_alike,
 }
 #: Those that speak from the user's own profile.
-PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category"})
+PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you"})
 #: Those that may stand behind a learned ranking.
 RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")
 
@@ -168,6 +186,20 @@ def _called(near: Neighbours, anchors: NDArray[np.int32], weights: NDArray[np.fl
         return NOTHING
     keys, at = np.unique(near.items[places], return_inverse=True)
     return _best_first(keys, np.bincount(at, weights[owner] * near.weights[places]).astype(np.float32))
+
+
+def _newcomers_near(bundle: Bundle, rows: NDArray[np.int32], weights: NDArray[np.float32]) -> Found:
+    """Newcomers by the weight of the items that they are like."""
+    new = bundle.newcomers
+    if new is None or not len(rows):
+        return NOTHING
+    # One dense line over the catalogue, so that every newcomer is judged in one pass.
+    interest = np.zeros(new.first, np.float32)
+    known = rows < new.first
+    interest[rows[known]] = weights[known]
+    owners = np.repeat(np.arange(len(new)), np.diff(new.alike.indptr))
+    scores = np.bincount(owners, interest[new.alike.items] * new.alike.weights, len(new))
+    return _best_first(np.arange(new.first, new.first + len(new), dtype=np.int32), scores.astype(np.float32))
 
 
 def _best_first(rows: NDArray[np.int32], scores: NDArray[np.float32]) -> Found:

@@ -248,7 +248,7 @@ class Lake:
     def _replace_changed(self, table: LakeTable, sql: Any, base: int, *, position: int | None = None) -> int:
         key, columns = table.key, ", ".join(table.schema.names)
         # When a row was written is no part of what it says.
-        told = [name for name in table.schema.names if name not in (key, "updated_at")]
+        told = [name for name in table.schema.names if name not in (key, "updated_at", "updated_by")]
         differs = " OR ".join(f"latest.{name} IS DISTINCT FROM stored.{name}" for name in told)
         sql.execute(
             f"CREATE TEMP TABLE changed AS SELECT latest.* FROM latest LEFT JOIN {table.name} stored USING ({key})"

@@ -93,6 +93,8 @@ class DeltaStore:
                 target,
                 rows,
                 mode="error" if base == NO_VERSION else "overwrite" if replace else "append",
+                # A table that was made before a column was thought of gets it with the first row that may have it.
+                schema_mode=None if base == NO_VERSION else "overwrite" if replace else "merge",
                 partition_by=[table.partition] if table.partition else None,
                 name=table.name,
                 writer_properties=WriterProperties(compression="ZSTD", compression_level=1),

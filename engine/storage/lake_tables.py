@@ -51,14 +51,16 @@ EVENTS = LakeTable(
     partition="month",
 )
 
-#: One thing sold a row. `categories` run from general to specific; `stock` null means not counted;
-#: a deleted item keeps its row, since events still name it.
+#: One thing sold a row; variants of a product name it as their parent. `categories` run from general to specific;
+#: `stock` null means not counted; a deleted item keeps its row, since events still name it.
 ITEMS = LakeTable(
     "items",
     pa.schema(
         [
             ("item_id", pa.string()),
+            ("parent_id", pa.string()),
             ("name", pa.string()),
+            ("description", pa.string()),
             ("brand", pa.string()),
             ("categories", pa.list_(pa.string())),
             ("tags", pa.list_(pa.string())),
@@ -68,6 +70,10 @@ ITEMS = LakeTable(
             ("currency", pa.string()),
             ("stock", pa.int64()),
             ("available", pa.bool_()),
+            ("available_from", UTC_MICROSECONDS),
+            ("available_until", UTC_MICROSECONDS),
+            ("url", pa.string()),
+            ("image_url", pa.string()),
             ("attributes", pa.string()),
             ("updated_at", UTC_MICROSECONDS),
             ("updated_by", pa.string()),

@@ -33,7 +33,9 @@ def lay_out(sql: Any, table: LakeTable, files: Sequence[Path]) -> None:
         listed = ", ".join(map(quoted, files))
         source = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{'{table.partition}': VARCHAR}})"
     else:
-        source = parquet(files)
+        # Files that were written before a column was thought of lack it.
+        sql.register(f"empty_{table.name}", table.schema.empty_table())
+        source = f"(FROM empty_{table.name} UNION ALL BY NAME FROM {parquet(files)})"
     if table.partition:
         sql.execute(
             f"CREATE VIEW {table.name}_by_{table.partition} AS SELECT {columns}, {table.partition} FROM {source}"

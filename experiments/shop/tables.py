@@ -22,7 +22,12 @@ _TEXT = pa.string()
 _TEXTS = pa.list_(pa.string())
 _VECTOR = pa.list_(pa.float32())
 
-EVENT_SCHEMA, ITEM_SCHEMA, USER_SCHEMA = EVENTS.schema, ITEMS.schema, USERS.schema
+_UNSAID = {"parent_id", "description", "available_from", "available_until", "url", "image_url", "updated_by"}
+#: Of the lake's columns, those that the generated shop speaks of.
+EVENT_SCHEMA = EVENTS.schema
+ITEM_SCHEMA, USER_SCHEMA = (
+    pa.schema([field for field in table.schema if field.name not in _UNSAID]) for table in (ITEMS, USERS)
+)
 #: Why each purchase was made: a word of `experiments.shop.looks.CAUSES`.
 REASON_SCHEMA = pa.schema(
     [("event_id", _TEXT), ("user_id", _TEXT), ("item_id", _TEXT), ("time", _UTC), ("cause", _TEXT)]

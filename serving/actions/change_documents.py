@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import orjson
@@ -115,6 +116,9 @@ def _row(document: Document, now: float, actor: str | None) -> bytes:
     """The document as the lake's JSON line, in which `attributes` is a text."""
     row = {**document, "updated_at": round(now * 1e6), "deleted": bool(document.get("deleted"))}
     row["updated_by"] = actor
+    for name in ("available_from", "available_until"):
+        if name in row:
+            row[name] = round(datetime.fromisoformat(row[name]).timestamp() * 1e6)
     if "attributes" in row:
         row["attributes"] = orjson.dumps(row["attributes"]).decode()
     return orjson.dumps(row)

@@ -120,7 +120,7 @@ async def _let_profiles_know(runtime: Runtime, rows: Sequence[dict[str, Any]]) -
         await profiles.record(events)
     except (StoreError, OSError) as error:
         runtime.metrics.profiles_behind.inc(len(events))
-        log.warning("the live profiles missed %d events: %s", len(events), error)
+        log.debug("the live profiles missed %d events: %s", len(events), error)
 
 
 def _counted(

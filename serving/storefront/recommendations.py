@@ -105,7 +105,7 @@ async def _answered(
         refuse_naming_users(request)
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
     known = await runtime.reader.read(live.bundle, user_id, session_id)
-    bundle, obeyed = await runtime.catalog.obey(live.bundle, known.catalogue_version)
+    bundle, obeyed = await runtime.catalog.obey(live.bundle, known.catalogue_version, now)
     degraded = known.degraded or not obeyed
     if degraded:
         runtime.metrics.degraded.inc()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
 from engine.storage.home import Home
 from engine.storage.online import connect_live, connect_stream
 from tests.bundles import AS_OF, toy_bundle
-from tests.serving.conftest import publish, storefront
+from tests.serving.conftest import eventually, publish, storefront
 from tests.stores import settings_of
 
 
@@ -142,3 +143,66 @@ def test_every_change_goes_to_the_lake_by_the_stream(open_shop, stores):
 def test_without_stores_changes_are_refused(shop):
     assert put(shop, "/v1/items/x", price=1).status_code == 503
     assert shop.get("/v1/items/x").status_code == 503
+
+
+def test_a_new_item_is_recommended_within_seconds_and_gone_when_it_is_deleted(open_shop):
+    def listed():
+        return [each["id"] for each in open_shop.ask(user_id="u5", limit=20).json()["items"]]
+
+    put(open_shop, "/v1/items/brand-new", name="New", categories=["taste 1"], tags=["t1"], price=77)
+    eventually(lambda: "brand-new" in listed())
+    shown = open_shop.ask(user_id="u5", limit=20, fields=["name", "price"], explain=True).json()["items"]
+    (new,) = [each for each in shown if each["id"] == "brand-new"]
+    assert (new["fields"], new["reason"]) == ({"name": "New", "price": 77}, "new, and like what you take")
+    assert open_shop.get("/v1/items/brand-new/similar").json()["missing_ids"] == []
+    patch(open_shop, "/v1/items/brand-new", stock=0)
+    assert "brand-new" not in listed()
+    patch(open_shop, "/v1/items/brand-new", stock=None)
+    assert "brand-new" in listed()
+    open_shop.client.delete("/v1/items/brand-new")
+    assert "brand-new" not in listed()
+
+
+def test_an_item_leaves_when_its_time_is_over(stores, tmp_path):
+    """The storefront's clock is held in a list, so that the test moves it."""
+    home, clock = Home(tmp_path / "home"), [AS_OF + 60.0]
+    publish(home, toy_bundle())
+    urls = {"HAWKER_STREAM_URL": stores.stream_url, "HAWKER_REDIS_URL": stores.live_url, "HAWKER_SHOP": "windows"}
+    settings = settings_of(home.root, HAWKER_LEAST_FREE_MIB="0", **urls)
+    with storefront(home, settings=settings, real_time=lambda: clock[0]) as shop:
+        listed = lambda: [each["id"] for each in shop.ask(user_id="u5", limit=100).json()["items"]]  # noqa: E731
+        first, second = listed()[:2]
+        put(shop, f"/v1/items/{first}", available_until=iso(AS_OF + 3_600))
+        put(shop, f"/v1/items/{second}", available_from=iso(AS_OF + 3_600))
+        assert first in listed()
+        assert second not in listed()
+        clock[0] += 3_600
+        eventually(lambda: second in listed() and first not in listed())
+
+
+def test_what_is_bought_now_trends_within_a_minute(open_shop):
+    events = [
+        {"event_id": f"trend-{n}", "type": "purchase", "user_id": f"buyer-{n}", "item_id": "i33"} for n in range(30)
+    ]
+    assert open_shop.client.post("/v1/events", json={"events": events}).json()["accepted"] == 30
+    eventually(lambda: open_shop.get("/v1/trending").json()["items"][0]["id"] == "i33", within=60)
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ({"available_from": "2026-01-02T00:00:00Z", "available_until": "2026-01-01T00:00:00Z"}, "available_until"),
+        ({"available_from": "2026-01-02"}, "available_from"),
+        ({"parent_id": "wide"}, "parent_id"),
+        ({"parent_id": ""}, "parent_id"),
+        ({"url": 3}, "url"),
+        ({"description": "x" * 5_000}, "description"),
+    ],
+)
+def test_the_wider_fields_are_checked_too(open_shop, document, field):
+    answer = put(open_shop, "/v1/items/wide", **document)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def iso(seconds):
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

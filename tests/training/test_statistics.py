@@ -111,6 +111,7 @@ def test_the_best_of_a_category_share_its_recent_sales(most):
     n = log.n_items
     codes = np.array([0, 1, 0, 1, -1, 0, 3, 0, 0], np.int32)
     catalog = Catalog(
+        family=np.full(0, -1, np.int32),
         names=TextTable.of("" for _ in range(n)),
         levels=codes[:, None],
         category_names=TextTable.of("abcd"),

@@ -48,7 +48,8 @@ def _gathered(
         parts.append(f"SELECT * FROM ({more})")
     merged = ", ".join(f"any_value({name}) AS {name}" for name in columns)
     source = f"SELECT {key}, {merged} FROM ({' UNION ALL BY NAME '.join(parts)}) GROUP BY {key}"
-    shown = ", ".join(_final(field, columns) for field in table.schema.names)
+    told_of = {key, "updated_at", *columns}
+    shown = ", ".join(_final(field, columns) for field in table.schema.names if field in told_of)
     return f"SELECT {shown} FROM ({source})".replace("$now", f"TIMESTAMPTZ {quoted(now.isoformat())}")
 
 
@@ -58,4 +59,4 @@ def _final(name: str, columns: Mapping[str, str]) -> str:
     if columns.get(name) == "DOUBLE":
         # A price that is no number or rounds to nothing is unknown rather than free.
         return f"CASE WHEN isfinite({name}) AND round({name}) > 0 THEN TRY_CAST({name} AS BIGINT) END AS {name}"
-    return name if name in columns or name.endswith("_id") else f"CAST(NULL AS BOOLEAN) AS {name}"
+    return name

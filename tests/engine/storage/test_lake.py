@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import pytest
 from engine.errors import BadInput, NotAllowed, StoreUnavailable, UnknownThing
 from engine.storage.home import Home
 from engine.storage.lake import Lake, Stored
-from engine.storage.lake_tables import EVENTS, ITEMS, LAKE_TABLES, USERS
+from engine.storage.lake_delta import DeltaStore
+from engine.storage.lake_tables import EVENTS, ITEMS, LAKE_TABLES, MERGES, USERS
 from engine.storage.lake_views import ParquetRows
 
 START = datetime(2024, 1, 30, tzinfo=UTC)
@@ -349,3 +351,21 @@ def test_attributes_that_are_no_json_object_are_refused(lake, text):
     with pytest.raises(BadInput, match="JSON objects"):
         lake.put_items(pa.table({"item_id": ["a"], "attributes": [text]}))
     assert lake.versions()["items"] == -1
+
+
+def test_a_table_made_before_a_column_was_thought_of_is_read_and_goes_on(lake):
+    """Both by putting, which writes the table anew, and by appending to it."""
+    old = replace(ITEMS, schema=pa.schema([field for field in ITEMS.schema if field.name not in ("url", "updated_by")]))
+    store = DeltaStore(lake._home.lake)
+    row = dict.fromkeys(old.schema.names) | {"item_id": "a", "available": True, "deleted": False}
+    store.commit(old, pa.Table.from_pylist([row], old.schema).to_reader(), base=-1)
+    assert lake.items().to_pylist()[0]["url"] is None
+    lake.put_items(pa.table({"item_id": ["b"], "url": ["https://shop.example/b"]}))
+    assert [each["url"] for each in lake.items().to_pylist()] == [None, "https://shop.example/b"]
+    merges = replace(MERGES, schema=pa.schema([field for field in MERGES.schema if field.name != "actor"]))
+    told = {"kind": "session", "id": "s", "user_id": "u", "time": None}
+    store.commit(merges, pa.Table.from_pylist([told], merges.schema).to_reader(), base=-1)
+    lake.take_from_stream("merges", pa.Table.from_pylist([{**told, "actor": "shop"}], MERGES.schema), 1)
+    assert lake.query("SELECT actor FROM merges ORDER BY 1").column(0).to_pylist() == ["shop", None]
+    assert lake.compact("merges", more_files_than=1, retention_days=30)
+    assert lake.query("SELECT actor FROM merges ORDER BY 1").column(0).to_pylist() == ["shop", None]
