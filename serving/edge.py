@@ -14,6 +14,7 @@ from uuid import uuid4
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.content_encoding import inflated, is_encoded
 from serving.metrics import Metrics
 from serving.wire import problem
 
@@ -41,7 +42,10 @@ class Edge:
         try:
             if _announced_length(scope) > MOST_BODY:
                 raise _too_large()
-            await self._app(inner, _bounded(receive), reply)
+            body = _bounded(receive)
+            if is_encoded(dict(scope["headers"]).get(b"content-encoding", b"").decode("latin-1").strip().lower()):
+                body = inflated(body, MOST_BODY)
+            await self._app(inner, body, reply)
         except Exception as error:
             await self._failed(error, inner, receive, reply)
         finally:
@@ -50,7 +54,8 @@ class Edge:
     async def _failed(self, error: Exception, scope: Scope, receive: Receive, reply: _Reply) -> None:
         request_id = scope["hawker.request_id"]
         if isinstance(error, HTTPException):
-            answer = problem(error.status_code, "body_too_large", error.detail, request_id=request_id)
+            code = "body_too_large" if error.status_code == 413 else "bad_encoding"
+            answer = problem(error.status_code, code, error.detail, request_id=request_id, headers=error.headers)
         else:
             log.exception("request %s failed", request_id)
             answer = problem(500, "internal", "an error of the server; its log knows more", request_id=request_id)

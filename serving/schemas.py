@@ -116,6 +116,14 @@ class EventVerdicts(BaseModel):
     rejected: list[RejectedEvent]
 
 
+class SegmentVerdicts(BaseModel):
+    success: bool = Field(description="The calls were read; look at `rejected` for those that were not taken.")
+    accepted: int = Field(description="Events that are new, and stored for good.")
+    duplicates: int = Field(description="Events stored before; nothing changed.")
+    ignored: int = Field(description="Calls that say nothing here, such as names that nobody knows.")
+    rejected: list[RejectedEvent]
+
+
 class Problem(BaseModel):
     type: str
     title: str

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from engine import errors
 from engine.events import EVENT_TYPES
 from engine.recommend.placements import PLACEMENTS
+from engine.segment_words import EVENT_NAMES
 from engine.settings import SETTINGS
 from engine.storage.home import Home
 from experiments.bench import BENCHES
@@ -103,6 +104,12 @@ def event_types() -> Iterator[Row]:
         yield (code(each.name), f"{each.weight:g}", f"{each.half_life_days:g}", each.meaning)
 
 
+def segment_events() -> Iterator[Row]:
+    yield ("Segment's name", "Becomes")
+    for name, kind in EVENT_NAMES.items():
+        yield (name, code(kind))
+
+
 def placements() -> Iterator[Row]:
     yield ("Name", "Shows", "Sources", "When these give too little")
     for each in PLACEMENTS.values():
@@ -153,6 +160,7 @@ TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     "Refusals": statuses,
     "Metrics": metrics,
     "Event types": event_types,
+    "Segment": segment_events,
     "Placements": placements,
     "Recipes": recipe_keys,
     "Model families": families,

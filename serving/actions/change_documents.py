@@ -49,10 +49,12 @@ async def change_documents(
         raise StoreUnavailable("this storefront runs without an event stream; start it with `hawker serve`")
     pressure.check()
     async with documents.writing() as token:
-        changed = await _decide(documents, kind, changes)
-        if changed.documents:
-            await stream.append(kind, [_row(each, now, actor) for each in changed.documents.values()])
-            await documents.put(kind, changed.documents, token=token)
+        changed, before = await _decide(documents, kind, changes)
+        # What the live store says already went through the stream before.
+        news = {name: each for name, each in changed.documents.items() if before[name] != each}
+        if news:
+            await stream.append(kind, [_row(each, now, actor) for each in news.values()])
+            await documents.put(kind, news, token=token)
     return changed
 
 
@@ -72,7 +74,9 @@ def live_documents(runtime: Runtime) -> LiveDocuments:
     return LiveDocuments(runtime.doors.live, runtime.settings.shop)
 
 
-async def _decide(documents: LiveDocuments, kind: Kind, changes: Sequence[Change]) -> Changed:
+async def _decide(
+    documents: LiveDocuments, kind: Kind, changes: Sequence[Change]
+) -> tuple[Changed, dict[str, Document | None]]:
     rejected: list[tuple[int, BadInput | UnknownThing]] = []
     sound: list[tuple[int, Change]] = []
     for place, change in enumerate(changes):
@@ -94,7 +98,7 @@ async def _decide(documents: LiveDocuments, kind: Kind, changes: Sequence[Change
             continue
         after[change.id] = document
         current[change.id] = None if document.get("deleted") else document
-    return Changed(after, frozenset(after) - known, sorted(rejected, key=lambda each: each[0]))
+    return Changed(after, frozenset(after) - known, sorted(rejected, key=lambda each: each[0])), before
 
 
 def _applied(kind: Kind, change: Change, current: Document | None) -> Document:

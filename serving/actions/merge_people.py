@@ -9,6 +9,7 @@ import orjson
 
 from engine.errors import BadInput, StoreUnavailable
 from engine.shop_documents import check_id
+from engine.storage.live_profiles import LiveProfiles
 from engine.storage.online import StoreError
 from serving.runtime import Runtime
 
@@ -27,9 +28,13 @@ async def merge_people(runtime: Runtime, merges: Sequence[Merge], *, now: float,
     stream, pressure, profiles = runtime.doors.stream, runtime.doors.pressure, runtime.doors.profiles
     if stream is None or pressure is None or profiles is None:
         raise StoreUnavailable("this storefront runs without its stores; start it with `hawker serve`")
+    pressure.check()
+    try:
+        merges = [each for each in merges if not await _is_done(profiles, *each)]
+    except (StoreError, OSError) as error:
+        raise StoreUnavailable(f"the live store does not answer: {error}; send the merge again") from error
     if not merges:
         return
-    pressure.check()
     # A microsecond apart, so that the last word on an id is the last one said.
     rows = [
         {"kind": kind, "id": source_id, "user_id": user_id, "time": round(now * 1e6) + place, "actor": actor}
@@ -41,6 +46,12 @@ async def merge_people(runtime: Runtime, merges: Sequence[Merge], *, now: float,
             await profiles.merge(kind, source_id, user_id)
     except (StoreError, OSError) as error:
         raise StoreUnavailable(f"the live store does not answer: {error}; send the merge again") from error
+
+
+async def _is_done(profiles: LiveProfiles, kind: str, source_id: str, user_id: str) -> bool:
+    """Whether the live store knows them as one, which it learns after the stream did."""
+    asked = (source_id, None) if kind == "user" else (None, source_id)
+    return (await profiles.read(*asked)).user_id == (await profiles.read(user_id, None)).user_id
 
 
 def _check(kind: str, source_id: str, user_id: str) -> None:

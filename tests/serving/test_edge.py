@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import re
 
@@ -134,6 +135,7 @@ def test_every_route_is_documented(shop):
     document = shop.get("/openapi.json").json()
     assert set(document["paths"]) == {
         "/v1/events",
+        *(f"/segment/v1/{call}" for call in ("batch", "track", "identify", "page", "screen", "alias", "group")),
         "/v1/recommendations",
         "/v1/users/{user_id}/recommendations",
         "/v1/users/{user_id}/buy-again",
@@ -192,3 +194,28 @@ def test_a_failure_nobody_foresaw_is_a_problem_and_goes_to_the_log(caplog):
     assert sent[0]["status"] == 500
     assert b"secret" not in sent[1]["body"]
     assert "the secret inside" in caplog.text
+
+
+def zipped(shop, body, encoding="gzip"):
+    return shop.client.post("/v1/recommendations", content=body, headers=JSON | {"content-encoding": encoding})
+
+
+def test_a_zipped_body_is_read_and_a_bomb_is_not_inflated(shop):
+    assert zipped(shop, gzip.compress(b"{}")).status_code == 200
+    assert zipped(shop, b"{}", "identity").status_code == 200
+    bomb = gzip.compress(b" " * (64 * MOST_BODY))
+    assert len(bomb) < MOST_BODY
+    assert problem_of(zipped(shop, bomb)) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", gzip.compress(b"{}")[:-3], gzip.compress(b"{}") + b"x", gzip.compress(b"{}") * 2]
+)
+def test_a_damaged_zipped_body_is_refused(shop, body):
+    assert problem_of(zipped(shop, body)) == (400, "bad_gzip")
+
+
+def test_an_encoding_that_nobody_reads_is_refused_by_name(shop):
+    answer = zipped(shop, b"{}", "br")
+    assert problem_of(answer) == (415, "bad_encoding")
+    assert answer.headers["accept-encoding"] == "gzip"

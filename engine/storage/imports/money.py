@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
+from engine.currencies import WITH_THREE_DECIMALS, WITHOUT_DECIMALS
 from engine.storage.lake_sql import quoted
-
-# ISO 4217: currencies whose minor unit is not a hundredth.
-_NO_DECIMALS = (
-    *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"),
-    *("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
-)
-_THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
 
 
 def number(expression: str, *, decimal: str = ".") -> str:
@@ -25,5 +19,5 @@ def minor_units(major: str, currency: str) -> str:
 
 
 def _minor_per_major(currency: str) -> str:
-    none, three = (", ".join(map(quoted, codes)) for codes in (_NO_DECIMALS, _THREE_DECIMALS))
+    none, three = (", ".join(map(quoted, codes)) for codes in (WITHOUT_DECIMALS, WITH_THREE_DECIMALS))
     return f"CASE WHEN {currency} IN ({none}) THEN 1 WHEN {currency} IN ({three}) THEN 1000 ELSE 100 END"

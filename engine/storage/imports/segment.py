@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from engine.segment_words import EVENT_NAMES, NOT_ATTRIBUTES, ORDERS, WITH_PRODUCTS
 from engine.storage.imports.draft import Draft, json_object
 from engine.storage.imports.money import minor_units, number
 from engine.storage.imports.sources import LINE, ROW, SOURCE, Source, open_source
@@ -16,38 +17,11 @@ from engine.storage.imports.table_columns import preset_file
 from engine.storage.imports.times import instant
 from engine.storage.lake_sql import quoted
 
-#: Their event names in lower case, and ours.
-_TYPES = {
-    "product viewed": "view",
-    "product clicked": "click",
-    "products searched": "search",
-    "product added": "cart_add",
-    "product removed": "cart_remove",
-    "product added to wishlist": "wishlist_add",
-    "product removed from wishlist": "wishlist_remove",
-    "checkout started": "checkout",
-    "order completed": "purchase",
-    "order refunded": "return",
-    "coupon entered": "coupon_view",
-    "coupon applied": "coupon_redeem",
-    "product shared": "share",
-    "product reviewed": "review",
-    "promotion viewed": "exposure",
-    "signed in": "login",
-}
-_WITH_LINES = ("order completed", "order refunded")
-
-# Traits that tell who a person is, not what they like, and those that have columns of their own.
-_NOT_ATTRIBUTES = (
-    *("email", "phone", "name", "firstName", "lastName", "username", "address", "avatar", "id", "title"),
-    *("gender", "birthday", "age_band", "timezone"),
-)
-
 _CURRENCY = "upper(coalesce(props ->> '$.currency', product ->> '$.currency'))"
 _QUANTITY = number("product ->> '$.quantity'")
 _PRICE = number("product ->> '$.price'")
 # Only orders have amounts: nothing is paid by looking.
-_IN_ORDER = f"CASE WHEN name IN ({', '.join(map(quoted, _WITH_LINES))}) THEN ({_PRICE}) * coalesce({_QUANTITY}, 1) END"
+_IN_ORDER = f"CASE WHEN name IN ({', '.join(map(quoted, ORDERS))}) THEN ({_PRICE}) * coalesce({_QUANTITY}, 1) END"
 # A discount on the whole order is shared out by the lines' prices.
 _DISCOUNT = number("props ->> '$.discount'")
 _PAID_SHARE = (
@@ -76,7 +50,7 @@ def segment(sql: Any, path: Path | None) -> tuple[Source, Draft]:
 _EVENTS = {
     "event_id": "CASE WHEN place > 1 THEN concat(call ->> '$.messageId', '-', place) ELSE call ->> '$.messageId' END",
     "type": "CASE name "
-    + " ".join(f"WHEN {quoted(theirs)} THEN {quoted(ours)}" for theirs, ours in _TYPES.items())
+    + " ".join(f"WHEN {quoted(theirs)} THEN {quoted(ours)}" for theirs, ours in EVENT_NAMES.items())
     + " END",
     "time": instant(
         "coalesce(call ->> '$.timestamp', call ->> '$.originalTimestamp', call ->> '$.receivedAt')", "VARCHAR"
@@ -108,7 +82,7 @@ _ITEMS = {
 }
 
 _IMPERSONAL = "nullif(CAST(json_merge_patch({traits}, json_object({removed})) AS VARCHAR), '{{}}')".format(
-    traits=_TRAITS, removed=", ".join(f"{quoted(name)}, NULL" for name in _NOT_ATTRIBUTES)
+    traits=_TRAITS, removed=", ".join(f"{quoted(name)}, NULL" for name in NOT_ATTRIBUTES)
 )
 
 _USERS = {
@@ -123,7 +97,7 @@ _USERS = {
 
 def _rows() -> str:
     """One row a call, and for an order one row a product; `place` counts them from 1."""
-    with_lines = ", ".join(map(quoted, _WITH_LINES))
+    with_lines = ", ".join(map(quoted, WITH_PRODUCTS))
     price, quantity = number("line_item ->> '$.price'"), number("line_item ->> '$.quantity'")
     return f"""(
         SELECT *, unnest(lines) AS product, unnest(range(1, len(lines) + 1)) AS place,
@@ -140,7 +114,7 @@ def _rows() -> str:
 
 
 def _refused() -> str:
-    known = ", ".join(map(quoted, _TYPES))
+    known = ", ".join(map(quoted, EVENT_NAMES))
     return (
         "CASE WHEN call IS NULL OR json_type(call) <> 'OBJECT' THEN 'the line is no JSON object'"
         " WHEN kind IS NULL THEN 'type: the call has none'"

@@ -1,0 +1,128 @@
+"""The HTTP API of Segment and RudderStack: a shop's existing client is pointed here and goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from engine.errors import BadInput
+from engine.event_check import Refusal
+from engine.segment_calls import Arrival, Meaning, clock_ahead, meaning_of
+from serving.actions.change_documents import Change, as_refusal, change_documents
+from serving.actions.merge_people import Merge, merge_people
+from serving.actions.take_events import MOST_EVENTS, take_events
+from serving.gate import actor_of
+from serving.json_body import read_json_body
+from serving.runtime import Runtime
+from serving.schemas import SegmentVerdicts
+from serving.wire import JsonResponse
+
+_CALLS = ("track", "identify", "page", "screen", "alias", "group")
+_CALL: dict[str, Any] = {
+    "type": "object",
+    "description": "A call as Segment specifies it; it names a `userId`, an `anonymousId`, or both.",
+    "properties": {
+        "messageId": {"type": "string", "description": "Sent again, it changes nothing."},
+        "event": {"type": "string", "description": "Of a track call: a name of the e-commerce spec, or your own type."},
+        **{name: {"type": ["string", "number", "null"]} for name in ("userId", "anonymousId", "previousId")},
+        "timestamp": {"type": "string"},
+        **{name: {"type": ["object", "null"]} for name in ("properties", "traits", "context")},
+    },
+}
+_BATCH: dict[str, Any] = {
+    "type": "object",
+    "required": ["batch"],
+    "properties": {
+        "batch": {"type": "array", "maxItems": MOST_EVENTS, "items": {"description": "A call with its `type`."}},
+        "sentAt": {"type": "string", "description": "The sender's clock, by which `timestamp` is corrected."},
+    },
+}
+
+
+def _described(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def routes(runtime: Runtime) -> APIRouter:
+    router = APIRouter(tags=["segment"])
+
+    @router.post("/segment/v1/batch", response_model=SegmentVerdicts, openapi_extra=_described(_BATCH))
+    async def batch(request: Request) -> JsonResponse:
+        """Many calls at once, a verdict for each that is refused."""
+        body = await read_json_body(request)
+        calls = body.get("batch") if type(body) is dict else None
+        if type(calls) is not list or len(calls) > MOST_EVENTS:
+            raise BadInput(f"batch: must be a list of at most {MOST_EVENTS} calls", field="batch")
+        return await _taken(runtime, request, calls, body.get("sentAt"))
+
+    def one(kind: str) -> None:
+        @router.post(
+            f"/segment/v1/{kind}",
+            name=f"segment_{kind}",
+            response_model=SegmentVerdicts,
+            openapi_extra=_described(_CALL),
+        )
+        async def call(request: Request) -> JsonResponse:
+            body = await read_json_body(request)
+            if type(body) is not dict:
+                raise BadInput("send a JSON object: one call", field="messageId")
+            return await _taken(runtime, request, [{**body, "type": kind}], body.get("sentAt"))
+
+        call.__doc__ = f"One {kind} call."
+
+    for kind in _CALLS:
+        one(kind)
+    return router
+
+
+async def _taken(runtime: Runtime, request: Request, calls: Sequence[Any], sent_at: Any) -> JsonResponse:
+    now, actor = runtime.now(), actor_of(request)
+    own = frozenset(each.name for each in runtime.settings.event_types)
+    arrival = Arrival(now, clock_ahead(sent_at, now), own)
+    said = [(place, meaning_of(call, arrival)) for place, call in enumerate(calls)]
+    meant = [(place, each) for place, each in said if isinstance(each, Meaning)]
+    rejected = [(place, each) for place, each in said if isinstance(each, Refusal)]
+    events = [(place, event) for place, each in meant for event in each.events]
+    verdicts = await take_events(runtime, [event for _, event in events], now=now)
+    rejected += [(events[place][0], why) for place, why in verdicts.rejected]
+    rejected += await _told_of_users(runtime, meant, now, actor)
+    rejected += await _merged(runtime, meant, now, actor)
+    return JsonResponse(
+        {
+            "success": True,
+            "accepted": verdicts.accepted,
+            "duplicates": verdicts.duplicates,
+            "ignored": sum(each.ignored is not None for _, each in meant),
+            "rejected": [
+                {"index": place, "code": why.code, "field": why.field, "message": why.message}
+                for place, why in sorted(rejected, key=lambda each: each[0])
+            ],
+        }
+    )
+
+
+async def _told_of_users(
+    runtime: Runtime, meant: Sequence[tuple[int, Meaning]], now: float, actor: str | None
+) -> list[tuple[int, Refusal]]:
+    told = [(place, *each.user) for place, each in meant if each.user]
+    if not told:
+        return []
+    changes = [Change(user, "merge", document) for _, user, document in told]
+    changed = await change_documents(runtime, "users", changes, now=now, actor=actor)
+    return [(told[place][0], as_refusal(why)) for place, why in changed.rejected]
+
+
+async def _merged(
+    runtime: Runtime, meant: Sequence[tuple[int, Meaning]], now: float, actor: str | None
+) -> list[tuple[int, Refusal]]:
+    """Clients identify on every page: of equal merges one is carried out."""
+    wanted: dict[Merge, int] = {merge: place for place, each in meant for merge in each.merges}
+    rejected: list[tuple[int, Refusal]] = []
+    for merge, place in wanted.items():
+        try:
+            await merge_people(runtime, [merge], now=now, actor=actor)
+        except BadInput as error:
+            rejected.append((place, as_refusal(error)))
+    return rejected
