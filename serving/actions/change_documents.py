@@ -106,13 +106,13 @@ def _applied(kind: Kind, change: Change, current: Document | None) -> Document:
         return {ID_FIELD[kind]: change.id, "deleted": True}
     if change.mode == "replace":
         return check_document(kind, change.given, change.id)
-    if current is None and change.mode == "patch":
-        raise UnknownThing(f"there is no such {kind[:-1]}; PUT it first", code=f"unknown_{kind[:-1]}")
     if type(change.given) is not dict:
         raise BadInput("a change is a JSON object")
     if change.given.get(ID_FIELD[kind], change.id) != change.id:
         raise BadInput(f"{ID_FIELD[kind]}: cannot be changed", field=ID_FIELD[kind])
     check_document(kind, change.given, change.id)  # also bounds the depth before it is walked
+    if current is None and change.mode == "patch":
+        raise UnknownThing(f"there is no such {kind[:-1]}; PUT it first", code=f"unknown_{kind[:-1]}")
     return check_document(kind, merged(current or {}, change.given), change.id)
 
 

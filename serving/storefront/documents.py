@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 
 from engine.errors import BadInput, UnknownThing
 from engine.shop_documents import ID_FIELD, Kind
@@ -12,15 +12,15 @@ from serving.actions.change_documents import Change, Mode, change_documents, rea
 from serving.gate import Needs, actor_of
 from serving.json_body import read_json_body
 from serving.runtime import Runtime
-from serving.schemas import PathId
+from serving.schemas import BulkVerdicts, Deleted, Document, StoredPathId
+from serving.storefront.document_schema import MOST_DOCUMENTS, bulk_body, document_body
 from serving.wire import JsonResponse
 
-MOST_DOCUMENTS = 1_000
-_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+_NEW: dict[int | str, dict[str, Any]] = {201: {"model": Document, "description": "New."}}
 
 
 def routes(runtime: Runtime, kind: Kind) -> APIRouter:
-    """The routes of one kind; they come after those whose paths are longer."""
+    """The routes of one kind. Slashes of an id come percent-encoded."""
     router = APIRouter(tags=[kind])
     write: Any = {"dependencies": [Depends(Needs("ingest"))]}
     read: Any = {"dependencies": [Depends(Needs("ingest", "marketing", *(["recommend"] if kind == "items" else [])))]}
@@ -33,29 +33,49 @@ def routes(runtime: Runtime, kind: Kind) -> APIRouter:
             raise changed.rejected[0][1]
         return JsonResponse(changed.documents[thing_id], 201 if thing_id in changed.created else 200)
 
-    @router.post(f"/v1/{kind}/bulk", name=f"bulk_{kind}", openapi_extra=_BODY, **write)
+    @router.post(
+        f"/v1/{kind}/bulk", name=f"bulk_{kind}", openapi_extra=bulk_body(kind), response_model=BulkVerdicts, **write
+    )
     async def bulk(request: Request) -> JsonResponse:
         """Put (`replace`) or merge many; a verdict for each that is refused."""
         return await _bulk(runtime, kind, await read_json_body(request), actor_of(request))
 
-    @router.put(f"/v1/{kind}/{{id:path}}", name=f"put_{kind}", openapi_extra=_BODY, **write)
-    async def put(id: PathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
+    # What is called so itself is reached percent-encoded: %62ulk.
+    @router.api_route(f"/v1/{kind}/bulk", methods=["GET", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    async def not_one() -> None:
+        raise HTTPException(405)
+
+    @router.put(
+        f"/v1/{kind}/{{id}}",
+        name=f"put_{kind}",
+        openapi_extra=document_body(kind),
+        response_model=Document,
+        responses=_NEW,
+        **write,
+    )
+    async def put(id: StoredPathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
         """Say all that there is to say of one: what is left out is forgotten. 201 for a new one."""
         return await change(request, id, "replace", await read_json_body(request))
 
-    @router.patch(f"/v1/{kind}/{{id:path}}", name=f"patch_{kind}", openapi_extra=_BODY, **write)
-    async def patch(id: PathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
+    @router.patch(
+        f"/v1/{kind}/{{id}}",
+        name=f"patch_{kind}",
+        openapi_extra=document_body(kind),
+        response_model=Document,
+        **write,
+    )
+    async def patch(id: StoredPathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
         """Change some fields: null removes, attributes are merged key by key."""
         return await change(request, id, "patch", await read_json_body(request))
 
-    @router.delete(f"/v1/{kind}/{{id:path}}", name=f"delete_{kind}", **write)
-    async def delete(id: PathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
+    @router.delete(f"/v1/{kind}/{{id}}", name=f"delete_{kind}", response_model=Deleted, **write)
+    async def delete(id: StoredPathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
         """Delete one; again changes nothing."""
         await change(request, id, "delete")
         return JsonResponse({"deleted": True})
 
-    @router.get(f"/v1/{kind}/{{id:path}}", name=f"get_{kind}", **read)
-    async def get(id: PathId) -> JsonResponse:  # noqa: A002 (the path's word)
+    @router.get(f"/v1/{kind}/{{id}}", name=f"get_{kind}", response_model=Document, **read)
+    async def get(id: StoredPathId) -> JsonResponse:  # noqa: A002 (the path's word)
         """One as the shop last said."""
         found = (await read_documents(runtime, kind, [id]))[0]
         if found is None:

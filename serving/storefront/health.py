@@ -10,7 +10,7 @@ from engine.access import SCOPES
 from serving.gate import Needs
 from serving.metrics import CONTENT_TYPE
 from serving.runtime import Runtime
-from serving.schemas import Alive, Readiness
+from serving.schemas import KEY_PROBLEMS, Alive, Readiness
 from serving.wire import JsonResponse
 
 
@@ -38,7 +38,11 @@ def routes(runtime: Runtime) -> APIRouter:
             }
         )
 
-    @router.get("/metrics", response_class=Response, dependencies=[Depends(Needs(*set(SCOPES) - {"browser"}))])
+    scopes = set(SCOPES) - {"browser"}
+
+    @router.get(
+        "/metrics", response_class=Response, responses=KEY_PROBLEMS, dependencies=[Depends(Needs(*sorted(scopes)))]
+    )
     async def metrics() -> Response:
         """Figures for Prometheus."""
         return Response(runtime.metrics.page(), media_type=CONTENT_TYPE)

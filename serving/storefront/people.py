@@ -8,7 +8,7 @@ from serving.actions.merge_people import Merge, merge_people
 from serving.gate import actor_of
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
-from serving.schemas import MergeAnswer, MergeRequest, PathId
+from serving.schemas import MergeAnswer, MergeRequest, StoredPathId
 from serving.wire import JsonResponse
 
 
@@ -16,8 +16,8 @@ def routes(runtime: Runtime) -> APIRouter:
     """They come before those of the users, whose paths are shorter."""
     router = APIRouter(tags=["users"], route_class=StrictRoute)
 
-    @router.post("/v1/users/{user_id:path}/merge", response_model=MergeAnswer)
-    async def merge(user_id: PathId, body: MergeRequest, request: Request) -> JsonResponse:
+    @router.post("/v1/users/{user_id}/merge", response_model=MergeAnswer)
+    async def merge(user_id: StoredPathId, body: MergeRequest, request: Request) -> JsonResponse:
         """Let a session, or another user id, be this user from now on; again changes nothing."""
         merges: list[Merge] = []
         if body.session_id is not None:

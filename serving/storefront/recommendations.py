@@ -39,22 +39,22 @@ def routes(runtime: Runtime) -> APIRouter:
             fields=body.fields,
         )
 
-    @router.get("/v1/users/{user_id:path}/recommendations", response_model=RecommendationAnswer)
+    @router.get("/v1/users/{user_id}/recommendations", response_model=RecommendationAnswer)
     async def for_user(user_id: PathId, request: Request, options: UserOptions) -> JsonResponse:
         """What to show a user."""
         return await _short(runtime, request, options.placement, options, user_id=user_id)
 
-    @router.get("/v1/users/{user_id:path}/buy-again", response_model=RecommendationAnswer)
+    @router.get("/v1/users/{user_id}/buy-again", response_model=RecommendationAnswer)
     async def buy_again(user_id: PathId, request: Request, options: Options) -> JsonResponse:
         """What a user bought before and is likely to need again."""
         return await _short(runtime, request, "buy-again", options, user_id=user_id)
 
-    @router.get("/v1/items/{item_id:path}/similar", response_model=RecommendationAnswer)
+    @router.get("/v1/items/{item_id}/similar", response_model=RecommendationAnswer)
     async def similar(item_id: PathId, request: Request, options: Options) -> JsonResponse:
         """What could be taken instead of an item."""
         return await _short(runtime, request, "similar", options, item_ids=[item_id])
 
-    @router.get("/v1/items/{item_id:path}/bought-together", response_model=RecommendationAnswer)
+    @router.get("/v1/items/{item_id}/bought-together", response_model=RecommendationAnswer)
     async def bought_together(item_id: PathId, request: Request, options: Options) -> JsonResponse:
         """What stands in the same orders as an item."""
         return await _short(runtime, request, "bought-together", options, item_ids=[item_id])

@@ -20,15 +20,20 @@ from serving.schemas import SegmentVerdicts
 from serving.wire import JsonResponse
 
 _CALLS = ("track", "identify", "page", "screen", "alias", "group")
+# Clients are many and old: what is of another type than the specification says is left aside, not refused.
 _CALL: dict[str, Any] = {
     "type": "object",
     "description": "A call as Segment specifies it; it names a `userId`, an `anonymousId`, or both.",
     "properties": {
-        "messageId": {"type": "string", "description": "Sent again, it changes nothing."},
-        "event": {"type": "string", "description": "Of a track call: a name of the e-commerce spec, or your own type."},
-        **{name: {"type": ["string", "number", "null"]} for name in ("userId", "anonymousId", "previousId")},
-        "timestamp": {"type": "string"},
-        **{name: {"type": ["object", "null"]} for name in ("properties", "traits", "context")},
+        "messageId": {"description": "Sent again, it changes nothing."},
+        "event": {"description": "Of a track call: a name of the e-commerce spec, or a type of your own."},
+        "userId": {"description": "The user_id."},
+        "anonymousId": {"description": "The session_id."},
+        "previousId": {"description": "Of an alias: who the user was before."},
+        "timestamp": {"description": "ISO-8601; now, where it is missing."},
+        "properties": {"description": "Of what happened."},
+        "traits": {"description": "Of the user."},
+        "context": {"description": "Page, campaign, device."},
     },
 }
 _BATCH: dict[str, Any] = {
@@ -36,7 +41,7 @@ _BATCH: dict[str, Any] = {
     "required": ["batch"],
     "properties": {
         "batch": {"type": "array", "maxItems": MOST_EVENTS, "items": {"description": "A call with its `type`."}},
-        "sentAt": {"type": "string", "description": "The sender's clock, by which `timestamp` is corrected."},
+        "sentAt": {"description": "The sender's clock, by which `timestamp` is corrected."},
     },
 }
 
