@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from engine.events import EVENT_TYPES, LARGEST_AMOUNT, LONGEST_ID_BYTES, TRAFFIC
 #: Clocks of phones and servers differ: a time this far ahead is taken for now, a later one is refused.
 TOLERATED_SKEW_SECONDS = 600.0
 DAY = 86_400.0
+_CURRENCY = re.compile("[A-Z]{3}")
 
 _IDS = ("event_id", "user_id", "session_id", "item_id", "order_id", "recommendation_id", "coupon_code")
 _MONEY = ("amount", "list_amount")
@@ -132,7 +134,7 @@ def _faulty_numbers(given: dict[str, Any], terms: Terms) -> Refusal | None:
     currency = given.get("currency")
     if currency is None:
         return None
-    if type(currency) is not str or len(currency) != 3 or not (currency.isascii() and currency.isupper()):
+    if type(currency) is not str or not _CURRENCY.fullmatch(currency):
         return Refusal("bad_currency", "currency", "currency: must be an ISO 4217 code, such as EUR")
     if terms.currency and currency != terms.currency:
         return Refusal("bad_currency", "currency", f"currency: this shop counts in {terms.currency}")

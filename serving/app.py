@@ -21,7 +21,7 @@ from serving.gate import Gate, Needs
 from serving.json_body import BodyRefused
 from serving.runtime import Runtime
 from serving.schemas import KEY_PROBLEMS, problems
-from serving.storefront import documents, events, health, people, recommendations, segment_spec
+from serving.storefront import browser, documents, events, health, people, recommendations, segment_spec
 from serving.wire import ProblemResponse, problem, refusal
 
 _CODES = {404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large", 415: "not_json"}
@@ -55,6 +55,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(documents.routes(runtime, "items"), responses=_PROBLEMS)
     app.include_router(documents.routes(runtime, "users"), responses=_PROBLEMS)
     app.include_router(health.routes(runtime))
+    app.include_router(browser.routes())
     # From the inside out: a page's question about origins is answered before a key is asked for.
     app.add_middleware(Gate, guard=runtime.guard)
     if runtime.settings.origins:

@@ -150,6 +150,7 @@ def test_every_route_is_documented(shop):
         "/health/live",
         "/health/ready",
         "/metrics",
+        "/hawker.js",
     }
     body = document["components"]["schemas"]["RecommendationRequest"]
     assert body["additionalProperties"] is False
