@@ -215,13 +215,26 @@ def bench(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Look whether the home, the stores and the served bundle are in order; repair what can be repaired."""
+def doctor(
+    about: Annotated[str, typer.Argument(help="Nothing for the installation; events for what the shop sends.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Look whether the home, the stores and the served bundle are in order, or what the shop's events lack."""
+    settings, home = here()
+    if about == "events":
+        from engine.storage.clock import now
+        from engine.storage.event_health import examine_events
+        from engine.storage.lake import Lake
+
+        health = examine_events(Lake(home), now(home))
+        answer(health.as_json(), as_json, health.text())
+        raise typer.Exit(0 if all(each.ok for each in health.findings) else 1)
+    if about:
+        raise BadInput(f"doctor looks at the installation, or at events, not at {about!r}", field="about")
     from engine.storage.checkup import examine
     from training.report import examine_registry
     from training.tracking import Tracker
 
-    settings, home = here()
     findings = [*examine(settings), examine_registry(home, Tracker(home, settings))]
     lines = [f"{'ok ' if each.ok else 'NOT'} {each.name}: {each.sentence}" for each in findings]
     rows = [{"name": each.name, "ok": each.ok, "sentence": each.sentence} for each in findings]

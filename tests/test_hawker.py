@@ -397,3 +397,10 @@ def test_keys_are_made_shown_and_revoked(command, tmp_path):
     assert wrong.code == 2
     assert "scope" in wrong.refusal
     assert command(tmp_path, "keys", "revoke", "k0").code == 2
+
+
+def test_doctor_looks_at_the_events_too(command, tmp_path):
+    said = command(tmp_path, "doctor", "events", "--json")
+    assert (said.code, said.found["arrived"]) == (1, [])
+    assert "NOT purchase: none arrived" in command(tmp_path, "doctor", "events").out
+    assert command(tmp_path, "doctor", "weather").code == 2

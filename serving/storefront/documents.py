@@ -16,65 +16,20 @@ from serving.schemas import BulkVerdicts, Deleted, Document, StoredPathId
 from serving.storefront.document_schema import MOST_DOCUMENTS, bulk_body, document_body
 from serving.wire import JsonResponse
 
+_WRITE: list[Any] = [Depends(Needs("ingest"))]
 _NEW: dict[int | str, dict[str, Any]] = {201: {"model": Document, "description": "New."}}
 
 
 def routes(runtime: Runtime, kind: Kind) -> APIRouter:
     """The routes of one kind. Slashes of an id come percent-encoded."""
     router = APIRouter(tags=[kind])
-    write: Any = {"dependencies": [Depends(Needs("ingest"))]}
-    read: Any = {"dependencies": [Depends(Needs("ingest", "marketing", *(["recommend"] if kind == "items" else [])))]}
+    _many(router, runtime, kind)
+    _changes(router, runtime, kind)
+    readers = ("ingest", "marketing", "recommend") if kind == "items" else ("ingest", "marketing")
 
-    async def change(request: Request, thing_id: str, mode: Mode, given: Any = None) -> JsonResponse:
-        changed = await change_documents(
-            runtime, kind, [Change(thing_id, mode, given)], now=runtime.now(), actor=actor_of(request)
-        )
-        if changed.rejected:
-            raise changed.rejected[0][1]
-        return JsonResponse(changed.documents[thing_id], 201 if thing_id in changed.created else 200)
-
-    @router.post(
-        f"/v1/{kind}/bulk", name=f"bulk_{kind}", openapi_extra=bulk_body(kind), response_model=BulkVerdicts, **write
+    @router.get(
+        f"/v1/{kind}/{{id}}", name=f"get_{kind}", response_model=Document, dependencies=[Depends(Needs(*readers))]
     )
-    async def bulk(request: Request) -> JsonResponse:
-        """Put (`replace`) or merge many; a verdict for each that is refused."""
-        return await _bulk(runtime, kind, await read_json_body(request), actor_of(request))
-
-    # What is called so itself is reached percent-encoded: %62ulk.
-    @router.api_route(f"/v1/{kind}/bulk", methods=["GET", "PUT", "PATCH", "DELETE"], include_in_schema=False)
-    async def not_one() -> None:
-        raise HTTPException(405)
-
-    @router.put(
-        f"/v1/{kind}/{{id}}",
-        name=f"put_{kind}",
-        openapi_extra=document_body(kind),
-        response_model=Document,
-        responses=_NEW,
-        **write,
-    )
-    async def put(id: StoredPathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
-        """Say all that there is to say of one: what is left out is forgotten. 201 for a new one."""
-        return await change(request, id, "replace", await read_json_body(request))
-
-    @router.patch(
-        f"/v1/{kind}/{{id}}",
-        name=f"patch_{kind}",
-        openapi_extra=document_body(kind),
-        response_model=Document,
-        **write,
-    )
-    async def patch(id: StoredPathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
-        """Change some fields: null removes, attributes are merged key by key."""
-        return await change(request, id, "patch", await read_json_body(request))
-
-    @router.delete(f"/v1/{kind}/{{id}}", name=f"delete_{kind}", response_model=Deleted, **write)
-    async def delete(id: StoredPathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
-        """Delete one; again changes nothing."""
-        await change(request, id, "delete")
-        return JsonResponse({"deleted": True})
-
-    @router.get(f"/v1/{kind}/{{id}}", name=f"get_{kind}", response_model=Document, **read)
     async def get(id: StoredPathId) -> JsonResponse:  # noqa: A002 (the path's word)
         """One as the shop last said."""
         found = (await read_documents(runtime, kind, [id]))[0]
@@ -83,6 +38,50 @@ def routes(runtime: Runtime, kind: Kind) -> APIRouter:
         return JsonResponse(found)
 
     return router
+
+
+def _many(router: APIRouter, runtime: Runtime, kind: Kind) -> None:
+    path = f"/v1/{kind}/bulk"
+
+    @router.post(
+        path, name=f"bulk_{kind}", openapi_extra=bulk_body(kind), response_model=BulkVerdicts, dependencies=_WRITE
+    )
+    async def bulk(request: Request) -> JsonResponse:
+        """Put (`replace`) or merge many; a verdict for each that is refused."""
+        return await _bulk(runtime, kind, await read_json_body(request), actor_of(request))
+
+    # What is called so itself is reached percent-encoded: %62ulk.
+    @router.api_route(path, methods=["GET", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    async def not_one() -> None:
+        raise HTTPException(405)
+
+
+def _changes(router: APIRouter, runtime: Runtime, kind: Kind) -> None:
+    path = f"/v1/{kind}/{{id}}"
+    told: Any = {"openapi_extra": document_body(kind), "response_model": Document, "dependencies": _WRITE}
+
+    async def change(request: Request, thing_id: str, mode: Mode, given: Any = None) -> JsonResponse:
+        wanted = [Change(thing_id, mode, given)]
+        changed = await change_documents(runtime, kind, wanted, now=runtime.now(), actor=actor_of(request))
+        if changed.rejected:
+            raise changed.rejected[0][1]
+        return JsonResponse(changed.documents[thing_id], 201 if thing_id in changed.created else 200)
+
+    @router.put(path, name=f"put_{kind}", responses=_NEW, **told)
+    async def put(id: StoredPathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
+        """Say all that there is to say of one: what is left out is forgotten. 201 for a new one."""
+        return await change(request, id, "replace", await read_json_body(request))
+
+    @router.patch(path, name=f"patch_{kind}", **told)
+    async def patch(id: StoredPathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
+        """Change some fields: null removes, attributes are merged key by key."""
+        return await change(request, id, "patch", await read_json_body(request))
+
+    @router.delete(path, name=f"delete_{kind}", response_model=Deleted, dependencies=_WRITE)
+    async def delete(id: StoredPathId, request: Request) -> JsonResponse:  # noqa: A002 (the path's word)
+        """Delete one; again changes nothing."""
+        await change(request, id, "delete")
+        return JsonResponse({"deleted": True})
 
 
 async def _bulk(runtime: Runtime, kind: Kind, body: Any, actor: str | None) -> JsonResponse:

@@ -1,6 +1,5 @@
 /* Hawker in a page: asks for lists, shows them, tells what was seen and clicked.
-   <script src="https://shop.example/hawker.js" data-key="hk_..." defer></script>
-   It never throws into the page, and what it could not send it sends later, once. */
+   It never throws into the page; what it could not send it sends later, once. */
 (() => {
   "use strict";
   const tag = document.currentScript || {dataset: {}};
