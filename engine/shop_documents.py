@@ -141,8 +141,8 @@ def _fault_of_attributes(value: Any) -> str | None:
             waiting += [(each, depth + 1) for each in part.values()]
         elif type(part) is list:
             waiting += [(each, depth + 1) for each in part]
-        elif type(part) in (int, float) and not -(2**63) <= part < 2**63:
-            return "holds a number beyond 64 bits"
+        elif type(part) is int and not -(2**63) <= part < 2**64:
+            return "holds a whole number beyond 64 bits"
         elif type(part) is str and (why := fault_of_text(part)):
             return f"a text in it {why}"
     return None

@@ -82,14 +82,14 @@ _DOCUMENT_FIELDS: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "currency": _NO_CURRENCY,
         "available": _NO_FLAG,
         **dict.fromkeys(("available_from", "available_until"), _NO_TIME),
-        "attributes": (*_NO_OBJECT, _nested(9), {"a": 2**63}, {"a": "\ud800"}, {"\0": 1}, {"a": ["\0"]}),
+        "attributes": (*_NO_OBJECT, _nested(9), {"a": "\ud800"}, {"\0": 1}, {"a": ["\0"]}),
         "colour": ("red", None),
     },
     "users": {
         **dict.fromkeys(("region", "gender", "age_band"), _NO_TEXT),
         "zone": ("", "Mars/Olympus", 3, [], {}, True, "\0"),
         "birthday": ("", "1990", "1990-02-30", "30-01-01", 3, [], {}, True, "--13-01", "0000-01-01"),
-        "attributes": (*_NO_OBJECT, _nested(9), {"a": -(2**64)}, {"a": "\udc00"}),
+        "attributes": (*_NO_OBJECT, _nested(9), {"a": "\udc00"}),
         "email": ("a@b.example",),
     },
 }

@@ -88,7 +88,7 @@ def _count_keys(value: Any) -> int:
 
 def _read_slowly(body: bytes) -> Any:
     try:
-        return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        return json.loads(body.decode(), object_pairs_hook=_object, parse_int=_number, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise BodyRefused("bad_json", "the body is not JSON: it is not UTF-8", position=error.start) from error
     except json.JSONDecodeError as error:
@@ -110,6 +110,17 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 )
             seen.add(key)
     return found
+
+
+def _number(text: str) -> int | float:
+    """A whole number as the fast reader has it: beyond 64 bits it is a float."""
+    value = int(text)
+    if -(2**63) <= value < 2**64:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(text) from None
 
 
 def _refuse_constant(name: str) -> NoReturn:

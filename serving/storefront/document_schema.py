@@ -40,8 +40,7 @@ def _json(depth: int) -> dict[str, Any]:
     if not depth:
         return {}
     plain = [{"type": "string", "maxLength": 4_000, "pattern": TEXT_PATTERN}, {"type": ["boolean", "null"]}]
-    numbers = {"type": "number", "minimum": -(2**63), "maximum": 2**63 - 1025}
-    return {"anyOf": [*plain, numbers, {"type": "array", "items": _json(depth - 1)}, _object(depth - 1)]}
+    return {"anyOf": [*plain, {"type": "number"}, {"type": "array", "items": _json(depth - 1)}, _object(depth - 1)]}
 
 
 def _object(depth: int) -> dict[str, Any]:

@@ -114,7 +114,6 @@ def test_many_at_once_get_a_verdict_each(open_shop):
         ({"categories": "DAIRY"}, "categories"),
         ({"colour": "red"}, "colour"),
         ({"attributes": []}, "attributes"),
-        ({"attributes": {"n": 2**63}}, "attributes"),
         ({"item_id": "another"}, "item_id"),
         ({"name": "a\0"}, "name"),
     ],
