@@ -21,7 +21,7 @@ from serving.gate import Gate, Needs
 from serving.json_body import BodyRefused
 from serving.runtime import Runtime
 from serving.schemas import KEY_PROBLEMS, problems
-from serving.storefront import browser, documents, events, health, people, recommendations, segment_spec
+from serving.storefront import browser, documents, events, health, jobs, people, recommendations, segment_spec
 from serving.wire import ProblemResponse, problem, refusal
 
 _CODES = {404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large", 415: "not_json"}
@@ -50,6 +50,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         recommendations.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("recommend", "browser")]
     )
     app.include_router(segment_spec.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("ingest")])
+    app.include_router(jobs.routes(runtime), responses=_PROBLEMS)
     app.include_router(people.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("ingest")])
     # After the recommendations, whose paths are longer: an item's id may hold slashes.
     app.include_router(documents.routes(runtime, "items"), responses=_PROBLEMS)

@@ -8,6 +8,7 @@ from engine.settings import Settings
 from engine.storage.event_stream import EventStream
 from engine.storage.live_profiles import LiveProfiles
 from engine.storage.online import LIVE_SECONDS, STREAM_SECONDS, AsyncClient, open_async
+from serving.ledger_door import LedgerDoor
 from serving.pressure import Pressure
 
 
@@ -21,6 +22,7 @@ class Doors:
         self.pressure: Pressure | None = None
         self.profiles: LiveProfiles | None = None
         self.live: AsyncClient | None = None
+        self.ledger = LedgerDoor(settings.postgres_url, settings.shop)
         if settings.stream_url:
             stream = self._open(settings.stream_url, "HAWKER_STREAM_URL", STREAM_SECONDS)
             self.stream = EventStream(stream, settings.shop, seconds=STREAM_SECONDS)
@@ -37,3 +39,4 @@ class Doors:
     async def close(self) -> None:
         for client in self._clients:
             await client.aclose()
+        self.ledger.close()

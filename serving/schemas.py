@@ -162,6 +162,39 @@ class SegmentVerdicts(BaseModel):
     rejected: list[RejectedEvent]
 
 
+class DeleteByFilter(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    filter: Any = Field(
+        description='A condition as text, or as `{"all" | "any" | "not"}` of `{"field", "op", "value"}`.',
+        json_schema_extra={
+            "anyOf": [{"type": "string"}, {"type": "object"}],
+            "examples": ['attributes.colour = "red"', {"field": "attributes.colour", "op": "=", "value": "red"}],
+        },
+    )
+    dry_run: bool = Field(False, description="Only count those that fulfil it.")
+
+
+class UpdateByFilter(DeleteByFilter):
+    patch: dict[str, Any] = Field(
+        description="What changes, as in a PATCH.", json_schema_extra={"examples": [{"attributes": {"colour": "blue"}}]}
+    )
+
+
+class JobAnswer(BaseModel):
+    job_id: str
+    kind: str
+    arguments: dict[str, Any]
+    actor: str | None = Field(description="The name of the key that asked for it.")
+    state: str = Field(description="queued, running, done, failed or cancelled.")
+    done: int = Field(description="How many were looked at so far.")
+    result: dict[str, Any] | None = Field(description="matched, changed, failed and the first reasons.")
+    error: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
 class Document(BaseModel):
     """An item or a user, as the shop last said."""
 

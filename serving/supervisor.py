@@ -77,6 +77,8 @@ def serve(
         ]
         if "stream" in need:
             keepers.append(Keeper("worker", addresses, lifeline.read_end, Path(metrics)))
+        if set(STORES) <= set(need):
+            keepers.append(Keeper("jobs", addresses, lifeline.read_end, Path(metrics)))
         held.enter_context(_looking_after(stores))
         held.callback(_stop_all, keepers, listening)
         _keep_running(keepers, stopping, lambda: on_ready(address))

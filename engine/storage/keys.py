@@ -66,7 +66,7 @@ def read_keys(ledger: Ledger) -> Keys:
 
 def _read(ledger: Ledger) -> Keys:
     with connection_of(ledger) as connection:
-        rows = rows_of(connection, f"SELECT {_COLUMNS} FROM keys ORDER BY created_at, key_id")  # noqa: S608 (our own)
+        rows = rows_of(connection, f"SELECT {_COLUMNS} FROM keys ORDER BY created_at, key_id")
     return {
         mark: AccessKey(
             key_id,

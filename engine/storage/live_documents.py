@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -45,6 +46,21 @@ class LiveDocuments:
         except (StoreError, OSError) as error:
             raise _unavailable(error) from error
         return [None if text is None else json.loads(text) for text in found]
+
+    async def all(self, kind: Kind, batch: int) -> AsyncIterator[list[dict[str, Any]]]:
+        """All documents, about `batch` at a time, deleted ones too; what changes meanwhile may come twice or not."""
+        prefix = self._key(kind, "")
+        pattern = re.sub(r"([\\*?\[\]])", r"\\\1", prefix) + "*"
+        cursor = 0
+        while True:
+            try:
+                cursor, keys = await self._client.scan(cursor, match=pattern, count=batch)
+                found: Any = await self._client.mget(keys) if keys else []
+            except (StoreError, OSError) as error:
+                raise _unavailable(error) from error
+            yield [json.loads(text) for text in found if text is not None]
+            if not cursor:
+                return
 
     async def put(self, kind: Kind, documents: Mapping[str, dict[str, Any]], *, token: str) -> int:
         """Write them all or none, as one new version of the catalogue; only while `token` holds the lock."""

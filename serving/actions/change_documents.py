@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import orjson
 
 from engine.errors import BadInput, StoreUnavailable, UnknownThing
 from engine.event_check import Refusal
+from engine.settings import Settings
 from engine.shop_documents import ID_FIELD, Kind, check_document, check_id, merged
 from engine.storage.live_documents import LiveDocuments
-from serving.runtime import Runtime
+from serving.doors import Doors
 
 Mode = Literal["replace", "merge", "patch", "delete"]
 Document = dict[str, Any]
+
+
+class Shop(Protocol):
+    """Whoever has a shop's stores: a storefront, or the runner of its jobs."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def doors(self) -> Doors: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +49,13 @@ class Changed:
 
 
 async def change_documents(
-    runtime: Runtime, kind: Kind, changes: Sequence[Change], *, now: float, actor: str | None = None
+    shop: Shop, kind: Kind, changes: Sequence[Change], *, now: float, actor: str | None = None
 ) -> Changed:
     """Carry out each sound change; it is on the disk of the stream and the next read obeys.
 
     The lake keeps the `actor` of the last change. Raises StoreUnavailable; a repeated change heals what ended half way.
     """
-    stream, pressure, documents = runtime.doors.stream, runtime.doors.pressure, live_documents(runtime)
+    stream, pressure, documents = shop.doors.stream, shop.doors.pressure, live_documents(shop)
     if stream is None or pressure is None:
         raise StoreUnavailable("this storefront runs without an event stream; start it with `hawker serve`")
     pressure.check()
@@ -58,20 +69,20 @@ async def change_documents(
     return changed
 
 
-async def read_items(runtime: Runtime, ids: Sequence[str]) -> list[Document | None]:
+async def read_items(shop: Shop, ids: Sequence[str]) -> list[Document | None]:
     """The items as the shop last said, in the order of the ids; None for unknown and deleted ones."""
-    return await read_documents(runtime, "items", ids)
+    return await read_documents(shop, "items", ids)
 
 
-async def read_documents(runtime: Runtime, kind: Kind, ids: Sequence[str]) -> list[Document | None]:
-    found = await live_documents(runtime).get(kind, ids)
+async def read_documents(shop: Shop, kind: Kind, ids: Sequence[str]) -> list[Document | None]:
+    found = await live_documents(shop).get(kind, ids)
     return [None if each is None or each.get("deleted") else each for each in found]
 
 
-def live_documents(runtime: Runtime) -> LiveDocuments:
-    if runtime.doors.live is None:
+def live_documents(shop: Shop) -> LiveDocuments:
+    if shop.doors.live is None:
         raise StoreUnavailable("this storefront runs without a live store; start it with `hawker serve`")
-    return LiveDocuments(runtime.doors.live, runtime.settings.shop)
+    return LiveDocuments(shop.doors.live, shop.settings.shop)
 
 
 async def _decide(

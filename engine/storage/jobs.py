@@ -1,0 +1,127 @@
+"""Jobs in the ledger. One runner a shop works on them, oldest first; after a kill the next one begins a job again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from engine.errors import UnknownThing
+from engine.storage.ledger import Ledger, connection_of, rows_of
+
+_COLUMNS = "job_id, kind, arguments, actor, state, done, result, error, created_at, started_at, finished_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`done` counts what was looked at so far. Times are aware datetimes."""
+
+    id: str
+    kind: str
+    arguments: Mapping[str, Any]
+    actor: str | None
+    state: str
+    done: int
+    result: Mapping[str, Any] | None
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        told = {
+            name: getattr(self, name) for name in ("kind", "arguments", "actor", "state", "done", "result", "error")
+        }
+        times = {name: getattr(self, name) for name in ("created_at", "started_at", "finished_at")}
+        return {"job_id": self.id, **told, **{name: at and at.isoformat() for name, at in times.items()}}
+
+
+def create_job(ledger: Ledger, kind: str, arguments: Mapping[str, Any], *, actor: str | None, now: float) -> Job:
+    """A new job at the end of the queue."""
+    return _one(
+        ledger,
+        "INSERT INTO jobs (job_id, kind, arguments, actor, created_at)"
+        f" VALUES (:id, :kind, CAST(:arguments AS JSONB), :actor, :at) RETURNING {_COLUMNS}",
+        id=uuid4().hex,
+        kind=kind,
+        arguments=json.dumps(arguments),
+        actor=actor,
+        at=_moment(now),
+    )
+
+
+def find_job(ledger: Ledger, job_id: str) -> Job:
+    """Raises UnknownThing."""
+    return _one(ledger, f"SELECT {_COLUMNS} FROM jobs WHERE job_id = :id", id=job_id)
+
+
+def next_job(ledger: Ledger, *, now: float) -> Job | None:
+    """The oldest job that is not over, now running; only for the one who runs the shop's jobs."""
+    with connection_of(ledger) as connection:
+        rows = rows_of(
+            connection,
+            "UPDATE jobs SET state = 'running', started_at = coalesce(started_at, :at) WHERE job_id ="
+            " (SELECT job_id FROM jobs WHERE state IN ('queued', 'running') ORDER BY created_at, job_id LIMIT 1)"
+            f" RETURNING {_COLUMNS}",
+            at=_moment(now),
+        )
+    return Job(*rows[0]) if rows else None
+
+
+def tell_progress(ledger: Ledger, job_id: str, done: int) -> bool:
+    """Note how far a job is; False when somebody wants it to end."""
+    with connection_of(ledger) as connection:
+        rows = rows_of(
+            connection, "UPDATE jobs SET done = :done WHERE job_id = :id RETURNING cancel_asked", id=job_id, done=done
+        )
+    return bool(rows) and not rows[0][0]
+
+
+def end_job(
+    ledger: Ledger,
+    job_id: str,
+    state: str,
+    *,
+    now: float,
+    result: Mapping[str, Any] | None = None,
+    error: str | None = None,
+) -> Job:
+    """The end of a job: done, failed or cancelled."""
+    return _one(
+        ledger,
+        "UPDATE jobs SET state = :state, result = CAST(:result AS JSONB), error = :error, finished_at = :at"
+        f" WHERE job_id = :id RETURNING {_COLUMNS}",
+        id=job_id,
+        state=state,
+        result=None if result is None else json.dumps(result),
+        error=error,
+        at=_moment(now),
+    )
+
+
+def cancel_job(ledger: Ledger, job_id: str, *, now: float) -> Job:
+    """A queued job is over, a running one ends after its batch, one that is over stays so. Raises UnknownThing."""
+    return _one(
+        ledger,
+        "UPDATE jobs SET cancel_asked = true,"
+        " finished_at = CASE state WHEN 'queued' THEN :at ELSE finished_at END,"
+        " state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END"
+        f" WHERE job_id = :id RETURNING {_COLUMNS}",
+        id=job_id,
+        at=_moment(now),
+    )
+
+
+def _one(ledger: Ledger, statement: str, **values: Any) -> Job:
+    with connection_of(ledger) as connection:
+        rows = rows_of(connection, statement, **values)
+    if not rows:
+        raise UnknownThing("there is no such job", code="unknown_job", field="job_id")
+    return Job(*rows[0])
+
+
+def _moment(now: float) -> datetime:
+    return datetime.fromtimestamp(now, UTC)
