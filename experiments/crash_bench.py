@@ -124,7 +124,7 @@ def _full_disk(scratch: Path, seed: int) -> dict[str, Any]:
     try:
         with _small_disk(scratch / "disk") as disk, history.open("w") as file:
             home = Home(disk / "home")
-            with served(home.root) as shop:
+            with served(home.root, least_free_mib="16") as shop:
                 answers = asyncio.run(_fill_and_empty(shop, disk, History(file), seed))
                 file.flush()
                 wait_for_lake(home, _acknowledged(history))

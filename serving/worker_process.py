@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -34,6 +35,7 @@ GRACE = 7.0  # seconds for the round in hand
 _PAUSE = 5.0
 _TIDY_EVERY = 60.0  # seconds
 _MOST_FILES = 40  # of a table, before they are joined
+_STUCK_AFTER = 300.0  # seconds of one round, which takes about one; joining a large table's files takes longer
 _PATIENCE = 1.0  # seconds before a store that was away is asked again
 
 
@@ -59,19 +61,25 @@ def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
     metrics, lake = WorkerMetrics(), Lake(home)
     client: Client | None = None
     migrated, said, tidied = False, "", time.monotonic()
+    watchdog = threading.Event()
+    threading.Thread(target=_end_when_stuck, args=(watchdog,), daemon=True).start()
     while not stopping.is_set():
         try:
             if settings.postgres_url and not migrated:
                 migrate(settings.postgres_url, settings.shop)
                 migrated = True
+            _check_room(settings, home)
             client = client or connect_stream(settings.stream_url)
+            watchdog.set()
             more = _drain(Drain(lake, client, settings.shop), home, metrics)
             if not more and time.monotonic() - tidied > _TIDY_EVERY:
                 _tidy(lake, settings)
                 tidied = time.monotonic()
             said = ""
+            watchdog.clear()
             stopping.wait(0 if more else _PAUSE)
         except (HawkerError, StoreError, OSError) as problem:
+            watchdog.clear()
             if str(problem) != said:
                 said = str(problem)
                 log.warning("the worker waits: %s", said)
@@ -79,6 +87,25 @@ def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
                 client.close()
                 client = None
             stopping.wait(_PATIENCE)
+
+
+def _check_room(settings: Settings, home: Home) -> None:
+    """Begin no write on a full disk: one that fills up within a write stops the lake's writer for good."""
+    least = settings.least_free_mib * 2**20 / 2
+    if shutil.disk_usage(home.root).free < least:
+        raise StoreUnavailable("the disk is nearly full; what was accepted waits in the stream")
+
+
+def _end_when_stuck(working: threading.Event) -> None:
+    """End this process when one round takes impossibly long: the next one goes on where it stood."""
+    while True:
+        working.wait()
+        began = time.monotonic()
+        while working.is_set():
+            time.sleep(1.0)
+            if time.monotonic() - began > _STUCK_AFTER:
+                log.error("a round took %d s; ending, to be started again", _STUCK_AFTER)
+                os._exit(1)
 
 
 def _drain(drain: Drain, home: Home, metrics: WorkerMetrics) -> bool:

@@ -404,3 +404,13 @@ def test_doctor_looks_at_the_events_too(command, tmp_path):
     assert (said.code, said.found["arrived"]) == (1, [])
     assert "NOT purchase: none arrived" in command(tmp_path, "doctor", "events").out
     assert command(tmp_path, "doctor", "weather").code == 2
+
+
+def test_a_mapping_is_guessed_and_then_works(command, tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("user_id,sku,date,amount\nu1,i1,2025-02-27,1.50\n")
+    said = command(tmp_path / "home", "import", "--guess", log, "--json")
+    assert said.found == {"mapping": f"{log}.toml"}
+    done = command(tmp_path / "home", "import", log, "--mapping", f"{log}.toml", "--json")
+    assert done.found["stored"] == 1
+    assert command(tmp_path / "home", "import", "--guess", log).code == 2

@@ -2,7 +2,8 @@
 
     [file]                           # only where the file needs it
     delimiter = ";"
-    encoding = "latin-1"
+    encoding = "latin-1"             # where it is neither UTF-8 nor GB18030
+    sheet = "Orders"                 # of a workbook; default the first
     columns = ["user", "item"]       # names for a CSV file without a header
     decimal = ","                    # 1.234,50
 
@@ -59,7 +60,7 @@ def _keys(*, column: str = "", columns: str = "", text: str = "", table: str = "
 
 
 _KNOWN: Mapping[str, Mapping[str, str]] = {
-    "file": _keys(text="format delimiter encoding decimal", columns="columns"),
+    "file": _keys(text="format delimiter encoding decimal sheet", columns="columns"),
     "events": _keys(
         column="event_id user session item time type_column quantity amount list_amount price currency_column order"
         " recommendation coupon",
@@ -72,7 +73,7 @@ _KNOWN: Mapping[str, Mapping[str, str]] = {
     ),
     "users": _keys(column="region zone gender age_band birthday", columns="attributes"),
 }
-_CHOICES = {"format": ("csv", "parquet", "jsonl"), "decimal": (".", ","), "amount_unit": ("major", "minor")}
+_CHOICES = {"format": ("csv", "parquet", "jsonl", "xlsx"), "decimal": (".", ","), "amount_unit": ("major", "minor")}
 
 
 def read_mapping(sql: Any, path: Path, mapping: Path | None) -> tuple[Source, Draft]:
@@ -94,7 +95,7 @@ def read_mapping(sql: Any, path: Path, mapping: Path | None) -> tuple[Source, Dr
     source = open_source(
         path,
         file.get("format") or form_of(path),
-        CsvForm(file.get("delimiter"), file.get("encoding", "utf-8"), file.get("columns")),
+        CsvForm(file.get("delimiter"), file.get("encoding"), file.get("columns"), file.get("sheet")),
     )
     return source, mapped_draft(sql, source, told)
 

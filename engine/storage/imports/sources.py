@@ -1,4 +1,4 @@
-"""Open a file as a stream of numbered rows: CSV, Parquet or JSON lines, never loaded whole."""
+"""Open a file as a stream of numbered rows: CSV, Parquet, JSON lines or Excel; only a workbook is loaded whole."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from engine.errors import BadInput, HawkerError
+from engine.storage.imports.encodings import encoding_of
+from engine.storage.imports.sheets import columns_of, read_sheet
 
 #: Told of rows read so far, and of all rows where the file says how many there are.
 RowsRead = Callable[[int, int | None], None]
@@ -22,6 +24,7 @@ _FORMATS = {
     **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
     **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
+    **dict.fromkeys((".xlsx", ".xlsm"), "xlsx"),
 }
 _CSV_BLOCK_BYTES = 4 << 20
 # A line of JSON must fit into one block.
@@ -38,11 +41,15 @@ SOURCE = "source"
 
 @dataclass(frozen=True, slots=True)
 class CsvForm:
-    """How a CSV file is written; `columns` names the columns of a file without a header."""
+    """How a text file is written; `columns` names the columns of a file without a header, `sheet` is a workbook's.
+
+    An encoding that is not named is looked for.
+    """
 
     delimiter: str | None = None
-    encoding: str = "utf-8"
+    encoding: str | None = None
     columns: Sequence[str] | None = None
+    sheet: str | None = None
 
 
 _PLAIN = CsvForm()
@@ -84,13 +91,13 @@ class Source:
 
 
 def form_of(path: Path) -> str:
-    """csv, parquet or jsonl, from the file's ending; raises BadInput for others and for what is no file."""
+    """csv, parquet, jsonl or xlsx, from the file's ending; raises BadInput for others and for what is no file."""
     check_readable(path)
     form = _FORMATS.get(path.suffix.lower())
     if form is None:
         ending = repr(path.suffix) if path.suffix else "no ending"
         raise BadInput(
-            f"{path}: cannot tell the format from {ending}; name it *.csv, *.parquet or *.jsonl", field="path"
+            f"{path}: cannot tell the format from {ending}; name it *.csv, *.parquet, *.jsonl or *.xlsx", field="path"
         )
     return form
 
@@ -99,7 +106,7 @@ def open_source(path: Path, form: str, csv: CsvForm = _PLAIN) -> Source:
     """The file as a Source; raises BadInput when it is missing, a directory, forbidden, empty or unreadable."""
     check_readable(path)
     try:
-        return {"csv": _csv, "parquet": _parquet, "jsonl": _lines}[form](path, csv)
+        return {"csv": _csv, "parquet": _parquet, "jsonl": _lines, "xlsx": _workbook}[form](path, csv)
     except HawkerError:
         raise
     except Exception as error:
@@ -136,12 +143,13 @@ def _parquet(path: Path, _: CsvForm) -> Source:
 
 def _csv(path: Path, csv: CsvForm) -> Source:
     delimiter = csv.delimiter or ("\t" if path.suffix.lower() == ".tsv" else ",")
-    reading: dict[str, Any] = {"encoding": _strict(csv.encoding), "block_size": _CSV_BLOCK_BYTES}
+    encoding = _strict(csv.encoding or encoding_of(path))
+    reading: dict[str, Any] = {"encoding": encoding, "block_size": _CSV_BLOCK_BYTES}
     if csv.columns:
         names = list(csv.columns)
         reading["column_names"] = names
     else:
-        with path.open(encoding=_strict(csv.encoding), newline="") as file:
+        with path.open(encoding=encoding, newline="") as file:
             names = _header(file.readline(1 << 20), delimiter)
     _check_names(path, names)
     return _delimited(
@@ -151,8 +159,24 @@ def _csv(path: Path, csv: CsvForm) -> Source:
 
 def _lines(path: Path, csv: CsvForm) -> Source:
     """Each line as it stands, in one column; control characters are no JSON, so one of them cuts nothing."""
-    reading = {"encoding": _strict(csv.encoding), "block_size": _LINES_BLOCK_BYTES, "column_names": [LINE]}
+    encoding = _strict(csv.encoding or encoding_of(path))
+    reading = {"encoding": encoding, "block_size": _LINES_BLOCK_BYTES, "column_names": [LINE]}
     return _delimited(path, [LINE], reading, {"delimiter": "\x01", "quote_char": False}, first_row=1, form="jsonl")
+
+
+def _workbook(path: Path, csv: CsvForm) -> Source:
+    names, rows = read_sheet(path, csv.sheet)
+    _check_names(path, names)
+    schema = pa.schema([(name, pa.string()) for name in names])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for start in range(0, len(rows), _PARQUET_BATCH_ROWS):
+            part = rows[start : start + _PARQUET_BATCH_ROWS]
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(column, pa.string()) for column in columns_of(part, len(names))], schema=schema
+            )
+
+    return Source(path, "xlsx", dict.fromkeys(names, pa.string()), batches, len(rows))
 
 
 def _delimited(
@@ -209,7 +233,9 @@ def _strict(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
     except LookupError:
-        raise BadInput(f"there is no encoding {encoding!r}; use utf-8, latin-1 or cp1252", field="encoding") from None
+        raise BadInput(
+            f"there is no encoding {encoding!r}; use utf-8, gb18030, latin-1 or cp1252", field="encoding"
+        ) from None
     # Arrow leaves plain UTF-8 unchecked where a row is skipped; this name makes it decode, and drops a byte order mark.
     return "utf-8-sig" if name == "utf-8" else name
 

@@ -30,7 +30,7 @@ def refusal(shop, path, mapping=PLAIN):
         ("log.jsonl", b"", "is empty"),
         ("log.parquet", b"PAR1 this is no Parquet PAR1", "cannot be read"),
         ("log.parquet", b"user,item\n", "cannot be read"),
-        ("log.xlsx", b"PK", "cannot tell the format from '.xlsx'"),
+        ("log.xls", b"PK", "cannot tell the format from '.xls'"),
         ("log", b"PK", "cannot tell the format from no ending"),
         ("log.csv", (HEADER + GOOD).encode("utf-16"), "encoding"),
         ("log.csv", HEADER.encode() + "ü1,i1,2024-01-01,1,1\n".encode("latin-1"), "encoding"),
