@@ -224,10 +224,18 @@ def bench(
 @app.command()
 def doctor(
     about: Annotated[str, typer.Argument(help="Nothing for the installation; events for what the shop sends.")] = "",
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Fill the live store anew from the lake.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look whether the home, the stores and the served bundle are in order, or what the shop's events lack."""
     settings, home = here()
+    if rebuild:
+        from engine.storage.rebuild_command import rebuild_live
+
+        with progress() as say:
+            done = rebuild_live(settings, home, say=lambda what, number: say(f"{what} {number:,}"))
+        answer(done, as_json, ", ".join(f"{number:,} {what}" for what, number in done.items()))
+        return
     if about == "events":
         from engine.storage.clock import now
         from engine.storage.event_health import examine_events

@@ -6,6 +6,7 @@ It drains the event stream into the lake and keeps the lake's files in order. St
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import shutil
@@ -24,7 +25,8 @@ from engine.storage.home import Home, home_of
 from engine.storage.lake import Lake
 from engine.storage.lake_tables import LAKE_TABLES
 from engine.storage.migrate import migrate
-from engine.storage.online import Client, StoreError, connect_stream
+from engine.storage.online import Client, StoreError, connect_stream, open_async
+from engine.storage.rebuild import rebuild_documents
 from serving.child import end_with_supervisor, start_logging
 from serving.metrics import WorkerMetrics
 
@@ -33,6 +35,8 @@ log = logging.getLogger("hawker.worker")
 GRACE = 7.0  # seconds for the round in hand
 # Seconds between two rounds that leave nothing behind: each costs a few writes to the disk that the stream shares.
 _PAUSE = 5.0
+_FOLLOW_EVERY = 30.0  # seconds; each look that finds changed tables compares all documents
+_LIVE_SECONDS = 10.0  # of one command of a batch
 _TIDY_EVERY = 60.0  # seconds
 _MOST_FILES = 40  # of a table, before they are joined
 _STUCK_AFTER = 300.0  # seconds of one round, which takes about one; joining a large table's files takes longer
@@ -61,6 +65,8 @@ def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
     metrics, lake = WorkerMetrics(), Lake(home)
     client: Client | None = None
     migrated, said, tidied = False, "", time.monotonic()
+    followed: tuple[int, int] | None = None
+    followed_at = -_FOLLOW_EVERY
     watchdog = threading.Event()
     threading.Thread(target=_end_when_stuck, args=(watchdog,), daemon=True).start()
     while not stopping.is_set():
@@ -72,6 +78,9 @@ def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
             client = client or connect_stream(settings.stream_url)
             watchdog.set()
             more = _drain(Drain(lake, client, settings.shop), home, metrics)
+            if not more and time.monotonic() - followed_at > _FOLLOW_EVERY:
+                followed = _follow_imports(lake, settings, followed)
+                followed_at = time.monotonic()
             if not more and time.monotonic() - tidied > _TIDY_EVERY:
                 _tidy(lake, settings)
                 tidied = time.monotonic()
@@ -119,6 +128,25 @@ def _drain(drain: Drain, home: Home, metrics: WorkerMetrics) -> bool:
     if done.dead:
         log.error("%d rows could not be stored; see the lake's table dead_letters", done.dead)
     return done.more
+
+
+def _follow_imports(lake: Lake, settings: Settings, seen: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Bring items and users that came by import to the live store; what was seen of the lake's tables by then."""
+    versions = lake.versions()
+    now = versions["items"], versions["users"]
+    if now == seen or not settings.redis_url:
+        return now
+
+    async def bring() -> bool:
+        live = open_async(settings.redis_url, "HAWKER_REDIS_URL", seconds=_LIVE_SECONDS)
+        stream = open_async(settings.stream_url, "HAWKER_STREAM_URL", seconds=_LIVE_SECONDS)
+        try:
+            return await rebuild_documents(lake, live, stream, settings.shop) is not None
+        finally:
+            await live.aclose()
+            await stream.aclose()
+
+    return now if asyncio.run(bring()) else seen
 
 
 def _tidy(lake: Lake, settings: Settings) -> None:

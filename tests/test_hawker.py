@@ -414,3 +414,8 @@ def test_a_mapping_is_guessed_and_then_works(command, tmp_path):
     done = command(tmp_path / "home", "import", log, "--mapping", f"{log}.toml", "--json")
     assert done.found["stored"] == 1
     assert command(tmp_path / "home", "import", "--guess", log).code == 2
+
+
+def test_the_live_store_is_filled_anew_from_the_lake(command, own_home):
+    said = command(own_home, "doctor", "--rebuild", "--json")
+    assert (said.code, said.found["items"], said.found["users"]) == (0, 80, 150)

@@ -83,9 +83,10 @@ def test_the_pure_rooms_import_python_and_numpy_only():
 
 
 def test_the_engine_and_training_wait_for_one_thing_at_a_time():
-    """But for the stores that are asked within requests."""
+    """But for the stores that are asked within requests, and what fills them anew."""
     found = {name for name in sources("engine", "training") if any(is_async(each) for each in walk(name))}
-    assert found == {f"engine/storage/{name}.py" for name in ("event_stream", "live_documents", "live_profiles")}
+    waiting = ("event_stream", "live_documents", "live_profiles", "rebuild", "rebuild_command")
+    assert found == {f"engine/storage/{name}.py" for name in waiting}
 
 
 def test_only_the_command_line_prints():

@@ -77,6 +77,16 @@ class LiveDocuments:
             raise StoreUnavailable("the catalogue took too long to write; send the change again", code="lock_lost")
         return int(version)
 
+    async def remember(self, kind: Kind, documents: Mapping[str, dict[str, Any]]) -> None:
+        """Write documents that storefronts know already, so that they can be read; no new version of the catalogue."""
+        if not documents:
+            return
+        texts = {self._key(kind, name): json.dumps(each, ensure_ascii=False) for name, each in documents.items()}
+        try:
+            await self._client.mset(texts)
+        except (StoreError, OSError) as error:
+            raise _unavailable(error) from error
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[str]:
         """One writer of the shop at a time, across processes; gives the token that `put` asks for."""

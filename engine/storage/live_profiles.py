@@ -122,10 +122,13 @@ class LiveProfiles:
         self._client = client
         self._shop = shop
 
-    async def record(self, events: Sequence[LiveEvent]) -> None:
-        """Add events to the profiles of those who did them, and purchases and carts to what is trending."""
+    async def record(self, events: Sequence[LiveEvent], *, trends: bool = True) -> None:
+        """Add events to the profiles of those who did them, and purchases and carts to what is trending.
+
+        Trends are counters, which count again what they are told again: a rebuild leaves them out.
+        """
         persons: dict[str, tuple[list[bytes], list[bytes], list[float], list[str]]] = {}
-        trends: dict[str, dict[str, float]] = {}
+        counted: dict[str, dict[str, float]] = {}
         for event in events:
             key = person_key(self._shop, event.user_id, event.session_id)
             strong, light, times, touches = persons.setdefault(key, ([], [], [], []))
@@ -134,8 +137,8 @@ class LiveProfiles:
                 touches.append(event.source)
             if event.item_id and (record := packed(event)):
                 (light if event.type in _LIGHT else strong).append(record)
-                if weight := _TREND_WEIGHTS.get(event.type):
-                    hour = trends.setdefault(trend_key(self._shop, event.time), {})
+                if trends and (weight := _TREND_WEIGHTS.get(event.type)):
+                    hour = counted.setdefault(trend_key(self._shop, event.time), {})
                     hour[event.item_id] = hour.get(event.item_id, 0.0) + weight
         if not persons:
             return
@@ -143,7 +146,7 @@ class LiveProfiles:
         for strong, light, times, touches in persons.values():
             touch = touches[-1].encode()[:_LONGEST_TOUCH] if touches else b""
             arguments += [b"".join(strong), b"".join(light), int(min(times)), int(max(times)), touch]
-        await self._run(_RECORD_SCRIPT, list(persons), arguments, trends)
+        await self._run(_RECORD_SCRIPT, list(persons), arguments, counted)
 
     async def read(self, user_id: str | None, session_id: str | None) -> LiveView:
         """What is known of a user, of a session, or of both, and the catalogue's version."""
