@@ -17,7 +17,8 @@ from engine.storage.home import Home
 from engine.storage.lake_delta import NO_VERSION, CommitConflictError, DeltaStore
 from engine.storage.lake_merges import resolve_merges
 from engine.storage.lake_moments import instant_sql, month_sql
-from engine.storage.lake_sql import UNREADABLE, check_select, one_row, open_sql, quoted, sorted_object
+from engine.storage.lake_new_events import new_events
+from engine.storage.lake_sql import UNREADABLE, all_cores, check_select, one_row, open_sql, quoted, sorted_object
 from engine.storage.lake_tables import EVENTS, ITEMS, LAKE_TABLES, USERS, LakeTable
 from engine.storage.lake_views import ParquetRows, bring_in, lay_out
 
@@ -164,10 +165,12 @@ class Lake:
     ) -> _Answer:
         if self._pinned is not None:
             raise NotAllowed("a lake that is pinned to old versions is only for reading")
+        # Only an import brings a file, and whoever imports waits for it.
+        threads = all_cores() if isinstance(rows, ParquetRows) else None
         with self._store.writing(table):
             for _ in range(_ATTEMPTS):
                 base = self._store.version(table)
-                with self._opened({table.name: base}, writing=True) as sql:
+                with self._opened({table.name: base}, writing=True, threads=threads) as sql:
                     bring_in(sql, table, rows)
                     try:
                         return write(table, sql, base)
@@ -184,31 +187,17 @@ class Lake:
         position: int | None = None,
         months: Sequence[str] | None = None,
     ) -> Stored:
-        total, distinct = one_row(sql, "SELECT count(*), count(DISTINCT event_id) FROM incoming")
-        source = "SELECT * FROM incoming"
-        if distinct < total:
-            sql.execute(
-                "CREATE TEMP TABLE first_rows AS SELECT min(row) AS row"
-                " FROM (SELECT event_id, row_number() OVER () AS row FROM incoming) GROUP BY event_id"
-            )
-            source = (
-                "SELECT * FROM (SELECT *, row_number() OVER () AS row FROM incoming) SEMI JOIN first_rows USING (row)"
-            )
-        stored = "SELECT event_id FROM events_by_month"
-        if months is not None:
-            stored += f" WHERE month IN ({', '.join(months) or 'NULL'})"
-        sql.execute(
-            f"CREATE TEMP TABLE known AS SELECT DISTINCT event_id FROM incoming SEMI JOIN ({stored}) USING (event_id)"
-        )
-        known = one_row(sql, "SELECT count(*) FROM known")[0]
-        fresh = distinct - known
-        if fresh:
-            if known:
-                source = f"SELECT * FROM ({source}) ANTI JOIN known USING (event_id)"
+        stored = None
+        if base != NO_VERSION:
+            stored = "SELECT event_id FROM events_by_month"
+            if months is not None:
+                stored += f" WHERE month IN ({', '.join(months) or 'NULL'})"
+        new = new_events(sql, stored)
+        if new.count:
             columns = ", ".join(table.schema.names)
-            reader = sql.sql(f"SELECT {columns}, strftime(time, '%Y-%m') AS month FROM ({source})").to_arrow_reader()
+            reader = sql.sql(f"SELECT {columns}, strftime(time, '%Y-%m') AS month FROM {new.rows}").to_arrow_reader()
             self._store.commit(table, _fitted(reader, table), base=base, position=position)
-        return Stored(stored=fresh, duplicates=total - fresh)
+        return Stored(stored=new.count, duplicates=new.of - new.count)
 
     def _add(self, table: LakeTable, sql: Any, base: int, *, position: int) -> int:
         rows = one_row(sql, "SELECT count(*) FROM incoming")[0]
@@ -273,10 +262,10 @@ class Lake:
             return sql.sql(statement, params=parameters).to_arrow_table()
 
     @contextmanager
-    def _opened(self, versions: Mapping[str, int], *, writing: bool) -> Iterator[Any]:
+    def _opened(self, versions: Mapping[str, int], *, writing: bool, threads: int | None = None) -> Iterator[Any]:
         """DuckDB with a view a table, frozen at `versions`."""
         try:
-            with open_sql(self._home.lake / "spill") as sql:
+            with open_sql(self._home.lake / "spill", threads=threads) as sql:
                 if not writing:
                     # Only the lake's own files stay readable once external access is off.
                     sql.execute(f"SET allowed_directories = [{quoted(self._home.lake.absolute())}]")

@@ -32,8 +32,12 @@ _FAULTY_QUERY = (
 )
 
 
+def all_cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
 def half_the_cores() -> int:
-    return max(1, len(os.sched_getaffinity(0)) // 2)
+    return max(1, all_cores() // 2)
 
 
 @contextmanager

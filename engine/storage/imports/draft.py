@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.storage.lake_sql import quoted
 from engine.storage.past_campaigns import PastCampaigns
 
 #: The columns of an event and their SQL types. Money is still a DOUBLE, in minor units: it may be NaN.
@@ -79,9 +81,6 @@ class Draft:
 
 def json_object(fields: Iterable[tuple[str, str]]) -> str:
     """The SQL of a JSON text with these (name, expression) fields, nulls left out; null when all are null."""
-    pairs = list(fields)
-    if not pairs:
-        return "NULL"
-    packed = ", ".join(f"'{name.replace(chr(39), chr(39) * 2)}', {expression}" for name, expression in pairs)
-    merged = f"json_merge_patch('{{}}', json_object({packed}))"
-    return f"nullif(CAST({merged} AS VARCHAR), '{{}}')"
+    # Text put together: the JSON functions of the database cost an import a quarter of its time.
+    pairs = [f"{quoted(json.dumps(name) + ':')} || CAST(to_json({told}) AS VARCHAR)" for name, told in fields]
+    return f"nullif('{{' || concat_ws(',', {', '.join(pairs)}) || '}}', '{{}}')" if pairs else "NULL"

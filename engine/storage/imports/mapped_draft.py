@@ -17,7 +17,7 @@ from engine.storage.imports.sources import LINE, ROW, SOURCE, Source
 from engine.storage.imports.table_columns import missing_column
 from engine.storage.imports.text import id_text
 from engine.storage.imports.times import ISO, check_pattern, check_zone, instant
-from engine.storage.lake_sql import quoted
+from engine.storage.lake_sql import name_quoted, quoted
 
 # JSON keys may come late; this many lines are looked at for the keys that there are.
 _LINES_LOOKED_AT = 10_000
@@ -73,7 +73,14 @@ class _MappedColumns:
         return self.read(name)
 
     def number(self, name: str) -> str:
-        return number(self.text(name), decimal=self.decimal)
+        text = self.text(name)
+        kind = self.source.columns.get(name)
+        if kind is None or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            return number(text, decimal=self.decimal)
+        if pa.types.is_float64(kind) or pa.types.is_integer(kind):
+            return f"CAST({name_quoted(name)} AS DOUBLE)"
+        # A short float goes through its text: 0.1 is meant as 0.1, not as 0.10000000149.
+        return number(text)
 
     def time(self, sql: Any, name: str, *, written: str, zone: str) -> str:
         text = self.text(name)
@@ -90,7 +97,7 @@ class _MappedColumns:
         return instant(text, "VARCHAR", written=written, zone=zone)
 
     def json(self, names: Iterable[str]) -> str:
-        return json_object((name, self.text(name)) for name in names)
+        return json_object((name, self.text(name)) for name in dict.fromkeys(names))
 
 
 def _events(sql: Any, columns: _MappedColumns, events: Mapping[str, Any]) -> dict[str, str]:
@@ -117,7 +124,7 @@ def _events(sql: Any, columns: _MappedColumns, events: Mapping[str, Any]) -> dic
     if "source" in events:
         drafted["source"] = quoted(events["source"])
     if "properties" in events:
-        drafted["properties"] = f"json_object('custom', CAST({columns.json(events['properties'])} AS JSON))"
+        drafted["properties"] = f"'{{\"custom\":' || {columns.json(events['properties'])} || '}}'"
     return drafted
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from engine.storage.imports.quarantine import write_quarantine
 from engine.storage.imports.sources import SOURCE, Source
 from engine.storage.imports.staging import EVENT, stage, staging_folder
 from engine.storage.lake import Lake
-from engine.storage.lake_sql import SqlError, one_row, open_sql
+from engine.storage.lake_sql import SqlError, all_cores, one_row, open_sql
 from engine.storage.lake_views import ParquetRows
 from engine.storage.past_campaigns import PastCampaigns
 
@@ -97,7 +96,7 @@ def run_import(
     """
     with (
         staging_folder(home.shop_folder / "staging") as folder,
-        open_sql(folder / "spill", threads=len(os.sched_getaffinity(0)), memory=_MEMORY) as sql,
+        open_sql(folder / "spill", threads=all_cores(), memory=_MEMORY) as sql,
     ):
         source, draft = _prepared(sql, request, progress)
         staged = folder / "staged.parquet"

@@ -17,6 +17,8 @@ from engine.errors import BadInput, NotAllowed, StoreUnavailable, UnknownThing
 from engine.storage.home import Home
 from engine.storage.lake import Lake, Stored
 from engine.storage.lake_delta import DeltaStore
+from engine.storage.lake_new_events import new_events
+from engine.storage.lake_sql import open_sql
 from engine.storage.lake_tables import EVENTS, ITEMS, LAKE_TABLES, MERGES, USERS
 from engine.storage.lake_views import ParquetRows
 
@@ -96,6 +98,22 @@ def test_a_repeated_append_writes_no_version(lake):
     lake.append_events(purchases(10))
     lake.append_events(purchases(0))
     assert lake.versions() == before
+
+
+@pytest.mark.parametrize("at_once", [3, 7, 1000])
+def test_repetitions_are_found_in_any_number_of_passes_over_the_ids(at_once, tmp_path):
+    """Repeated twice and thrice, next to each other and far apart, known before or not."""
+    chosen = [*range(40), 7, 7, 39, 12, *range(100, 140), 100]
+    rows = pa.table({"event_id": [f"e{each}" for each in chosen], "place": range(len(chosen))})
+    known = pa.table({"event_id": [f"e{each}" for each in range(5, 110)]})
+    with open_sql(tmp_path / "spill") as sql:
+        sql.register("incoming", rows)
+        sql.register("in_the_lake", known)
+        new = new_events(sql, "SELECT event_id FROM in_the_lake", at_once=at_once)
+        kept = sql.sql(f"SELECT event_id, place FROM {new.rows} ORDER BY place").fetchall()
+    wanted = [*range(5), *range(110, 140)]
+    assert kept == [(f"e{each}", chosen.index(each)) for each in wanted]
+    assert (new.count, new.of) == (len(wanted), len(chosen))
 
 
 def test_rows_of_a_parquet_file_are_appended_under_a_condition(lake, tmp_path):

@@ -204,3 +204,28 @@ def test_sessions_stand_in_for_unknown_users(shop):
     report = shop.load(shop.file("log.csv", "visit,item,time\ns1,i,2024-01-01\n"), mapping)
     assert (report.stored, report.users) == (1, 0)
     assert shop.events()[0]["session_id"] == "s1"
+
+
+def test_numbers_of_parquet_are_taken_as_they_are_whatever_the_mapping_says_of_text(shop):
+    paid = pa.array([1234.5, 0.1], pa.float32())
+    rows = {"user": ["u", "v"], "item": ["i", "i"], "time": ["2024-01-01"] * 2, "paid": paid, "old": [1e3, None]}
+    pq.write_table(pa.table(rows), shop.folder / "log.parquet")
+    mapping = EVENTS + 'amount = "paid"\nlist_amount = "old"\n'
+    shop.load(shop.folder / "log.parquet", mapping)
+    assert {each["user_id"]: (each["amount"], each["list_amount"]) for each in shop.events()} == {
+        "u": (123450, 100000),
+        "v": (10, None),
+    }
+    rows = rows | {"paid": [1234.5, 0.1], "user": ["w", "x"]}
+    pq.write_table(pa.table(rows), shop.folder / "log.parquet")
+    shop.load(shop.folder / "log.parquet", mapping + '[file]\ndecimal = ","\n')
+    assert {each["user_id"]: each["amount"] for each in shop.events()}["w"] == 123450
+
+
+def test_properties_are_json_whatever_the_cells_and_the_columns_hold(shop):
+    text = 'user,item,time,"a ""b\'",c\nu,i,2024-01-01,"say ""hi""\\ü\t",x\nv,i,2024-01-01,,\n'
+    mapping = EVENTS + """properties = ['''a "b\\'''', "c", "c"]\n""".replace("\\'", "'")
+    shop.load(shop.file("log.csv", text), mapping)
+    told = {each["user_id"]: each["properties"] for each in shop.events()}
+    assert json.loads(told["u"]) == {"custom": {"a \"b'": 'say "hi"\\ü\t', "c": "x"}}
+    assert told["v"] is None
