@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,17 +17,18 @@ from typing import Any, Literal
 
 from engine.currencies import minor_per_major
 from engine.event_check import Refusal
+from engine.events import LARGEST_AMOUNT
+from engine.segment_values import moment_of, number_of, object_of, text_of
+from engine.segment_visit import source_of, visit_of
 from engine.segment_words import EVENT_NAMES, NOT_ATTRIBUTES, ORDERS, WITH_PRODUCTS
 from engine.shop_documents import FIELDS
 
 Call = Mapping[str, Any]
 
-_MEDIA: Mapping[str, frozenset[str]] = {
-    "paid": frozenset({"cpc", "ppc", "cpm", "paid", "paidsearch", "paid-search", "display", "banner", "retargeting"}),
-    "social": frozenset({"social", "social-media", "sm", "social-network"}),
-    "organic": frozenset({"organic"}),
-    "referral": frozenset({"referral", "affiliate", "email", "partner"}),
-}
+# An instant where a day was asked for, as JavaScript writes dates.
+_DAY_WITH_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T.*")
+# What names the envelope, not the call: another try writes it anew.
+_ENVELOPE = frozenset({"sentAt", "writeKey"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Arrival:
 
 def clock_ahead(sent_at: Any, now: float) -> float:
     """How far (seconds) a sender's clock is ahead of ours, from the time that it wrote on the envelope; 0 unknown."""
-    sent = _moment(sent_at)
+    sent = moment_of(sent_at)
     return 0.0 if sent is None else sent - now
 
 
@@ -76,109 +78,131 @@ def meaning_of(call: Any, arrival: Arrival) -> Meaning | Refusal:
     return Refusal("unknown_call", "type", "type: must be track, page, screen, identify, alias or group")
 
 
-def text_of(value: Any) -> str | None:
-    """A text, or a number as clients send ids; None for what is missing, empty or neither."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return (value.strip() if isinstance(value, str) else str(value)) or None
-
-
 def _identified(call: Call, user: str | None, session: str | None) -> Meaning:
     if user is None:
         return Meaning(ignored="traits of somebody unknown are not kept")
-    traits = _object(call.get("traits")) or _object(_object(call.get("context")).get("traits"))
-    address = _object(traits.get("address"))
+    context = object_of(call.get("context"))
+    traits = object_of(call.get("traits")) or object_of(context.get("traits"))
+    address, birthday = object_of(traits.get("address")), traits.get("birthday")
     told = {
-        "region": address.get("state") or address.get("country"),
-        "zone": traits.get("timezone"),
+        "region": address.get("state") or address.get("country") or address.get("city"),
+        "zone": traits.get("timezone") or context.get("timezone"),
         "gender": traits.get("gender"),
         "age_band": traits.get("age_band"),
-        "birthday": traits.get("birthday"),
+        "birthday": _DAY_WITH_TIME.sub(r"\1", birthday) if isinstance(birthday, str) else None,
     }
     faults = FIELDS["users"]
-    document = {name: value for name, value in told.items() if value and not faults[name](value)}
+    document: dict[str, Any] = {name: value for name, value in told.items() if value and not faults[name](value)}
+    # Each on its own: one that does not fit must not cost the others.
     attributes = {
         name: value
         for name, value in traits.items()
-        if name not in NOT_ATTRIBUTES and isinstance(value, str | bool | int | float) and _finite(value)
+        if name not in NOT_ATTRIBUTES and value is not None and not faults["attributes"]({name: value})
     }
-    if attributes and not faults["attributes"](attributes):
+    if attributes:
         document["attributes"] = attributes
     return Meaning(user=(user, document) if document else None, merges=(("session", session, user),) if session else ())
 
 
 def _happened(call: Call, kind: str, user: str | None, session: str | None, arrival: Arrival) -> Meaning | Refusal:
-    said = _object(call.get("properties"))
-    name = str(call.get("event") or "").strip().lower() if kind == "track" else "product viewed"
-    if kind == "track" and not name:
+    said, context = object_of(call.get("properties")), object_of(call.get("context"))
+    name = (text_of(call.get("event")) or "").strip().lower() if kind == "track" else "product viewed"
+    if not name:
         return Refusal("missing", "event", "event: a track call names what happened")
-    own = name.replace(" ", "_")
-    ours = EVENT_NAMES.get(name) or (own if own in arrival.own_types else None)
-    if ours is None or (kind != "track" and _item_of(said) is None):
+    ours = _type_of(name, arrival) if kind == "track" or _item_of(said) else _own(kind, arrival)
+    if ours is None:
         return Meaning(ignored=f"no event type for {call.get('event') or kind!r}")
-    context = _object(call.get("context"))
+    try:
+        message = text_of(call.get("messageId")) or _digest(call)
+    except RecursionError:
+        return Refusal("too_deep", "properties", "properties: are nested too deeply")
     event = {
         "type": ours,
         "user_id": user,
         "session_id": session,
         "time": _time(call, arrival),
         "recommendation_id": text_of(said.get("recommendation_id")),
-        "coupon_code": text_of(said.get("coupon") or said.get("coupon_id") or said.get("coupon_name")),
         "order_id": text_of(said.get("order_id") or said.get("checkout_id")),
-        "source": _source(context),
+        "source": source_of(context),
     }
+    visit = visit_of(context, call.get("channel"))
     listed = said.get("products") if name in WITH_PRODUCTS else None
-    lines = [_object(each) for each in listed] if isinstance(listed, list) and listed else [said]
+    lines = [object_of(each) for each in listed] if isinstance(listed, list) and listed else [said]
     share = _paid_share(said, lines)
-    message = text_of(call.get("messageId")) or _digest(call)
     events = []
     for place, line in enumerate(lines):
         one = event | _line(name, said, line, share) | {"event_id": f"{message}-{place + 1}" if place else message}
-        properties = _properties(ours, said, line, context)
+        properties = visit | _properties(ours, name, said, line)
+        if ours in arrival.own_types and (custom := _named(call, kind) | said):
+            properties["custom"] = custom
         if ours == "exposure" and len(lines) > 1:
             properties.setdefault("position", place)
         one["properties"] = properties or None
         events.append({key: value for key, value in one.items() if value is not None})
-        if ours == "review" and (rating := _number(said.get("rating"))) is not None:
+        if ours == "review" and (rating := number_of(said.get("rating"))) is not None:
             rated = {**events[-1], "type": "rating", "event_id": f"{message}-rating", "properties": {"value": rating}}
             events.append(rated)
     return Meaning(events=tuple(events))
 
 
+def _type_of(name: str, arrival: Arrival) -> str | None:
+    return EVENT_NAMES.get(name) or _own(re.sub("[^a-z0-9]+", "_", name).strip("_"), arrival)
+
+
+def _named(call: Call, kind: str) -> dict[str, Any]:
+    """Pages and screens have a name beside their properties."""
+    name = text_of(call.get("name"))
+    return {"name": name} if name and kind != "track" else {}
+
+
+def _own(name: str, arrival: Arrival) -> str | None:
+    return name if name in arrival.own_types else None
+
+
 def _line(name: str, said: Call, line: Call, share: float) -> dict[str, Any]:
-    currency = text_of(said.get("currency")) or text_of(line.get("currency"))
-    currency = currency.upper() if currency else None
-    quantity, price = _number(line.get("quantity")), _number(line.get("price"))
-    found: dict[str, Any] = {"item_id": _item_of(line), "quantity": quantity, "currency": currency}
+    currency = _currency(said, line)
+    quantity, price = number_of(line.get("quantity")), number_of(line.get("price"))
+    coupon = said.get("coupon") or line.get("coupon") or said.get("coupon_id") or said.get("coupon_name")
+    found: dict[str, Any] = {
+        "item_id": _item_of(line),
+        "quantity": quantity,
+        "currency": currency,
+        "coupon_code": text_of(coupon),
+    }
     if name in ORDERS and price is not None:
         listed = price * (1 if quantity is None else quantity) * minor_per_major(currency)
-        found |= {"list_amount": round(listed), "amount": round(listed * share)}
+        found |= {"list_amount": _rounded(listed), "amount": _rounded(listed * share)}
     return found
+
+
+def _currency(said: Call, line: Call) -> str | None:
+    currency = text_of(said.get("currency")) or text_of(line.get("currency"))
+    return currency.upper() if currency else None
+
+
+def _rounded(amount: float) -> float:
+    """Whole minor units; what is beyond all numbers stays so, and the check refuses it by name."""
+    return round(amount) if math.isfinite(amount) else amount
 
 
 def _paid_share(said: Call, lines: Collection[Call]) -> float:
     """What is left of each line's price after a discount on the whole order."""
-    discount = _number(said.get("discount"))
-    quantities = [(_number(each.get("price")) or 0.0) * (_number(each.get("quantity")) or 1.0) for each in lines]
+    discount = number_of(said.get("discount"))
+    quantities = [(number_of(each.get("price")) or 0.0) * (number_of(each.get("quantity")) or 1.0) for each in lines]
     return max(0.0, 1.0 - discount / sum(quantities)) if discount and sum(quantities) > 0 else 1.0
 
 
-def _properties(ours: str, said: Call, line: Call, context: Call) -> dict[str, Any]:
-    page, campaign = _object(context.get("page")), _object(context.get("campaign"))
-    told: dict[str, Any] = {
-        "campaign": text_of(campaign.get("name")),
-        "referrer": text_of(page.get("referrer")) or text_of(_object(context.get("referrer")).get("url")),
-        "url": text_of(page.get("url")),
-        "device": text_of(_object(context.get("device")).get("type")),
-        "placement": text_of(said.get("list_id")),
-    }
-    position = _number(line.get("position"))
-    if position is not None and position >= 0 and position == int(position):
+def _properties(ours: str, name: str, said: Call, line: Call) -> dict[str, Any]:
+    """What this kind of event may say beside the visit."""
+    told: dict[str, Any] = {"placement": text_of(said.get("list_id")) or ("cart" if name == "cart viewed" else None)}
+    position = number_of(line.get("position"))
+    if position is not None and 0 <= position <= 10_000 and position == int(position):
         told["position"] = int(position)
     more: dict[str, Any] = {
         "search": lambda: {"query": text_of(said.get("query"))},
         "review": lambda: {"text": text_of(said.get("review_body"))},
         "return": lambda: {"reason": text_of(said.get("reason"))},
+        "checkout": lambda: {"value": _value(said)},
         "exposure": lambda: {"offer_id": text_of(said.get("promotion_id"))},
         "coupon_view": lambda: {"offer_id": text_of(said.get("promotion_id"))},
     }
@@ -186,60 +210,34 @@ def _properties(ours: str, said: Call, line: Call, context: Call) -> dict[str, A
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _source(context: Call) -> str | None:
-    campaign = _object(context.get("campaign"))
-    medium = str(campaign.get("medium") or "").strip().lower()
-    for source, media in _MEDIA.items():
-        if medium in media:
-            return source
-    if campaign:
-        return "paid" if medium else None
-    return "referral" if text_of(_object(context.get("page")).get("referrer")) else None
+def _value(said: Call) -> int | None:
+    """What the cart is worth, minor units; left out where it cannot be."""
+    for name in ("value", "revenue", "total"):
+        worth = number_of(said.get(name))
+        if worth is not None and 0 <= worth <= LARGEST_AMOUNT:
+            return round(worth * minor_per_major(_currency(said, {})))
+    return None
 
 
 def _time(call: Call, arrival: Arrival) -> str | None:
     """When it happened by our clock: what the sender's clock is ahead is taken off."""
-    at = _moment(call.get("timestamp") or call.get("originalTimestamp"))
+    at = moment_of(call.get("timestamp") or call.get("originalTimestamp"))
     if at is None:
         return None
+    # Some clients write it on each call, too, and a call may have waited in their queue.
+    ahead = clock_ahead(call["sentAt"], arrival.now) if call.get("sentAt") else arrival.ahead
     try:
-        return datetime.fromtimestamp(at - arrival.ahead, UTC).isoformat()
+        return datetime.fromtimestamp(at - ahead, UTC).isoformat()
     except (OverflowError, ValueError, OSError):
         return str(call.get("timestamp"))  # the check refuses it by name
-
-
-def _moment(value: Any) -> float | None:
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def _item_of(line: Call) -> str | None:
     return text_of(line.get("product_id")) or text_of(line.get("sku"))
 
 
-def _number(value: Any) -> float | None:
-    """A finite number, or a text that is one."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _finite(value: Any) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _digest(call: Call) -> str:
     """An id of a call without one, so that sending it again changes nothing."""
-    text = json.dumps(call, sort_keys=True, ensure_ascii=True)
+    said = {name: value for name, value in call.items() if name not in _ENVELOPE}
+    text = json.dumps(said, sort_keys=True, ensure_ascii=True)
     return f"segment-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"

@@ -9,11 +9,14 @@ EVENT_NAMES: Mapping[str, str] = {
     "product viewed": "view",
     "product clicked": "click",
     "product list viewed": "exposure",
+    "product list filtered": "exposure",
+    "cart viewed": "exposure",
     "products searched": "search",
     "product added": "cart_add",
     "product removed": "cart_remove",
     "product added to wishlist": "wishlist_add",
     "product removed from wishlist": "wishlist_remove",
+    "wishlist product added to cart": "cart_add",
     "checkout started": "checkout",
     "order completed": "purchase",
     "order refunded": "return",
@@ -27,12 +30,16 @@ EVENT_NAMES: Mapping[str, str] = {
     "signed in": "login",
 }
 #: Those that tell of several products, one event each.
-WITH_PRODUCTS = ("order completed", "order refunded", "order cancelled", "product list viewed")
+WITH_PRODUCTS = (
+    *("order completed", "order refunded", "order cancelled"),
+    *("product list viewed", "product list filtered", "cart viewed"),
+)
 #: Those whose products were paid for.
 ORDERS = ("order completed", "order refunded", "order cancelled")
 
 #: Traits that tell who a person is, not what they like, and those that have fields of their own.
 NOT_ATTRIBUTES = (
     *("email", "phone", "name", "firstName", "lastName", "username", "address", "avatar", "id", "title"),
+    *("first_name", "last_name"),
     *("gender", "birthday", "age_band", "timezone"),
 )

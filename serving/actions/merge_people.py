@@ -24,7 +24,7 @@ async def merge_people(runtime: Runtime, merges: Sequence[Merge], *, now: float,
     Raises BadInput for ids that cannot be ones, or somebody who should be merged into the same.
     """
     for kind, source_id, user_id in merges:
-        _check(kind, source_id, user_id)
+        check_merge(kind, source_id, user_id)
     stream, pressure, profiles = runtime.doors.stream, runtime.doors.pressure, runtime.doors.profiles
     if stream is None or pressure is None or profiles is None:
         raise StoreUnavailable("this storefront runs without its stores; start it with `hawker serve`")
@@ -54,7 +54,8 @@ async def _is_done(profiles: LiveProfiles, kind: str, source_id: str, user_id: s
     return (await profiles.read(*asked)).user_id == (await profiles.read(user_id, None)).user_id
 
 
-def _check(kind: str, source_id: str, user_id: str) -> None:
+def check_merge(kind: str, source_id: str, user_id: str) -> None:
+    """Raises BadInput for what cannot be merged."""
     check_id("users", user_id)
     try:
         check_id("users", source_id)

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, Request
+import orjson
+from fastapi import APIRouter, HTTPException, Request
 
 from engine.errors import BadInput
 from engine.event_check import Refusal
 from engine.segment_calls import Arrival, Meaning, clock_ahead, meaning_of
 from serving.actions.change_documents import Change, as_refusal, change_documents
-from serving.actions.merge_people import Merge, merge_people
+from serving.actions.merge_people import check_merge, merge_people
 from serving.actions.take_events import MOST_EVENTS, take_events
 from serving.gate import actor_of
 from serving.json_body import read_json_body
 from serving.runtime import Runtime
 from serving.schemas import SegmentVerdicts
 from serving.wire import JsonResponse
+
+#: Segment's own limits, bytes. Its clients fill a batch to 475,000 and then add one call more, so 500 kB are 512,000.
+MOST_BATCH_BYTES = 512_000
+MOST_CALL_BYTES = 32_768
 
 _CALLS = ("track", "identify", "page", "screen", "alias", "group")
 # Clients are many and old: what is of another type than the specification says is left aside, not refused.
@@ -53,10 +58,13 @@ def _described(schema: dict[str, Any]) -> dict[str, Any]:
 def routes(runtime: Runtime) -> APIRouter:
     router = APIRouter(tags=["segment"])
 
+    # Its older clients (Ruby, PHP, Java with a slash) post their batches to `import`.
     @router.post("/segment/v1/batch", response_model=SegmentVerdicts, openapi_extra=_described(_BATCH))
+    @router.post("/segment/v1/import", response_model=SegmentVerdicts, openapi_extra=_described(_BATCH))
+    @router.post("/segment/v1/import/", include_in_schema=False)
     async def batch(request: Request) -> JsonResponse:
         """Many calls at once, a verdict for each that is refused."""
-        body = await read_json_body(request)
+        body = await _read(request)
         calls = body.get("batch") if type(body) is dict else None
         if type(calls) is not list or len(calls) > MOST_EVENTS:
             raise BadInput(f"batch: must be a list of at most {MOST_EVENTS} calls", field="batch")
@@ -70,7 +78,7 @@ def routes(runtime: Runtime) -> APIRouter:
             openapi_extra=_described(_CALL),
         )
         async def call(request: Request) -> JsonResponse:
-            body = await read_json_body(request)
+            body = await _read(request)
             if type(body) is not dict:
                 raise BadInput("send a JSON object: one call", field="messageId")
             return await _taken(runtime, request, [{**body, "type": kind}], body.get("sentAt"))
@@ -82,30 +90,66 @@ def routes(runtime: Runtime) -> APIRouter:
     return router
 
 
+async def _read(request: Request) -> Any:
+    body = await read_json_body(request)
+    if len(await request.body()) > MOST_BATCH_BYTES:
+        raise HTTPException(413, f"a batch holds at most {MOST_BATCH_BYTES} bytes; send smaller ones")
+    return body
+
+
 async def _taken(runtime: Runtime, request: Request, calls: Sequence[Any], sent_at: Any) -> JsonResponse:
     now, actor = runtime.now(), actor_of(request)
     own = frozenset(each.name for each in runtime.settings.event_types)
     arrival = Arrival(now, clock_ahead(sent_at, now), own)
-    said = [(place, meaning_of(call, arrival)) for place, call in enumerate(calls)]
+    measured = len(await request.body()) > MOST_CALL_BYTES
+    said = [(place, _too_large(call, measured) or meaning_of(call, arrival)) for place, call in enumerate(calls)]
     meant = [(place, each) for place, each in said if isinstance(each, Meaning)]
     rejected = [(place, each) for place, each in said if isinstance(each, Refusal)]
-    events = [(place, event) for place, each in meant for event in each.events]
-    verdicts = await take_events(runtime, [event for _, event in events], now=now)
-    rejected += [(events[place][0], why) for place, why in verdicts.rejected]
+    ignored = sum(each.ignored is not None for _, each in meant)
+    runtime.metrics.events.labels("ignored").inc(ignored)
+    runtime.metrics.events.labels("rejected").inc(len(rejected))
+    accepted, duplicates, refused = await _events_taken(runtime, meant, now)
+    rejected += refused
     rejected += await _told_of_users(runtime, meant, now, actor)
     rejected += await _merged(runtime, meant, now, actor)
     return JsonResponse(
         {
             "success": True,
-            "accepted": verdicts.accepted,
-            "duplicates": verdicts.duplicates,
-            "ignored": sum(each.ignored is not None for _, each in meant),
+            "accepted": accepted,
+            "duplicates": duplicates,
+            "ignored": ignored,
             "rejected": [
                 {"index": place, "code": why.code, "field": why.field, "message": why.message}
-                for place, why in sorted(rejected, key=lambda each: each[0])
+                # The lines of one order that lack the same are told of once.
+                for place, why in sorted(dict.fromkeys(rejected), key=lambda each: each[0])
             ],
         }
     )
+
+
+def _too_large(call: Any, measured: bool) -> Refusal | None:
+    """Whether one call is longer than Segment takes; a small body holds no such call, and is not measured."""
+    try:
+        if not measured or len(orjson.dumps(call)) <= MOST_CALL_BYTES:
+            return None
+    except TypeError:  # text that is none, or a number beyond 64 bits: the checks name it
+        return None
+    return Refusal("too_large", None, f"a call holds at most {MOST_CALL_BYTES} bytes")
+
+
+async def _events_taken(
+    runtime: Runtime, meant: Sequence[tuple[int, Meaning]], now: float
+) -> tuple[int, int, list[tuple[int, Refusal]]]:
+    """As many events at once as a call of our own may hold: the lists of one batch can be long."""
+    events = [(place, event) for place, each in meant for event in each.events]
+    accepted, duplicates, rejected = 0, 0, []
+    for first in range(0, max(len(events), 1), MOST_EVENTS):
+        some = events[first : first + MOST_EVENTS]
+        verdicts = await take_events(runtime, [event for _, event in some], now=now)
+        accepted += verdicts.accepted
+        duplicates += verdicts.duplicates
+        rejected += [(some[place][0], why) for place, why in verdicts.rejected]
+    return accepted, duplicates, rejected
 
 
 async def _told_of_users(
@@ -122,12 +166,16 @@ async def _told_of_users(
 async def _merged(
     runtime: Runtime, meant: Sequence[tuple[int, Meaning]], now: float, actor: str | None
 ) -> list[tuple[int, Refusal]]:
-    """Clients identify on every page: of equal merges one is carried out."""
-    wanted: dict[Merge, int] = {merge: place for place, each in meant for merge in each.merges}
-    rejected: list[tuple[int, Refusal]] = []
-    for merge, place in wanted.items():
+    """Clients identify on every page: of what is said of one id, the last word is carried out."""
+    last = {(kind, source): (user, place) for place, each in meant for kind, source, user in each.merges}
+    sound, rejected = [], []
+    for (kind, source), (user, place) in last.items():
         try:
-            await merge_people(runtime, [merge], now=now, actor=actor)
+            check_merge(kind, source, user)
+            sound.append((kind, source, user, place))
         except BadInput as error:
             rejected.append((place, as_refusal(error)))
+    in_order = sorted(sound, key=lambda each: each[3])
+    if in_order:
+        await merge_people(runtime, [(kind, source, user) for kind, source, user, _ in in_order], now=now, actor=actor)
     return rejected

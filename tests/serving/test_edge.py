@@ -135,7 +135,10 @@ def test_every_route_is_documented(shop):
     document = shop.get("/openapi.json").json()
     assert set(document["paths"]) == {
         "/v1/events",
-        *(f"/segment/v1/{call}" for call in ("batch", "track", "identify", "page", "screen", "alias", "group")),
+        *(
+            f"/segment/v1/{call}"
+            for call in ("batch", "import", "track", "identify", "page", "screen", "alias", "group")
+        ),
         "/v1/recommendations",
         "/v1/users/{user_id}/recommendations",
         "/v1/users/{user_id}/buy-again",

@@ -9,6 +9,7 @@ from segment.analytics.client import Client
 
 from engine.storage.home import Home
 from engine.storage.online import connect_live, connect_stream
+from serving.storefront.segment_spec import MOST_BATCH_BYTES, MOST_CALL_BYTES
 from tests.bundles import AS_OF, toy_bundle
 from tests.serving.conftest import publish, storefront
 from tests.stores import settings_of
@@ -94,8 +95,15 @@ def test_names_of_the_spec_become_our_types(shop, stores):
         "Products Searched": ({"query": "牛奶"}, "search"),
         "Product Added": (item, "cart_add"),
         "Product Removed": (item, "cart_remove"),
+        "Product Added to Wishlist": (item, "wishlist_add"),
+        "Product Removed from Wishlist": (item, "wishlist_remove"),
+        "Product Shared": (item, "share"),
+        "Coupon Entered": ({"coupon_id": "C"}, "coupon_view"),
+        "Promotion Viewed": ({"promotion_id": "P"}, "exposure"),
+        "Promotion Clicked": ({"promotion_id": "P"}, "coupon_view"),
+        "Order Cancelled": ({"order_id": "o", "products": [item]}, "return"),
         "Coupon Applied": ({"coupon_id": "C"}, "coupon_redeem"),
-        "Checkout Started": ({"order_id": "o"}, "checkout"),
+        "Checkout Started": ({"order_id": "o", "value": 12.5, "currency": "EUR"}, "checkout"),
         "Product Reviewed": (item | {"rating": "4", "review_body": "good"}, "review"),
         "Tasted": (item, "tasted"),
         "Signed In": ({}, "login"),
@@ -104,7 +112,7 @@ def test_names_of_the_spec_become_our_types(shop, stores):
         answer = track(shop, name, **properties).json()
         assert answer["rejected"] == [], name
         assert rows(stores)[-1]["type"] in (kind, "rating"), name
-    exposures = [each for each in rows(stores) if each["type"] == "exposure"]
+    exposures = [each for each in rows(stores) if each["type"] == "exposure" and "item_id" in each]
     assert [json.loads(each["properties"]) for each in exposures] == [
         {"placement": "home", "position": 0},
         {"placement": "home", "position": 1},
@@ -130,6 +138,80 @@ def test_a_campaign_is_where_the_visit_comes_from(shop, stores):
     (event,) = rows(stores)
     assert (event["type"], event["source"]) == ("view", "paid")
     assert json.loads(event["properties"]) == {"campaign": "spring", "referrer": "https://search.example"}
+
+
+def test_a_merge_that_a_later_call_takes_back_is_not_carried_out(shop, stores):
+    """A shared device: the visit belongs to who signed in last."""
+    said = [{"type": "identify", "userId": user, "anonymousId": "shared"} for user in ("a", "b", "a")]
+    call(shop, "batch", batch=[*said, {"type": "alias", "userId": "u", "previousId": "x" * 600}])
+    assert [(each["id"], each["user_id"]) for each in rows(stores, "merges")] == [("shared", "a")]
+
+
+def test_a_batch_of_bad_and_good_merges_carries_out_the_good_ones(shop, stores):
+    calls = [{"type": "alias", "userId": "u", "previousId": before} for before in ("x" * 600, "y")]
+    answer = call(shop, "batch", batch=calls).json()
+    assert {each["index"] for each in answer["rejected"]} == {0}
+    assert {(each["kind"], each["id"]) for each in rows(stores, "merges")} == {("user", "y"), ("session", "y")}
+
+
+def test_older_clients_post_their_batches_to_import(shop, stores):
+    for path in ("import", "import/"):
+        item = {"product_id": path}
+        told = call(shop, path, batch=[{"type": "track", "event": "Product Viewed", "userId": "u", "properties": item}])
+        assert told.json()["accepted"] == 1
+    assert [each["item_id"] for each in rows(stores)] == ["import", "import/"]
+
+
+def test_a_long_call_is_rejected_alone_and_a_long_batch_as_a_whole(shop):
+    good = {"type": "track", "event": "Product Viewed", "userId": "u", "properties": {"product_id": "a"}}
+    long = good | {"properties": {"product_id": "b", "more": "x" * MOST_CALL_BYTES}}
+    told = call(shop, "batch", batch=[good, long]).json()
+    assert (told["accepted"], [(each["index"], each["code"]) for each in told["rejected"]]) == (1, [(1, "too_large")])
+    answer = call(shop, "batch", batch=[good | {"context": {"more": "x" * MOST_BATCH_BYTES}}])
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("gzip", [False, True])
+def test_the_fullest_batch_of_the_real_client_is_taken(shop, stores, gzip):
+    failures = []
+    address = f"{str(shop.client.base_url).rstrip('/')}/segment"
+    client = Client("k", host=address, gzip=gzip, upload_interval=5, on_error=lambda error, _: failures.append(error))
+    for place in range(40):
+        client.track("u", "Product Viewed", {"product_id": str(place), "more": "x" * 32_000})
+    client.flush()
+    client.join()
+    assert failures == []
+    assert len(rows(stores)) == 40
+
+
+def test_lists_longer_than_a_call_of_our_own_are_taken_whole(shop, stores):
+    products = [[{"sku": f"{part}-{place}"} for place in range(1_200)] for part in range(2)]
+    calls = [
+        {"type": "track", "event": "Product List Viewed", "userId": "u", "messageId": f"m{part}", "properties": each}
+        for part, each in enumerate({"products": each} for each in products)
+    ]
+    assert call(shop, "batch", batch=calls).json()["accepted"] == 2_400
+    assert len(rows(stores)) == 2_400
+    assert call(shop, "batch", batch=calls).json()["duplicates"] == 2_400
+
+
+def test_lines_of_an_order_that_lack_the_same_are_told_of_once(shop):
+    told = track(shop, "Order Completed", products=[{}] * 500).json()
+    assert [(each["index"], each["field"]) for each in told["rejected"]] == [(0, "item_id")]
+
+
+def test_a_call_without_an_id_is_the_same_when_it_is_sent_again_later(shop):
+    said = {"event": "Product Viewed", "userId": "u", "properties": {"product_id": "a"}}
+    first = call(shop, "track", **said, sentAt="2023-11-14T22:14:00Z").json()
+    again = call(shop, "track", **said, sentAt="2023-11-14T22:14:30Z", writeKey="k").json()
+    assert (first["accepted"], again["duplicates"]) == (1, 1)
+
+
+def test_what_became_of_calls_is_in_the_metrics(shop):
+    call(shop, "batch", batch=[3, {"type": "track", "event": "Moon Phase", "userId": "u"}])
+    page = shop.get("/metrics").text
+    assert 'hawker_events_total{verdict="ignored"} 1.0' in page
+    assert 'hawker_events_total{verdict="rejected"} 1.0' in page
 
 
 def test_an_alias_and_repeated_identifies_merge_once(shop, stores):
@@ -158,6 +240,10 @@ def test_a_batch_that_is_none_is_refused(shop, body):
         {"context": 3, "properties": [1]},
         {"properties": {"product_id": "a", "currency": "euros"}},
         {"messageId": "m\x00"},
+        {"event": {"a": 1}},
+        {"event": "Order Completed", "properties": {"product_id": "a", "price": 1e308, "quantity": 1e9}},
+        {"context": {"page": {"url": "https://[", "referrer": "https://[x"}}},
+        {"properties": {"product_id": 2**70, "position": 2**70}},
     ],
 )
 def test_odd_calls_are_rejected_and_never_an_error(shop, odd):
@@ -167,3 +253,12 @@ def test_odd_calls_are_rejected_and_never_an_error(shop, odd):
     )
     assert answer.status_code == 200
     assert answer.json()["rejected"] or answer.json()["accepted"]
+
+
+@pytest.mark.parametrize("depth", [200, 500, 900, 950, 1_000, 1_020, 5_000])
+def test_calls_of_any_depth_get_an_answer(shop, depth):
+    deep = '{"a":' * depth + "1" + "}" * depth
+    for kind, named in (("track", "properties"), ("identify", "traits")):
+        text = f'{{"event": "Tasted", "userId": "u", "{named}": {{"x": {deep}}}}}'
+        sent = {"content": text, "headers": {"content-type": "application/json"}}
+        assert shop.client.post(f"/segment/v1/{kind}", **sent).status_code in (200, 400)

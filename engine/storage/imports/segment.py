@@ -86,11 +86,12 @@ _IMPERSONAL = "nullif(CAST(json_merge_patch({traits}, json_object({removed})) AS
 )
 
 _USERS = {
-    "region": f"coalesce({_TRAITS} ->> '$.address.state', {_TRAITS} ->> '$.address.country')",
+    "region": f"coalesce({_TRAITS} ->> '$.address.state', {_TRAITS} ->> '$.address.country',"
+    f" {_TRAITS} ->> '$.address.city')",
     "zone": f"coalesce({_TRAITS} ->> '$.timezone', call ->> '$.context.timezone')",
     "gender": f"{_TRAITS} ->> '$.gender'",
     "age_band": f"{_TRAITS} ->> '$.age_band'",
-    "birthday": f"{_TRAITS} ->> '$.birthday'",
+    "birthday": f"regexp_replace({_TRAITS} ->> '$.birthday', '^(\\d{{4}}-\\d\\d-\\d\\d)T.*$', '\\1')",
     "attributes": f"CASE WHEN json_type({_TRAITS}) = 'OBJECT' THEN {_IMPERSONAL} END",
 }
 

@@ -85,6 +85,13 @@ def test_identify_fills_the_user_and_leaves_out_who_it_is(shop):
     assert (user["gender"], user["region"], json.loads(user["attributes"])) == ("f", "DE", {"plan": "gold"})
 
 
+def test_a_birthday_is_a_day_and_a_city_a_region_where_nothing_else_is_said(shop):
+    traits = {"birthday": "1990-05-01T00:00:00.000Z", "address": {"city": "Rome"}}
+    load(shop, {"type": "identify", "userId": "u1", "traits": traits}, track("Product Viewed", product_id="p"))
+    user = shop.users()["u1"]
+    assert (str(user["birthday"]), user["region"]) == ("1990-05-01", "Rome")
+
+
 def test_a_search_keeps_its_query_and_an_unknown_visitor_the_session(shop):
     call = track("Products Searched", user=None, query="red pens") | {"anonymousId": "a1"}
     load(shop, call)
