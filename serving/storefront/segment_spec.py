@@ -17,7 +17,7 @@ from serving.gate import actor_of
 from serving.json_body import read_json_body
 from serving.runtime import Runtime
 from serving.schemas import SegmentVerdicts
-from serving.wire import JsonResponse
+from serving.wire import JsonResponse, as_verdicts
 
 _CALLS = ("track", "identify", "page", "screen", "alias", "group")
 # Clients are many and old: what is of another type than the specification says is left aside, not refused.
@@ -100,10 +100,7 @@ async def _taken(runtime: Runtime, request: Request, calls: Sequence[Any], sent_
             "accepted": verdicts.accepted,
             "duplicates": verdicts.duplicates,
             "ignored": sum(each.ignored is not None for _, each in meant),
-            "rejected": [
-                {"index": place, "code": why.code, "field": why.field, "message": why.message}
-                for place, why in sorted(rejected, key=lambda each: each[0])
-            ],
+            "rejected": as_verdicts(sorted(rejected, key=lambda each: each[0])),
         }
     )
 
