@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 LONGEST_TEXT = 4_000  # characters of a property
@@ -62,9 +62,11 @@ def one_of(*words: str) -> Callable[[Any], str | None]:
 
 def fault_of_time(value: Any) -> str | None:
     try:
-        if datetime.fromisoformat(value).tzinfo is not None:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            moment.astimezone(UTC)  # an offset may lead out of the calendar: 9999-12-31T23:00-12:00
             return None
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         pass
     return "must be an ISO-8601 time with its zone, such as 2026-01-31T12:00:00Z"
 

@@ -155,6 +155,8 @@ def checked(term: Comparison, fields: Fields, position: int | None) -> Compariso
     def refuse(told: str) -> NoReturn:
         raise BadInput(f"filter: {told}", field="filter", position=position)
 
+    if not _is_whole(term.field):
+        refuse("the name of a field holds NUL or half of a surrogate pair, which no text can carry")
     kind = fields.get(term.field) or next(
         (found for name, found in fields.items() if name.endswith(".*") and term.field.startswith(name[:-1])), None
     )
@@ -164,14 +166,23 @@ def checked(term: Comparison, fields: Fields, position: int | None) -> Compariso
     if term.op not in OPERATORS[kind]:
         refuse(f"{term.field} can be asked {', '.join(OPERATORS[kind])}, not {term.op!a}")
     if term.op == "is null":
-        return Comparison(term.field, term.op, None)
+        if term.value is not None:
+            refuse(f"{term.field} is null takes no value")
+        return term
     values = term.value if term.op == "in" else [term.value]
     if type(values) is not list or not values or len(values) > MOST_TERMS:
         refuse(f"{term.field} in needs a list of 1 to {MOST_TERMS} values")
     for value in values:
+        if isinstance(value, str) and not _is_whole(value):
+            refuse(f"{term.field} {term.op}: a text holds NUL or half of a surrogate pair, which no text can carry")
         if not _FITS[kind if term.op not in ("has", "contains") else "text"](value):
             refuse(f"{term.field} {term.op} needs {_NEEDS[kind if term.op not in ('has', 'contains') else 'text']}")
     return term
+
+
+def _is_whole(text: str) -> bool:
+    """Whether stores can keep the text: conditions become rows of jobs, segments and offers."""
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text))
 
 
 def _is_number(value: Any) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,12 @@ from engine.settings import read_settings
 from engine.storage.home import Home
 from engine.storage.lake import Lake
 from experiments.findings import Asked, Conditions, Findings
-from experiments.fuzz import fuzz
-from experiments.hostile import hostile, judge
+from experiments.fuzz import fuzz, operations_of
+from experiments.hostile.cases import hostile
+from experiments.hostile.judge import judge
+from experiments.hostile.routes import writes
 from experiments.shop import ShopSize, generate
-from experiments.traffic.served import served
+from experiments.traffic.served import Served, served
 from training.produce import produce
 from training.publish import publish
 from training.recipe import Recipe
@@ -26,6 +31,8 @@ from training.tracking import Tracker
 _SIZE = ShopSize(users=150, items=80, days=60)
 _RECIPE = Recipe(name="tiny", windows=2, threads=1, compare=())
 _PUBLISHED_AT = 1_750_000_000.0
+_DRAIN_SECONDS = 120.0
+_TABLES = ("events", "items", "users", "merges", "served", "dead_letters")
 
 
 def measure_fuzz(conditions: Conditions) -> Findings:
@@ -34,29 +41,60 @@ def measure_fuzz(conditions: Conditions) -> Findings:
     home = Home(conditions.scratch / "home")
     _trained(home, conditions.seed)
     key = _key(home)
-    events_before = _events(home)
+    before = _rows(home)
     with served(home.root) as shop:
-        judged = judge(shop.port, hostile(number, conditions.seed), key=key)
-        stored = _events(home) - events_before
+        document: Any = shop.get("/openapi.json")
+        judged = judge(shop.port, hostile(document, number, conditions.seed), key=key)
+        stored = _stored(home, shop, key, before)
         found = fuzz(shop.url, key, conditions.scratch, examples=examples, seed=conditions.seed)
         answers = shop.wait_until_ready(path="/health/ready")
     server_errors = sum(count for status, count in judged.statuses.items() if status >= 500)
+    unasked = operations_of(document) - found.operations
     figures: dict[str, Any] = {
-        "hostile_bodies": {"sent": number, "statuses": judged.statuses, "faults": list(judged.faults[:20])},
+        "hostile_bodies": {
+            "sent": judged.sent,
+            "routes": len(list(writes(document))),
+            "statuses": judged.statuses,
+            "slowest_ms": round(judged.slowest * 1000),
+            "faults": list(judged.faults[:20]),
+        },
         "openapi": {
-            "operations": found.operations,
+            "operations": len(found.operations),
             "examples_each": examples,
             "failures": list(found.failures[:20]),
         },
         "seconds_to_answer_afterwards": round(answers, 3),
     }
     asked = (
+        Asked("different hostile bodies", float(judged.sent), at_least=number),
         Asked("hostile bodies not refused with their field named", float(len(judged.faults)), at_most=0),
         Asked("hostile bodies answered with 5xx", float(server_errors), at_most=0),
-        Asked("hostile events stored", float(stored), at_most=0),
+        Asked("rows of the lake that came of hostile bodies", stored, at_most=0),
+        Asked("operations of the document that were not asked", float(len(unasked)), at_most=0),
         Asked(f"failures of schemathesis at {examples} examples an operation", float(len(found.failures)), at_most=0),
     )
     return Findings(figures, asked)
+
+
+def _stored(home: Home, shop: Served, key: str, before: int) -> float:
+    """Rows that the lake has more than a witness accounts for; NaN when the witness did not arrive.
+
+    The stream keeps its order: when an event that was sent last is in the lake, so is whatever came before it.
+    """
+    witness = {"event_id": "witness", "type": "login", "user_id": "witness"}
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(  # noqa: S310 (our own)
+        f"{shop.url}/v1/events", json.dumps({"events": [witness]}).encode(), headers, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=30.0):  # noqa: S310 (our own)
+        pass
+    deadline = time.monotonic() + _DRAIN_SECONDS
+    while time.monotonic() < deadline:
+        found = Lake(home).query("SELECT count(*) AS n FROM events WHERE event_id = 'witness'")
+        if found["n"][0].as_py():
+            return float(_rows(home) - before - 1)
+        time.sleep(0.5)
+    return math.nan
 
 
 def _trained(home: Home, seed: int) -> None:
@@ -79,5 +117,8 @@ def _key(home: Home) -> str:
     return str(json.loads(done.stdout.splitlines()[-1])["key"])
 
 
-def _events(home: Home) -> int:
-    return int(Lake(home).query("SELECT count(*) AS n FROM events")["n"][0].as_py())
+def _rows(home: Home) -> int:
+    """Rows of all tables that a request can write to."""
+    lake = Lake(home)
+    counts = (lake.query(f"SELECT count(*) AS n FROM {table}")["n"][0].as_py() for table in _TABLES)  # noqa: S608
+    return sum(map(int, counts))

@@ -7,6 +7,7 @@ then be told that all is well while half of what it said is gone.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
@@ -50,10 +51,14 @@ async def read_json_body(request: Request) -> Any:
 
     A page of another shop may send plain text to this server without asking; JSON it may not.
     """
+    _check_type(request)
+    return read_json(await request.body())
+
+
+def _check_type(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise HTTPException(415, "send JSON, with the content type application/json")
-    return read_json(await request.body())
 
 
 class StrictRoute(APIRoute):
@@ -63,6 +68,8 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
+            if self.body_field is not None:
+                _check_type(request)
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return handle_strictly
@@ -88,15 +95,21 @@ def _count_keys(value: Any) -> int:
 
 def _read_slowly(body: bytes) -> Any:
     try:
-        return json.loads(body.decode(), object_pairs_hook=_object, parse_int=_number, parse_constant=_refuse_constant)
+        return json.loads(
+            body.decode(),
+            object_pairs_hook=_object,
+            parse_int=_number,
+            parse_float=_finite,
+            parse_constant=_refuse_constant,
+        )
     except UnicodeDecodeError as error:
         raise BodyRefused("bad_json", "the body is not JSON: it is not UTF-8", position=error.start) from error
     except json.JSONDecodeError as error:
         raise BodyRefused("bad_json", f"the body is not JSON: {error.msg}", position=error.pos) from error
     except RecursionError as error:
         raise BodyRefused("too_deep", "the body is nested too deeply") from error
-    except ValueError as error:  # a number with more digits than Python converts
-        raise BodyRefused("bad_json", "the body holds a number that is too long") from error
+    except ValueError as error:  # more digits than Python converts, or more than 64 bits hold even as a float
+        raise BodyRefused("bad_json", "the body holds a number that is too long or too large") from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -121,6 +134,14 @@ def _number(text: str) -> int | float:
         return float(value)
     except OverflowError:
         return value  # beyond floats too: whoever asked for a number refuses it by name
+
+
+def _finite(text: str) -> float:
+    """1e999 is JSON, and Python's reader makes it infinite; whatever is stored of that is not what was sent."""
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(text)
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

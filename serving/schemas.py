@@ -33,6 +33,9 @@ def _id(value: Any) -> str:
         raise ValueError("an id is a text")
     if not value:
         raise ValueError("an id is not empty")
+    # Of what is longer nothing is known, and the log of what was served would keep it.
+    if len(value) * 4 > LONGEST_ID_BYTES and len(value.encode("utf-8", "surrogatepass")) > LONGEST_ID_BYTES:
+        raise ValueError(f"an id is at most {LONGEST_ID_BYTES} bytes long")
     return value
 
 
@@ -45,9 +48,10 @@ def _decoded(segment: str) -> str:
 
 #: What a text may hold: anything but NUL and half a surrogate pair.
 TEXT_PATTERN = "^[^\\u0000\\ud800-\\udfff]*$"
-#: The shop's own id in a body: any text but the empty one.
-Id = Annotated[str, PlainValidator(_id), WithJsonSchema({"type": "string", "minLength": 1})]
-_STORED = {"minLength": 1, "maxLength": LONGEST_ID_BYTES, "pattern": TEXT_PATTERN}
+_LENGTH = {"minLength": 1, "maxLength": LONGEST_ID_BYTES}
+#: The shop's own id in a body: any text of 1 to 512 bytes.
+Id = Annotated[str, PlainValidator(_id), WithJsonSchema({"type": "string", **_LENGTH})]
+_STORED = {**_LENGTH, "pattern": TEXT_PATTERN}
 #: The same where it is stored: within 512 bytes, and what every store can hold.
 StoredId = Annotated[str, PlainValidator(_id), WithJsonSchema({"type": "string", **_STORED})]
 #: The same in a path, where it arrives percent-encoded, slashes included.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -23,6 +23,7 @@ from engine.errors import (
     StoreUnavailable,
     UnknownThing,
 )
+from engine.event_check import Refusal
 
 STATUSES: tuple[tuple[type[HawkerError], int], ...] = (
     (BadInput, 422),
@@ -37,6 +38,8 @@ STATUSES: tuple[tuple[type[HawkerError], int], ...] = (
 )
 
 
+#: Characters of a caller's own words that come back; a name of a megabyte would be answered with two.
+_LONGEST_FIELD, _LONGEST_DETAIL = 200, 1_000
 _HEADERS = {429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}
 
 
@@ -76,12 +79,29 @@ def problem(
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
-        "detail": detail,
-        "field": field,
+        "detail": _shortened(detail, _LONGEST_DETAIL),
+        "field": field and _shortened(field, _LONGEST_FIELD),
         "position": position,
         "request_id": request_id,
     }
     return ProblemResponse(content, status_code=status, headers=headers)
+
+
+def as_verdicts(rejected: Iterable[tuple[int, Refusal | HawkerError]]) -> list[dict[str, Any]]:
+    """What was refused of a batch: the place of each with its reason."""
+    return [
+        {
+            "index": place,
+            "code": why.code,
+            "field": why.field and _shortened(why.field, _LONGEST_FIELD),
+            "message": _shortened(why.message, _LONGEST_DETAIL),
+        }
+        for place, why in rejected
+    ]
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def refusal(error: HawkerError, request: Request) -> ProblemResponse:

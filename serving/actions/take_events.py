@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,14 @@ from engine.event_check import Refusal, check_event
 from engine.storage.live_person import LiveEvent
 from engine.storage.online import StoreError
 from serving.runtime import Runtime
+from serving.wire import as_verdicts
 
 log = logging.getLogger("hawker.events")
 
 MOST_EVENTS = 1_000
 MOST_ROW_BYTES = 32_768
+#: NUL as orjson writes it. An even number of backslashes before it are texts of their own.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,7 @@ class Verdicts:
     rejected: Sequence[tuple[int, Refusal]]
 
     def as_json(self) -> dict[str, Any]:
-        rejected = [
-            {"index": place, "code": why.code, "field": why.field, "message": why.message}
-            for place, why in self.rejected
-        ]
-        return {"accepted": self.accepted, "duplicates": self.duplicates, "rejected": rejected}
+        return {"accepted": self.accepted, "duplicates": self.duplicates, "rejected": as_verdicts(self.rejected)}
 
 
 async def take_events(
@@ -88,7 +88,11 @@ def _encoded(row: dict[str, Any]) -> bytes | Refusal:
     try:
         properties = row.pop("properties", None)
         if properties:
-            row["properties"] = orjson.dumps(properties).decode()
+            written = orjson.dumps(properties)
+            if b"u0000" in written and _NUL.search(written):
+                told = "properties.custom: must not hold the character NUL"
+                return Refusal("bad_properties", "properties.custom", told)
+            row["properties"] = written.decode()
         text = orjson.dumps(row)
     except TypeError:  # half a surrogate pair, or an object within 254 others
         told = "properties.custom: holds text that is none, or is nested too deeply"

@@ -14,7 +14,7 @@ from serving.json_body import read_json_body
 from serving.runtime import Runtime
 from serving.schemas import BulkVerdicts, Deleted, Document, StoredPathId
 from serving.storefront.document_schema import MOST_DOCUMENTS, bulk_body, document_body
-from serving.wire import JsonResponse
+from serving.wire import JsonResponse, as_verdicts
 
 _WRITE: list[Any] = [Depends(Needs("ingest"))]
 _NEW: dict[int | str, dict[str, Any]] = {201: {"model": Document, "description": "New."}}
@@ -89,16 +89,15 @@ async def _bulk(runtime: Runtime, kind: Kind, body: Any, actor: str | None) -> J
     name = ID_FIELD[kind]
     changes = [Change(each.get(name) if type(each) is dict else None, mode, each) for each in given]
     changed = await change_documents(runtime, kind, changes, now=runtime.now(), actor=actor)
-    rejected = [
-        {"index": place, "code": why.code, "field": why.field, "message": why.message}
-        for place, why in changed.rejected
-    ]
+    rejected = as_verdicts(changed.rejected)
     return JsonResponse({"accepted": len(given) - len(rejected), "rejected": rejected})
 
 
 def _opened(kind: Kind, body: Any) -> tuple[list[Any], Mode]:
-    if type(body) is not dict or not body.keys() <= {kind, "mode"}:
+    if type(body) is not dict:
         raise BadInput(f"send a JSON object with {kind} and, if you like, mode", field=kind)
+    for name in body.keys() - {kind, "mode"}:
+        raise BadInput(f"{name}: nobody knows this field", code="unknown_field", field=name)
     given, mode = body.get(kind), body.get("mode", "replace")
     if type(given) is not list or len(given) > MOST_DOCUMENTS:
         raise BadInput(f"{kind}: must be a list of at most {MOST_DOCUMENTS}", field=kind)

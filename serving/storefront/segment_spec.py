@@ -18,7 +18,7 @@ from serving.gate import actor_of
 from serving.json_body import read_json_body
 from serving.runtime import Runtime
 from serving.schemas import SegmentVerdicts
-from serving.wire import JsonResponse
+from serving.wire import JsonResponse, as_verdicts
 
 #: Segment's own limits, bytes. Its clients fill a batch to 475,000 and then add one call more, so 500 kB are 512,000.
 MOST_BATCH_BYTES = 512_000
@@ -118,11 +118,8 @@ async def _taken(runtime: Runtime, request: Request, calls: Sequence[Any], sent_
             "accepted": accepted,
             "duplicates": duplicates,
             "ignored": ignored,
-            "rejected": [
-                {"index": place, "code": why.code, "field": why.field, "message": why.message}
-                # The lines of one order that lack the same are told of once.
-                for place, why in sorted(dict.fromkeys(rejected), key=lambda each: each[0])
-            ],
+            # The lines of one order that lack the same are told of once.
+            "rejected": as_verdicts(sorted(dict.fromkeys(rejected), key=lambda each: each[0])),
         }
     )
 

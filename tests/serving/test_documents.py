@@ -116,6 +116,8 @@ def test_many_at_once_get_a_verdict_each(open_shop):
         ({"attributes": []}, "attributes"),
         ({"item_id": "another"}, "item_id"),
         ({"name": "a\0"}, "name"),
+        ({"available_from": "9999-12-31T23:59:59-12:00"}, "available_from"),
+        ({"available_until": "0001-01-01T00:00:00+14:00"}, "available_until"),
     ],
 )
 def test_what_an_item_cannot_be_is_refused_with_its_field(open_shop, document, field):
@@ -205,3 +207,15 @@ def test_the_wider_fields_are_checked_too(open_shop, document, field):
 
 def iso(seconds):
     return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def test_a_number_that_no_float_holds_is_refused_and_not_stored_as_nothing(open_shop):
+    body, kind = b'{"attributes": {"weight": 1e999}}', {"content-type": "application/json"}
+    answer = open_shop.client.put("/v1/items/heavy", content=body, headers=kind)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_json")
+    assert open_shop.get("/v1/items/heavy").status_code == 404
+
+
+def test_a_field_that_bulk_does_not_know_is_named(open_shop):
+    answer = open_shop.client.post("/v1/items/bulk", json={"items": [], "modus": "merge"})
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "unknown_field", "modus")

@@ -166,3 +166,21 @@ def test_what_was_answered_is_logged_as_served(open_shop, stores):
     row = logged()[answer["recommendation_id"]]
     assert (row["placement"], row["user_id"], row["time"]) == ("discover", "u7", (AS_OF + 60) * 1_000_000)
     assert row["item_ids"] == [each["id"] for each in answer["items"]]
+
+
+@pytest.mark.parametrize("custom", [{"a": "\0"}, {"\0": 1}, {"a": [{"b": "x\\\0"}]}])
+def test_nul_is_refused_wherever_it_stands(open_shop, custom):
+    told = send(open_shop, view("nul", properties={"custom": custom})).json()
+    assert [each["field"] for each in told["rejected"]] == ["properties.custom"]
+
+
+def test_a_text_about_nul_is_no_nul(open_shop):
+    told = send(open_shop, view("about nul", properties={"custom": {"a": "\\u0000", "b": "\\\\u0000"}})).json()
+    assert told["accepted"] == 1
+
+
+def test_a_long_wrong_name_does_not_come_back_as_it_was(open_shop):
+    name = "x" * 500_000
+    for answer in (send(open_shop, view("long", **{name: 1})), send(open_shop, **{name: 1})):
+        assert name[:100] in answer.text
+        assert len(answer.content) < 2_000

@@ -56,6 +56,9 @@ def test_a_key_that_comes_twice_is_named(text):
         ('{"a":1}'.encode("utf-16"), "bad_json"),
         (b"[" * 100_000 + b"]" * 100_000, "too_deep"),
         (b"1" * 100_000, "bad_json"),
+        (b"[1e309]", "bad_json"),
+        (b'{"a":-1e999}', "bad_json"),
+        (b"9" * 400 + b".0", "bad_json"),
     ],
 )
 def test_what_is_no_json_is_refused_with_its_reason(body, code):

@@ -204,3 +204,15 @@ def test_an_unknown_placement_is_answered_with_the_nearest(shop):
     for answer in (shop.ask(placement="hom"), shop.get("/v1/users/u5/recommendations", placement="hom")):
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_placement")
         assert "'home'" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("field", ["user_id", "session_id"])
+def test_an_id_that_nothing_can_have_is_refused(shop, field):
+    assert shop.ask(**{field: "é" * 256}).status_code == 200
+    answer = shop.ask(**{field: "é" * 257})
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def test_a_list_is_not_asked_for_in_plain_text(shop):
+    answer = shop.client.post("/v1/recommendations", content=b"{}", headers={"content-type": "text/plain"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "not_json")
