@@ -51,13 +51,14 @@ def import_(
     path: Annotated[Path | None, typer.Argument(help="The preset's file, where it needs one.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="TOML that says which column is what.")] = None,
     guess: Annotated[bool, typer.Option("--guess", help="Write a mapping to correct, import nothing.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Where to write the guess; default FILE.toml.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring a shop's history into the lake; bad rows go to a quarantine file."""
     if guess:
         from engine.storage.imports.guess import write_guess
 
-        written = write_guess(path or Path(source))
+        written = write_guess(path or Path(source), out)
         answer({"mapping": str(written)}, as_json, f"{written}: look it over, then import with --mapping {written}")
         return
     from engine.storage.imports.past import record_in_ledger

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
 
-_LONGEST_PAUSE = 5.0  # seconds between two starts of a process that keeps dying
+_LONGEST_PAUSE = 2.0  # seconds between two starts of a process that keeps dying
 _STEADY_AFTER = 10.0  # seconds; one that ran that long may restart at once
 _CODE = Path(__file__).resolve().parents[1]
 

@@ -414,6 +414,9 @@ def test_a_mapping_is_guessed_and_then_works(command, tmp_path):
     done = command(tmp_path / "home", "import", log, "--mapping", f"{log}.toml", "--json")
     assert done.found["stored"] == 1
     assert command(tmp_path / "home", "import", "--guess", log).code == 2
+    elsewhere = tmp_path / "other.toml"
+    assert command(tmp_path / "home", "import", "--guess", log, "--out", elsewhere).code == 0
+    assert elsewhere.read_text().replace("other.toml", "log.csv.toml") == Path(f"{log}.toml").read_text()
 
 
 def test_the_live_store_is_filled_anew_from_the_lake(command, own_home):

@@ -63,7 +63,7 @@ def _repeated_hashes(sql: Any, total: int, at_once: int) -> np.ndarray[Any, np.d
     found = []
     for number in range(passes):
         part = f" WHERE hash(event_id) % {passes} = {number}" if passes > 1 else ""
-        hashes = sql.sql(f"SELECT hash(event_id) AS hashed FROM incoming{part}").to_arrow_table()["hashed"].to_numpy()
-        hashes = np.sort(hashes)
+        hashes = sql.sql(f"SELECT hash(event_id) AS hashed FROM incoming{part}").fetchnumpy()["hashed"]
+        hashes.sort()
         found.append(np.unique(hashes[1:][hashes[1:] == hashes[:-1]]))
     return np.concatenate(found) if found else np.empty(0, np.uint64)

@@ -243,7 +243,7 @@ def _documents(template: str, method: str) -> Iterator[Field]:
 def _segment(call: str) -> Iterator[Field]:
     """Clients are many and old: only who nobody is, and what cannot be stored, is refused."""
     right = frozenset({200})
-    if call == "batch":
+    if call in ("batch", "import"):
         yield Field(wrong.no_object, lambda value: {"batch": [value]}, frozenset(), right)
         return
     nobody = wrong.either(wrong.mapping, lambda draw: {"event": wrong.word(draw), "userId": wrong.array(draw)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from engine.errors import BadInput
 from engine.storage.imports.sources import CsvForm, form_of, open_source
 
 _SAMPLE = 500  # rows
+_MOST = 0.9  # of them, so many have what a column is taken for
 #: What columns are called, in English and Chinese; spaces, signs and capitals do not count.
 _NAMES: Mapping[str, str] = {
     "events.user": "user userid customer customerid customernumber buyer buyerid member memberid uid client household"
@@ -57,9 +59,10 @@ _TIMES = (
 )
 
 
-def guess_mapping(path: Path) -> str:
+def guess_mapping(path: Path, target: Path | None = None) -> str:
     """The text of a mapping for the file, with comments that say what it was guessed from and what is missing.
 
+    `target` is where it will lie: beside the file, under its name with .toml, where none is named.
     Raises BadInput for a file that cannot be read, and for JSON lines, whose keys may be anywhere.
     """
     form = form_of(path)
@@ -72,12 +75,13 @@ def guess_mapping(path: Path) -> str:
         name: [] if first is None else [str(each) for each in first.column(place).slice(0, _SAMPLE).to_pylist() if each]
         for place, name in enumerate(source.columns)
     }
-    return "\n".join(_lines(path, values, delimiter)) + "\n"
+    return "\n".join(_lines(path, target or beside(path), values, delimiter)) + "\n"
 
 
-def write_guess(path: Path) -> Path:
-    """Put the guess beside the file; where the mapping lies. A mapping that is there is left alone (BadInput)."""
-    text, target = guess_mapping(path), path.with_name(f"{path.name}.toml")
+def write_guess(path: Path, target: Path | None = None) -> Path:
+    """Put the guess beside the file or where `target` says; its place. What is there is left alone (BadInput)."""
+    target = target or beside(path)
+    text = guess_mapping(path, target)
     try:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -86,12 +90,18 @@ def write_guess(path: Path) -> Path:
     return target
 
 
-def _lines(path: Path, values: Mapping[str, Sequence[str]], delimiter: str | None) -> Iterable[str]:
+def beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.toml")
+
+
+def _lines(path: Path, target: Path, values: Mapping[str, Sequence[str]], delimiter: str | None) -> Iterable[str]:
     found = _columns(values)
     chinese = any(re.search("[\u4e00-\u9fff]", name) for name in values)
     yield f"# Guessed from the first rows of {json.dumps(path.name, ensure_ascii=False)}. Look it over, then:"
-    yield f"#   hawker import {path.name} --mapping {path.name}.toml"
+    yield f"#   hawker import {shlex.quote(path.name)} --mapping {shlex.quote(target.name)}"
+    unused = [name for name in values if name not in found.values()]
     yield f"# Columns: {json.dumps(list(values), ensure_ascii=False)}"
+    yield f"# Not used: {json.dumps(unused, ensure_ascii=False)}" if unused else "# All of them are used."
     file = [f"delimiter = {_quoted(delimiter)}"] if delimiter not in (None, ",") else []
     amounts = values.get(found.get("events.amount", found.get("events.price", "")), ())
     if any(re.search(r",\d{1,2}$", text) for text in amounts):
@@ -173,7 +183,12 @@ def _fits(key: str, sample: Sequence[str]) -> bool:
     }
     if key == "events.time":
         return not sample or _time_format(sample) is not None
-    return key not in checks or all(map(checks[key], sample))
+    return key not in checks or _mostly(checks[key], sample)
+
+
+def _mostly(check: Callable[[str], bool], sample: Sequence[str]) -> bool:
+    """A shop's file has a few bad cells, which the import sets aside."""
+    return sum(map(check, sample)) >= _MOST * len(sample)
 
 
 def _is_number(text: str) -> bool:
@@ -181,16 +196,19 @@ def _is_number(text: str) -> bool:
 
 
 def _time_format(sample: Sequence[str], forms: Sequence[str] = _TIMES) -> str | None:
-    """A form that all values have: "" for ISO-8601, None for none."""
+    """The form that most values have: "" for ISO-8601, None for none."""
     texts = [each.strip() for each in sample]
     if forms is _TIMES:
-        if texts and all(re.fullmatch(r"\d{10}", each) for each in texts):
+        if texts and _mostly(lambda each: re.fullmatch(r"\d{10}", each) is not None, texts):
             return "epoch"
-        if texts and all(re.fullmatch(r"\d{13}", each) for each in texts):
+        if texts and _mostly(lambda each: re.fullmatch(r"\d{13}", each) is not None, texts):
             return "epoch_ms"
-        if all(map(_is_iso, texts)):
+        if _mostly(_is_iso, texts):
             return ""
-    return next((form for form in forms if all(_has_form(each, form) for each in texts)), None)
+    # Of two that mostly fit, such as day first and month first, the one that fits more.
+    having = {form: sum(_has_form(each, form) for each in texts) for form in forms}
+    best = max(having, key=lambda form: having[form])
+    return best if having[best] >= _MOST * len(texts) else None
 
 
 def _is_iso(text: str) -> bool:

@@ -224,8 +224,7 @@ def _json_paths(source: Source) -> tuple[str, ...]:
             if isinstance(inner, dict):
                 walk(inner, f"{before}{key}.")
 
-    encoding = "utf-8-sig"
-    with source.path.open(encoding=encoding, errors="replace") as lines:
+    with source.path.open(encoding=source.encoding, errors="replace") as lines:
         for line in islice(lines, _LINES_LOOKED_AT):
             try:
                 value = json.loads(line)

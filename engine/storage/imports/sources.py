@@ -71,6 +71,7 @@ class Source:
     total: int | None = None
     rejected: list[tuple[int, str, str]] = field(default_factory=list)
     failure: BaseException | None = None
+    encoding: str = "utf-8-sig"
 
     def reader(self, rows_read: RowsRead) -> pa.RecordBatchReader:
         schema = pa.schema([(ROW, pa.int64()), *self.columns.items()])
@@ -161,7 +162,10 @@ def _lines(path: Path, csv: CsvForm) -> Source:
     """Each line as it stands, in one column; control characters are no JSON, so one of them cuts nothing."""
     encoding = _strict(csv.encoding or encoding_of(path))
     reading = {"encoding": encoding, "block_size": _LINES_BLOCK_BYTES, "column_names": [LINE]}
-    return _delimited(path, [LINE], reading, {"delimiter": "\x01", "quote_char": False}, first_row=1, form="jsonl")
+    parsing = {"delimiter": "\x01", "quote_char": False}
+    source = _delimited(path, [LINE], reading, parsing, first_row=1, form="jsonl")
+    source.encoding = encoding
+    return source
 
 
 def _workbook(path: Path, csv: CsvForm) -> Source:

@@ -18,4 +18,5 @@ def id_text(column: str, source: Source) -> str:
     if pa.types.is_floating(source.columns[column]):
         whole = f"{name} = floor({name}) AND abs({name}) < 9e15"
         text = f"CASE WHEN {whole} THEN CAST(CAST({name} AS BIGINT) AS VARCHAR) ELSE {text} END"
-    return f"nullif(trim({text}), '')"
+    # Looking for a space is cheaper than trimming, and most ids have none.
+    return f"CASE WHEN contains({text}, ' ') OR {text} = '' THEN nullif(trim({text}), '') ELSE {text} END"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -31,7 +31,7 @@ def brought_in(folder, path, told):
 
 
 def workbook(path, *sheets):
-    """A workbook of texts and numbers, written by hand: (name, rows) a sheet."""
+    """A workbook of texts, numbers and times, written by hand: (name, rows) a sheet; rows may be XML."""
     kinds = "http://schemas.openxmlformats.org"
     with zipfile.ZipFile(path, "w") as book:
         listed = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, (name, _) in enumerate(sheets, 1))
@@ -45,6 +45,14 @@ def workbook(path, *sheets):
             f' Target="worksheets/sheet{n}.xml"/>'
             for n in range(1, len(sheets) + 1)
         )
+        relations += (
+            f'<Relationship Id="s" Type="{kinds}/officeDocument/2006/relationships/styles" Target="styles.xml"/>'
+        )
+        book.writestr(
+            "xl/styles.xml",
+            f'<styleSheet xmlns="{kinds}/spreadsheetml/2006/main"><cellXfs count="2"><xf numFmtId="0"/>'
+            '<xf numFmtId="22"/></cellXfs></styleSheet>',
+        )
         book.writestr(
             "xl/_rels/workbook.xml.rels",
             f'<Relationships xmlns="{kinds}/package/2006/relationships">{relations}</Relationships>',
@@ -57,13 +65,16 @@ def workbook(path, *sheets):
         )
         book.writestr("[Content_Types].xml", f'<Types xmlns="{kinds}/package/2006/content-types"/>')
         for number, (_, rows) in enumerate(sheets, 1):
-            lines = ""
-            for row, cells in enumerate(rows, 1):
+            lines = rows if isinstance(rows, str) else ""
+            for row, cells in enumerate([] if lines else rows, 1):
                 told = ""
                 for place, cell in enumerate(cells):
                     name = f"{chr(65 + place)}{row}"
                     if isinstance(cell, str):
                         told += f'<c r="{name}" t="inlineStr"><is><t>{cell}</t></is></c>'
+                    elif isinstance(cell, datetime):
+                        days = (cell - datetime(1899, 12, 30)) / timedelta(days=1)  # noqa: DTZ001 (as Excel has it)
+                        told += f'<c r="{name}" s="1"><v>{days!r}</v></c>'
                     elif cell is not None:
                         told += f'<c r="{name}"><v>{cell}</v></c>'
                 lines += f'<row r="{row}">{told}</row>'
@@ -145,6 +156,70 @@ def test_what_is_no_workbook_or_lacks_the_sheet_or_a_name_is_refused(tmp_path):
         read_sheet(path, "Empty")
 
 
+def test_times_ids_with_zeros_and_empty_cells_of_a_workbook_arrive_as_they_are_shown(tmp_path):
+    """Each kind of cell that a sheet of orders has, through a guessed mapping, in the zone of the shop."""
+    head = ["订单编号", "会员名", "货号", "数量", "实付金额", "付款时间", "备注"]
+    noon = datetime(2025, 7, 1, 12, 30, 15)  # noqa: DTZ001 (Excel knows no zone)
+    rows = [
+        head,
+        ["0071", "00123", 9000001, 2, 25.8, noon, "送礼"],
+        ["0072", 8.5, "A-1", 1.0, None, datetime(2025, 7, 2), None],  # noqa: DTZ001
+        ["0073", None, "A-1", 1.0, 3, noon, None],
+        ["0074", "x", "A-1", "两", 3, noon, None],
+        *([f"008{n}", "00123", "A-2", 1, 9.9, noon, None] for n in range(8)),
+        [None, None, None, None, None, None, "合计"],
+    ]
+    path = workbook(tmp_path / "订单.xlsx", ("订单", rows))
+    told = write_guess(path, tmp_path / "mine.toml")
+    assert '# Not used: ["备注"]' in told.read_text()
+    report, lake = brought_in(tmp_path, path, told)
+    assert (report.read, report.stored, report.quarantined) == (13, 10, 3)
+    first, second, *_ = lake.events().sort_by("order_id").to_pylist()
+    assert (first["user_id"], first["item_id"], first["order_id"]) == ("00123", "9000001", "0071")
+    assert (first["quantity"], first["amount"], first["time"]) == (
+        2.0,
+        2580,
+        datetime(2025, 7, 1, 4, 30, 15, tzinfo=UTC),
+    )
+    assert (second["user_id"], second["amount"]) == ("8.5", None)
+    assert second["time"] == datetime(2025, 7, 1, 16, tzinfo=UTC)
+
+
+def test_a_damaged_workbook_is_refused_in_one_line(tmp_path):
+    path = workbook(tmp_path / "whole.xlsx", ("Jan", [["a", "b"], *([str(n), n] for n in range(2000))]))
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    at = whole.index(b"<sheetData>") + 5_000
+    flipped[at : at + 200] = bytes(200)
+    cut = workbook(tmp_path / "cut.xlsx", ("Jan", '<row r="1"><c r="A1"><v>1</v')).read_bytes()
+    for content in (whole[: len(whole) // 2], bytes(flipped), cut, b"\xd0\xcf\x11\xe0" + bytes(600)):
+        path.write_bytes(content)
+        with pytest.raises(BadInput) as refused:
+            read_sheet(path, None)
+        assert refused.value.code == "unreadable_file"
+        assert "\n" not in refused.value.message
+
+
+def test_a_forgotten_cell_in_the_last_corner_of_a_sheet_does_not_end_the_process(tmp_path):
+    filler = "".join(f'<row r="{n}"><c r="A{n}"><v>{n}</v></c></row>' for n in range(1, 60_000))
+    path = workbook(tmp_path / "a.xlsx", ("Jan", filler + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'))
+    with pytest.raises(BadInput, match="row 1,048,576 and column 16,384") as refused:
+        read_sheet(path, None)
+    assert refused.value.code == "too_large"
+    _, rows = read_sheet(workbook(tmp_path / "b.xlsx", ("Jan", filler)), None)
+    assert len(rows) == 59_998
+
+
+def test_json_lines_in_gb18030_are_reached_by_chinese_keys(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes('{"用户": {"编号": "张三"}, "商品": "p1", "时间": "2025-12-31"}\n'.encode("gb18030"))
+    told = tmp_path / "map.toml"
+    told.write_text('[events]\nuser = "用户.编号"\nitem = "商品"\ntime = "时间"\ntype = "view"\n', encoding="utf-8")
+    report, lake = brought_in(tmp_path, path, told)
+    assert report.stored == 1
+    assert lake.events().to_pylist()[0]["user_id"] == "张三"
+
+
 def test_english_columns_delimiters_decimals_and_types_are_guessed(tmp_path):
     path = tmp_path / "log.csv"
     rows = "5;a;31/12/2025 10:00;buy;1,50\n5;a;31/12/2025 10:01;odd;2,00\n"
@@ -168,6 +243,8 @@ def test_english_columns_delimiters_decimals_and_types_are_guessed(tmp_path):
         (["2025/1/2 10:00"], "%Y/%m/%d %H:%M"),
         (["1/2/2025", "12/31/2025"], "%m/%d/%Y"),
         (["20250131"], "%Y%m%d"),
+        (["1/2/2025"] * 19 + ["13/2/2025", "never"], "%d/%m/%Y"),
+        (["2025-01-01"] * 9 + ["?"], None),
     ],
 )
 def test_times_are_guessed_from_their_values(tmp_path, times, form):
