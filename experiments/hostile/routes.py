@@ -182,7 +182,7 @@ _EVENT_TYPES: tuple[tuple[str, str, Draw], ...] = (
 
 
 def _events() -> Iterator[Field]:
-    right = frozenset({200})
+    right = frozenset({200, 413})  # a batch has a smaller bound of its own
     yield from _fields(_EVENT_FIELDS, partial(_event_with, _EVENT), right)
     for kind, name, draw in _EVENT_TYPES:
         base = _EVENT | {"type": kind} | ({"order_id": "o"} if kind == "delivered" else {})
@@ -242,7 +242,7 @@ def _documents(template: str, method: str) -> Iterator[Field]:
 
 def _segment(call: str) -> Iterator[Field]:
     """Clients are many and old: only who nobody is, and what cannot be stored, is refused."""
-    right = frozenset({200})
+    right = frozenset({200, 413})  # a batch has a smaller bound of its own
     if call in ("batch", "import"):
         yield Field(wrong.no_object, lambda value: {"batch": [value]}, frozenset(), right)
         return
