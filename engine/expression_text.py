@@ -57,7 +57,9 @@ def to_text(expression: Expression) -> str:
             f"({to_text(each)})" if isinstance(each, Joined) else to_text(each) for each in expression.parts
         )
     if isinstance(expression, Not):
-        return f"not ({to_text(expression.part)})"
+        # No brackets around what needs none: reading counts them as one more level.
+        inner = to_text(expression.part)
+        return f"not ({inner})" if isinstance(expression.part, Joined) else f"not {inner}"
     plain = re.fullmatch(r"[^\W\d][\w.]*", expression.field) and expression.field.lower() not in _WORDS
     name = expression.field if plain else f"`{expression.field}`"
     if expression.op == "is null":

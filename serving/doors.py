@@ -15,8 +15,8 @@ from serving.pressure import Pressure
 class Doors:
     """None stands for a store that this process goes without."""
 
-    def __init__(self, settings: Settings, home: Path) -> None:
-        """Addresses come from the settings; nothing is connected yet."""
+    def __init__(self, settings: Settings, home: Path, *, live_seconds: float = LIVE_SECONDS) -> None:
+        """Addresses come from the settings; nothing is connected yet. A command of `live` gets `live_seconds`."""
         self._clients: list[AsyncClient] = []
         self.stream: EventStream | None = None
         self.pressure: Pressure | None = None
@@ -28,7 +28,7 @@ class Doors:
             self.stream = EventStream(stream, settings.shop, seconds=STREAM_SECONDS)
             self.pressure = Pressure(stream, home, least_free_bytes=settings.least_free_mib * 2**20)
         if settings.redis_url:
-            self.live = self._open(settings.redis_url, "HAWKER_REDIS_URL", LIVE_SECONDS)
+            self.live = self._open(settings.redis_url, "HAWKER_REDIS_URL", live_seconds)
             self.profiles = LiveProfiles(self.live, settings.shop)
 
     def _open(self, url: str, setting: str, seconds: float) -> AsyncClient:

@@ -87,8 +87,11 @@ def connection_of(ledger: Ledger) -> Iterator[Connection]:
     except OperationalError as error:
         where = ledger.url.render_as_string(hide_password=True)
         raise StoreUnavailable(f"the ledger at {where} does not answer: {_first_line(error)}") from error
-    with connection, connection.begin():
-        yield connection
+    try:
+        with connection, connection.begin():
+            yield connection
+    except OperationalError as error:  # the commit too may find nobody there
+        raise StoreUnavailable(f"the ledger does not answer: {_first_line(error)}") from error
 
 
 def rows_of(connection: Connection, statement: str, **values: Any) -> list[tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -18,6 +18,7 @@ from serving.doors import Doors
 
 Mode = Literal["replace", "merge", "patch", "delete"]
 Document = dict[str, Any]
+_SORTED = orjson.OPT_SORT_KEYS
 
 
 class Shop(Protocol):
@@ -39,6 +40,10 @@ class Change:
     given: Any = None
 
 
+#: Whether to carry a change out, from the document as it stands; None for a missing one.
+OnlyIf = Callable[[Change, Document | None], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Changed:
     """What became of the changes: the new documents, the ids that were new, and what was refused by its place."""
@@ -49,20 +54,27 @@ class Changed:
 
 
 async def change_documents(
-    shop: Shop, kind: Kind, changes: Sequence[Change], *, now: float, actor: str | None = None
+    shop: Shop,
+    kind: Kind,
+    changes: Sequence[Change],
+    *,
+    now: float,
+    actor: str | None = None,
+    only_if: OnlyIf | None = None,
 ) -> Changed:
     """Carry out each sound change; it is on the disk of the stream and the next read obeys.
 
     The lake keeps the `actor` of the last change. Raises StoreUnavailable; a repeated change heals what ended half way.
+    `only_if` is asked while nobody else can change the document; where it says no, nothing is done and nothing told.
     """
     stream, pressure, documents = shop.doors.stream, shop.doors.pressure, live_documents(shop)
     if stream is None or pressure is None:
         raise StoreUnavailable("this storefront runs without an event stream; start it with `hawker serve`")
     pressure.check()
     async with documents.writing() as token:
-        changed, before = await _decide(documents, kind, changes)
+        changed, before = await _decide(documents, kind, changes, only_if)
         # What the live store says already went through the stream before.
-        news = {name: each for name, each in changed.documents.items() if before[name] != each}
+        news = {name: each for name, each in changed.documents.items() if not _is_same(before[name], each)}
         if news:
             await stream.append(kind, [_row(each, now, actor) for each in news.values()])
             await documents.put(kind, news, token=token)
@@ -85,8 +97,21 @@ def live_documents(shop: Shop) -> LiveDocuments:
     return LiveDocuments(shop.doors.live, shop.settings.shop)
 
 
+def is_news(kind: Kind, change: Change, current: Document) -> bool:
+    """Whether the change would not leave the document as it stands, be it that it is refused."""
+    try:
+        return not _is_same(_applied(kind, change, current), current)
+    except BadInput:
+        return True
+
+
+def _is_same(one: Document | None, other: Document | None) -> bool:
+    """Python holds that 1 is true; a shop does not."""
+    return one == other and orjson.dumps(one, option=_SORTED) == orjson.dumps(other, option=_SORTED)
+
+
 async def _decide(
-    documents: LiveDocuments, kind: Kind, changes: Sequence[Change]
+    documents: LiveDocuments, kind: Kind, changes: Sequence[Change], only_if: OnlyIf | None
 ) -> tuple[Changed, dict[str, Document | None]]:
     rejected: list[tuple[int, BadInput | UnknownThing]] = []
     sound: list[tuple[int, Change]] = []
@@ -102,6 +127,8 @@ async def _decide(
     known = frozenset(each for each, found in current.items() if found is not None)
     after: dict[str, Document] = {}
     for place, change in sound:
+        if only_if is not None and not only_if(change, current[change.id]):
+            continue
         try:
             document = _applied(kind, change, current[change.id])
         except (BadInput, UnknownThing) as error:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import BadInput
-from engine.expression import Comparison, Joined, Not, matches, parse_json, to_json
+from engine.expression import DEEPEST, Comparison, Joined, Not, matches, parse_json, to_json
 from engine.expression_text import parse, parse_text, to_text
 
 FIELDS = {
@@ -152,6 +152,13 @@ def test_a_long_text_and_a_deep_tree_are_refused():
         deep = {"not": deep}
     with pytest.raises(BadInput):
         parse_json(deep, FIELDS)
+
+
+def test_the_deepest_tree_can_be_written_and_read():
+    tree = Comparison("price", "=", 1)
+    for _ in range(DEEPEST - 1):
+        tree = Not(tree)
+    assert parse_text(to_text(tree), FIELDS) == tree == parse_json(to_json(tree), FIELDS)
 
 
 def _terms():

@@ -50,6 +50,12 @@ def test_a_patch_changes_what_it_names_and_null_removes(open_shop):
     assert patch(open_shop, "/v1/items/never", price=1).status_code == 404
 
 
+def test_one_is_not_true_and_a_change_between_them_is_news(open_shop):
+    put(open_shop, "/v1/items/flag", attributes={"a": 1})
+    patch(open_shop, "/v1/items/flag", attributes={"a": True})
+    assert open_shop.get("/v1/items/flag").json()["attributes"]["a"] is True
+
+
 def test_a_deleted_thing_is_gone_and_can_be_put_again(open_shop):
     put(open_shop, "/v1/users/anna", region="north")
     for _ in range(2):
