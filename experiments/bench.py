@@ -143,6 +143,12 @@ def _ingest(conditions: Conditions) -> Findings:
     return measure_ingest(conditions)
 
 
+def _import(conditions: Conditions) -> Findings:
+    from experiments.import_bench import measure_import
+
+    return measure_import(conditions)
+
+
 def _crashes(conditions: Conditions) -> Findings:
     from experiments.crash_bench import measure_crashes
 
@@ -163,6 +169,10 @@ BENCHES: Mapping[str, Bench] = {
     "journey": Bench("The served lists on The Complete Journey's test period, and items never sold before.", _journey),
     "browse": Bench("What browsing adds to purchases on never-bought items, on a generated shop.", _browse),
     "ingest": Bench("Events a second over HTTP, durably acknowledged, and whether all of them arrive.", _ingest),
+    "import": Bench(
+        "Rows a second of 30 million events from Parquet, and that a second, spoiled import stores nothing twice.",
+        _import,
+    ),
     "crashes": Bench(
         "kill -9 of each process and store under load, and a full disk: nothing lost or doubled.", _crashes
     ),

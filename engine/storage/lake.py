@@ -16,7 +16,7 @@ from engine.errors import BadInput, NotAllowed, StoreUnavailable, UnknownThing
 from engine.storage.home import Home
 from engine.storage.lake_delta import NO_VERSION, CommitConflictError, DeltaStore
 from engine.storage.lake_merges import resolve_merges
-from engine.storage.lake_moments import instant_sql, month_sql
+from engine.storage.lake_moments import MONTH_OF_TIME, instant_sql, month_sql
 from engine.storage.lake_new_events import new_events
 from engine.storage.lake_sql import UNREADABLE, all_cores, check_select, one_row, open_sql, quoted, sorted_object
 from engine.storage.lake_tables import EVENTS, ITEMS, LAKE_TABLES, USERS, LakeTable
@@ -195,7 +195,7 @@ class Lake:
         new = new_events(sql, stored)
         if new.count:
             columns = ", ".join(table.schema.names)
-            reader = sql.sql(f"SELECT {columns}, strftime(time, '%Y-%m') AS month FROM {new.rows}").to_arrow_reader()
+            reader = sql.sql(f"SELECT {columns}, {MONTH_OF_TIME} AS month FROM {new.rows}").to_arrow_reader()
             self._store.commit(table, _fitted(reader, table), base=base, position=position)
         return Stored(stored=new.count, duplicates=new.of - new.count)
 

@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from engine.errors import StoreUnavailable, UnknownThing
 from engine.storage.durable import sync_folder
-from engine.storage.lake_tables import LakeTable
+from engine.storage.lake_tables import LAKE_TABLES, LakeTable
 
 #: The version of a table that has never been written.
 NO_VERSION = -1
@@ -26,6 +26,20 @@ NO_VERSION = -1
 # refused even where the file lock does not reach (a shared network folder).
 _APPLICATION = "hawker-writer"
 _STREAM = "hawker-stream"
+
+# Keys and times hardly repeat: a dictionary of them is more work and a sixth larger.
+_WRITTEN = {
+    table.name: WriterProperties(
+        compression="ZSTD",
+        compression_level=1,
+        column_properties={
+            name: ColumnProperties(dictionary_enabled=False)
+            for name in table.schema.names
+            if name in (table.key, "time")
+        },
+    )
+    for table in LAKE_TABLES.values()
+}
 
 
 class CommitConflictError(Exception):
@@ -97,7 +111,7 @@ class DeltaStore:
                 schema_mode=None if base == NO_VERSION else "overwrite" if replace else "merge",
                 partition_by=[table.partition] if table.partition else None,
                 name=table.name,
-                writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
+                writer_properties=_WRITTEN[table.name],
                 commit_properties=CommitProperties(max_commit_retries=0, app_transactions=transactions),
             )
         except CommitFailedError as error:

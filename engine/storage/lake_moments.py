@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from engine.errors import BadInput
 from engine.storage.lake_sql import quoted
 
+#: The SQL of the month of the column `time`; without its zone, which is UTC, that takes half the time.
+MONTH_OF_TIME = "strftime(make_timestamp(epoch_us(time)), '%Y-%m')"
+
 
 def instant_sql(moment: datetime) -> str:
     return f"TIMESTAMPTZ {quoted(_in_utc(moment).isoformat())}"

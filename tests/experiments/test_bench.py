@@ -107,3 +107,14 @@ def test_the_shop_bench_finds_what_is_planted(monkeypatch):
     # Speed is for the bench itself: a busy test machine proves nothing.
     missed = [each.what for each in result.findings.asked if not each.met and "a second" not in each.what]
     assert missed == []
+
+
+def test_the_import_bench_counts_what_it_stored_doubled_and_spoiled(monkeypatch):
+    from experiments import import_bench
+
+    monkeypatch.setattr(import_bench, "_QUICK", ShopSize(users=60, items=50, days=40))
+    result = run_bench("import", quick=True)
+    assert result.exit_code == 0
+    second = result.findings.figures["second_import"]
+    assert second["read"] > result.findings.figures["events"] > 500
+    assert second["quarantined"] > 3
