@@ -126,12 +126,19 @@ async def _taken(runtime: Runtime, request: Request, calls: Sequence[Any], sent_
 
 def _too_large(call: Any, measured: bool) -> Refusal | None:
     """Whether one call is longer than Segment takes; a small body holds no such call, and is not measured."""
-    try:
-        if not measured or len(orjson.dumps(call)) <= MOST_CALL_BYTES:
-            return None
-    except TypeError:  # text that is none, or a number beyond 64 bits: the checks name it
+    if not measured or _size(call) <= MOST_CALL_BYTES:
         return None
-    return Refusal("too_large", None, f"a call holds at most {MOST_CALL_BYTES} bytes")
+    parts = {name: _size(call[name]) for name in _CALL["properties"] if name in call} if type(call) is dict else {}
+    field = max(parts, key=parts.__getitem__, default=None)
+    told = f"a call holds at most {MOST_CALL_BYTES} bytes; send less"
+    return Refusal("too_large", field, f"{field}: {told}" if field else told)
+
+
+def _size(value: Any) -> int:
+    try:
+        return len(orjson.dumps(value))
+    except TypeError:  # text that is none, or a number beyond 64 bits: the checks name it
+        return 0
 
 
 async def _events_taken(

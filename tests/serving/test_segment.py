@@ -166,7 +166,8 @@ def test_a_long_call_is_rejected_alone_and_a_long_batch_as_a_whole(shop):
     good = {"type": "track", "event": "Product Viewed", "userId": "u", "properties": {"product_id": "a"}}
     long = good | {"properties": {"product_id": "b", "more": "x" * MOST_CALL_BYTES}}
     told = call(shop, "batch", batch=[good, long]).json()
-    assert (told["accepted"], [(each["index"], each["code"]) for each in told["rejected"]]) == (1, [(1, "too_large")])
+    refused = [(each["index"], each["code"], each["field"]) for each in told["rejected"]]
+    assert (told["accepted"], refused) == (1, [(1, "too_large", "properties")])
     answer = call(shop, "batch", batch=[good | {"context": {"more": "x" * MOST_BATCH_BYTES}}])
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
