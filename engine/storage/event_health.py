@@ -23,6 +23,12 @@ _WORTH_HAVING: Mapping[str, str] = {
     "cart_add": "without carts abandoned ones cannot be won back",
     "purchase": "without purchases nothing is learned of what people buy",
 }
+#: What a shop can do without, and what it would gain.
+_WOULD_HELP: Mapping[str, str] = {
+    "search": "it tells what people look for and do not find",
+    "cart_remove": "it speaks against an item that a cart speaks for",
+    "dismiss": "nobody is shown again what they do not want",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ def examine_events(lake: Lake, now: float) -> EventHealth:
         *_types(counts),
         *_gaps(lake, window, counts),
         *_lists(lake, window),
+        *_clocks(lake, window),
         *_people(lake, window),
         *_refused(lake, window),
     )
@@ -91,6 +98,9 @@ def _types(counts: Mapping[str, int]) -> Iterator[Finding]:
     for name, cost in _WORTH_HAVING.items():
         told = f"{counts[name]:,} arrived" if counts.get(name) else f"none arrived: {cost}"
         yield Finding(name, bool(counts.get(name)), f"{told}.")
+    gains = [f"{name} ({gain})" for name, gain in _WOULD_HELP.items() if not counts.get(name)]
+    if gains:
+        yield Finding("would help", True, f"None arrived of {', '.join(gains)}.")
     own = sorted(set(counts) - set(EVENT_TYPES))
     if own:
         yield Finding("own types", True, f"Types of the shop's own: {', '.join(own)}.")
@@ -100,13 +110,20 @@ def _gaps(lake: Lake, window: Mapping[str, Any], counts: Mapping[str, int]) -> I
     """What events lack, each with the share that lacks it."""
     checks = (
         ("clicks' lists", "click", "recommendation_id IS NULL", "name no recommendation_id; they count for no list"),
+        # The exposure of an offer names no item and belongs to no list.
+        (
+            "exposures' lists",
+            "exposure",
+            "recommendation_id IS NULL AND item_id IS NOT NULL",
+            "name no recommendation_id; they count for no list",
+        ),
         ("orders", "purchase", "order_id IS NULL", "name no order_id; lines are joined by the second instead"),
         ("amounts", "purchase", "amount IS NULL", "name no amount; they are worth nothing in any report"),
         ("searches", "search", "properties IS NULL", "hold no query"),
         (
             "items",
             None,
-            "item_id IS NOT NULL AND item_id NOT IN (SELECT item_id FROM items WHERE deleted IS NOT TRUE)",
+            "item_id IS NOT NULL AND item_id NOT IN (SELECT item_id FROM items)",  # a deleted one is known
             "are about items that the catalogue does not know; they have no name, price or category",
         ),
     )
@@ -140,6 +157,30 @@ def _lists(lake: Lake, window: Mapping[str, Any]) -> Iterator[Finding]:
         told = f"{row['lists']:,} served, {row['shown']:,} shown, {exposures:,} exposures, {clicks:,} clicks"
         rate = f"; click-through {clicks / exposures:.1%}" if exposures else "; click-through unknown without exposures"
         yield Finding(f"placement {row['placement']}", exposures > 0, f"{told}{rate}.")
+
+
+def _clocks(lake: Lake, window: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether what names a list fits what was served, by id and by time; and what lies in the future."""
+    row = lake.query(
+        "SELECT count(*) AS n, count(*) FILTER (answer.time IS NULL) AS strange,"
+        # Some seconds are the way from page to shop.
+        " count(*) FILTER (told.time < answer.time - INTERVAL 5 SECOND) AS early"
+        f" FROM (SELECT recommendation_id, time {_RECENT}"
+        " AND type IN ('exposure', 'click') AND recommendation_id IS NOT NULL) told"
+        " LEFT JOIN (SELECT recommendation_id, min(time) AS time FROM served GROUP BY ALL) answer"
+        " USING (recommendation_id)",
+        window,
+    ).to_pylist()[0]
+    total, strange, early = row["n"], row["strange"], row["early"]
+    if total:
+        told = f"{strange:,} of {total:,} exposures and clicks name a list that was never served"
+        cost = "; send back the recommendation_id of the answer, or click-through is wrong" if strange else ""
+        yield Finding("lists' names", strange / total <= _NOTABLE, f"{told}{cost}.")
+    ahead = _number(lake, "SELECT count(*) AS n FROM events WHERE time >= $until", {"until": window["until"]})
+    told = f"{ahead:,} events lie ahead of the shop's clock, {early:,} of {total:,} before their list was served"
+    cost = "; correct the sender's clock, or let it send no time: what is late or early fades wrongly"
+    ok = not ahead and early <= total * _NOTABLE
+    yield Finding("clocks", ok, f"{told}{'' if ok else cost}.")
 
 
 def _people(lake: Lake, window: Mapping[str, Any]) -> Iterator[Finding]:

@@ -30,7 +30,8 @@ def routes() -> APIRouter:
     )
     async def script(request: Request) -> Response:
         """Asks for lists, shows them, sends exposures and clicks; for pages, with a key of scope `browser`."""
-        if request.headers.get("if-none-match") == headers["ETag"]:
+        # `in`, since caches on the way make it weak (W/) or send several.
+        if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         return Response(content, media_type="text/javascript", headers=headers)
 

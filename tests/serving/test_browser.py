@@ -18,7 +18,7 @@ from tests.stores import settings_of
 SCRIPT = Path(__file__).resolve().parents[2] / "serving" / "storefront" / "hawker.js"
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node runs the page's script, and is not here")
 
-# As much of a page as the script needs; `seen` shows an element to the observer.
+# As much of a page as the script needs; `seen` shows a part of each element to the observer.
 PAGE = """
 const fs = require("fs"), vm = require("vm");
 const [script, endpoint, steps] = process.argv.slice(1);
@@ -29,17 +29,15 @@ class Node {
   cloneNode() {
     return Object.assign(new Node(this.parts.map(part => part.cloneNode())), {dataset: {...this.dataset}});
   }
-  querySelectorAll(selector) {
-    const name = selector.slice(6, -1);
-    return this.parts.filter(part => name in part.dataset);
-  }
+  querySelectorAll() { return this.parts; }
   addEventListener(type, then) { this.listeners[type] = then; }
-  appendChild(child) { this.children.push(child); }
+  replaceChildren(...children) { this.children = children; }
 }
 const stored = {};
 const page = {
   console, URL, crypto, setTimeout, clearTimeout, Promise, JSON, Object, Array, Date, Math, Uint8Array,
-  encodeURIComponent, location: {href: "http://shop.example/page"}, listeners: {}, requests: [], answers: [],
+  encodeURIComponent, location: {href: "http://shop.example/page"}, listeners: {},
+  requests: [], answers: [], observed: [],
   addEventListener: (type, then) => { page.listeners[type] = then; },
   localStorage: {getItem: k => stored[k] ?? null, setItem: (k, v) => { stored[k] = v; }},
   fetch: (url, options) => {
@@ -52,13 +50,16 @@ const page = {
 page.window = page;
 page.document = {currentScript: {dataset: {endpoint, key: "hk_page"}, src: ""}, querySelector: () => null};
 page.IntersectionObserver = page.window.IntersectionObserver = class {
-  constructor(then) { page.seen = nodes => then(nodes.map(target => ({target, isIntersecting: true}))); }
-  observe() {} unobserve() {}
+  constructor(then) {
+    page.seen = (nodes, intersectionRatio = 1) => then(nodes.map(target => ({target, intersectionRatio})));
+  }
+  observe(node) { page.observed.push(node); }
+  unobserve() {}
 };
 page.stored = stored; page.Node = Node;
-const name = new Node(), link = new Node();
-name.dataset.field = "name"; link.dataset.link = "/p/{id}";
-page.template = {content: {firstElementChild: new Node([name, link])}};
+const name = new Node(), card = new Node([name]);
+name.dataset.field = "name"; card.dataset.link = "/p/{id}";
+page.template = {content: {firstElementChild: card}};
 page.into = new Node();
 page.sleep = ms => new Promise(done => setTimeout(done, ms));
 vm.createContext(page);
@@ -77,9 +78,9 @@ def shop(stores, tmp_path):
     home = Home(tmp_path / "home")
     publish(home, toy_bundle())
     urls = {"HAWKER_STREAM_URL": stores.stream_url, "HAWKER_REDIS_URL": stores.live_url}
-    settings = settings_of(home.root, HAWKER_LEAST_FREE_MIB="0", HAWKER_OLDEST_EVENT_DAYS="36500", **urls)
-    # A page's clock is the real one; this shop's stands far ahead, so that its times are past.
-    with storefront(home, now=AS_OF + 30 * 365 * 86_400, settings=settings) as running:
+    settings = settings_of(home.root, HAWKER_LEAST_FREE_MIB="0", **urls)
+    # A page's clock is not the shop's: this shop stands in the past, as a demo does.
+    with storefront(home, now=AS_OF + 60, settings=settings) as running:
         yield running
 
 
@@ -104,6 +105,8 @@ def test_the_script_is_small_and_is_not_sent_twice(shop):
     assert 1_000 < len(answer.content) < 5_000
     again = shop.client.get("/hawker.js", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    weak = shop.client.get("/hawker.js", headers={"If-None-Match": f'"old", W/{answer.headers["etag"]}'})
+    assert weak.status_code == 304
 
 
 @needs_node
@@ -117,7 +120,7 @@ def test_a_list_is_shown_and_what_is_seen_and_clicked_is_told(shop, stores):
         await sleep(1300);
         await hawker.flush();
         await sleep(200);
-        const shown = into.children.map(each => [each.parts[0].textContent, each.parts[1].href]);
+        const shown = into.children.map(each => [each.parts[0].textContent, each.href]);
         const key = requests[0].headers.Authorization;
         return {answer, shown, key, session: hawker.session(), left: stored["hawker.queue"]};
         """,
@@ -185,3 +188,75 @@ def test_the_queue_is_bounded(shop):
         return [queue.length, queue[199].item_id];
         """,
     ) == [200, "i299"]
+
+
+@needs_node
+def test_less_than_half_or_a_page_in_the_background_is_not_seen(shop):
+    assert (
+        in_page(
+            shop,
+            """
+            await hawker.recommend({limit: 3, into, template});
+            const [part, hidden] = into.children;
+            seen([part], 0.4);
+            seen([hidden]);
+            document.hidden = true;
+            await sleep(1100);
+            return [stored["hawker.queue"] ?? "none", observed.filter(each => each === hidden).length];
+            """,
+        )
+        == ["none", 2]  # looked at again, when the page comes to the front
+    )
+
+
+@needs_node
+def test_a_function_makes_the_elements_and_one_that_fails_leaves_the_page_as_it_was(shop):
+    found = in_page(
+        shop,
+        """
+        console.warn = () => {};
+        const make = (item, place) => Object.assign(new Node(), {textContent: place + item.id});
+        await hawker.recommend({limit: 2, into, template: make});
+        const shown = into.children.map(each => each.textContent);
+        const fails = () => { throw new Error("the shop's own"); };
+        const answer = await hawker.recommend({limit: 2, into, template: fails});
+        return {shown, after: into.children.map(each => each.textContent), ids: answer.items.map(each => each.id)};
+        """,
+    )
+    assert found["shown"] == found["after"] == [f"{place}{item}" for place, item in enumerate(found["ids"])]
+
+
+@needs_node
+def test_an_event_that_waited_tells_its_time_and_one_that_did_not_gets_the_shops(shop):
+    found = in_page(
+        shop,
+        """
+        const old = {event_id: "o", type: "view", item_id: "i1", session_id: "s", time: "2020-01-01T00:00:00.000Z"};
+        stored["hawker.queue"] = JSON.stringify([old]);
+        hawker.track("view", {item_id: "i2"});
+        await hawker.flush();
+        return requests[0].body.events.map(each => each.time ?? null);
+        """,
+    )
+    assert found == ["2020-01-01T00:00:00.000Z", None]
+
+
+@needs_node
+def test_what_cannot_be_sent_never_blocks_what_can(shop, stores):
+    found = in_page(
+        shop,
+        """
+        hawker.track("view", {item_id: "i1", properties: {custom: {odd: 1n}}});
+        stored["hawker.queue"] = "{broken";
+        hawker.track("search", {properties: {query: "x".repeat(25000)}});
+        await hawker.flush();
+        localStorage.setItem = () => { throw new Error("full"); };
+        hawker.track("view", {item_id: "i2"});
+        await hawker.flush();
+        hawker.track("view", {item_id: "i3"});
+        await hawker.flush();
+        return requests.map(each => [each.keepalive, each.body.events.length]);
+        """,
+    )
+    assert found == [[False, 1], [True, 1], [True, 1]]
+    assert [each["item_id"] for each in events(stores) if each["type"] == "view"] == ["i2", "i3"]

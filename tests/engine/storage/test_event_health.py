@@ -83,3 +83,37 @@ def test_sessions_that_nobody_merges_and_dead_letters_are_told(lake):
     assert not found["sessions"].ok
     assert not found["dead letters"].ok
     assert found["dead letters"].sentence.startswith("1 rows")
+
+
+def test_names_and_times_that_do_not_fit_the_served_lists_are_told(lake):
+    served = [{"recommendation_id": "r1", "time": NOW - timedelta(hours=2), "placement": "home"}]
+    lake.take_from_stream("served", pa.Table.from_pylist(served, SERVED.schema), 1)
+    about = {"type": "exposure", "item_id": "a", "recommendation_id": "r1"}
+    send(lake, about)
+    well = findings(lake)
+    assert (well["clocks"].ok, well["lists' names"].ok) == (True, True)
+    others = [
+        about | {"event_id": "early", "time": NOW - timedelta(hours=3)},
+        about | {"event_id": "strange", "recommendation_id": "made-up"},
+        about | {"event_id": "ahead", "time": NOW + timedelta(days=1)},
+        about | {"event_id": "nowhere", "recommendation_id": None},
+        {"event_id": "offer", "type": "exposure"},
+    ]
+    send(lake, *others)
+    ill = findings(lake)
+    assert ill["lists' names"].sentence.startswith("1 of 3 exposures and clicks name a list that was never served")
+    assert ill["clocks"].sentence.startswith(
+        "1 events lie ahead of the shop's clock, 1 of 3 before their list was served; correct the sender's clock"
+    )
+    assert ill["exposures' lists"].sentence.startswith("1 of 5 exposure events name no recommendation_id")
+
+
+def test_a_deleted_item_is_known_and_types_that_would_help_are_no_fault(lake):
+    rows = [{"item_id": "a", "deleted": True}]
+    lake.put_items(pa.Table.from_pylist(rows, pa.schema([ITEMS.schema.field(name) for name in ("item_id", "deleted")])))
+    send(lake, {"type": "search", "item_id": "a", "properties": "{}"})
+    found = findings(lake)
+    assert found["items"].ok
+    assert found["would help"].ok
+    assert "search" not in found["would help"].sentence
+    assert "dismiss" in found["would help"].sentence
