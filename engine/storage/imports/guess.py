@@ -23,12 +23,13 @@ _NAMES: Mapping[str, str] = {
     "events.item": "item itemid product productid sku stockcode article articleid goods goodsid asin"
     " 商品 商品id 商品编号 宝贝id 宝贝编号 货号 商家编码",
     "events.time": "time timestamp date datetime createdat orderdate invoicedate eventtime purchasedate purchasedat day"
-    " 时间 日期 时间戳 下单时间 付款时间 订单创建时间 订单付款时间 成交时间 行为时间",
+    " 时间 日期 时间戳 付款时间 订单付款时间 支付时间 下单时间 订单创建时间 成交时间 行为时间",
     "events.type_column": "event eventtype eventname type action behavior behaviour behaviortype"
     " 行为 行为类型 事件 操作",
     "events.quantity": "quantity qty count pieces units 数量 购买数量 宝贝数量 商品数量 件数",
     "events.amount": "amount total paid linetotal revenue sales salesvalue amountpaid"
     " 金额 实付金额 实付 买家实际支付金额 总金额 支付金额 成交金额",
+    "events.list_amount": "listamount amountbeforediscount 应付金额 买家应付货款 原价金额",
     "events.price": "price unitprice itemprice 单价 价格 商品单价",
     "events.order": "order orderid ordernumber invoice invoiceno basket basketid transaction transactionid"
     " 订单 订单号 订单编号 订单id",
@@ -111,7 +112,7 @@ def _lines(path: Path, target: Path, values: Mapping[str, Sequence[str]], delimi
     yield from ("", "[events]")
     yield from _people_items_and_times(found, values, chinese=chinese)
     yield from _type(found, values)
-    for key in ("quantity", "amount", "price", "order", "currency_column", "coupon"):
+    for key in ("quantity", "amount", "list_amount", "price", "order", "currency_column", "coupon"):
         if (name := found.get(f"events.{key}")) and not (key == "price" and "events.amount" in found):
             yield f"{key} = {_quoted(name)}"
     if "events.currency_column" not in found:
@@ -180,6 +181,7 @@ def _fits(key: str, sample: Sequence[str]) -> bool:
         "events.quantity": _is_number,
         "events.amount": _is_number,
         "events.price": _is_number,
+        "events.list_amount": _is_number,
     }
     if key == "events.time":
         return not sample or _time_format(sample) is not None

@@ -100,6 +100,25 @@ def test_an_order_export_in_chinese_is_guessed_and_imported_as_it_is(tmp_path, e
     assert lake.users().to_pylist()[0]["region"] == "浙江"
 
 
+def test_the_columns_of_a_taobao_order_export_are_all_known_but_the_remarks(tmp_path):
+    """As the seller's export has them: long numbers protected from spreadsheets, no marks at empty cells, GB18030."""
+    path = tmp_path / "ExportOrderList.csv"
+    text = (
+        "订单编号,买家会员名,买家应付货款,买家实际支付金额,订单创建时间,订单付款时间,宝贝标题,宝贝数量,收货地址\n"
+        '"=""4612345678901234567""",小明,30.00,25.80,2025-12-01 10:00:00,2025-12-01 10:00:09,牛奶 一升,2,浙江省杭州市\n'
+    )
+    path.write_bytes(text.encode("gb18030"))
+    told = write_guess(path)
+    assert '# item = "..."  # NOT FOUND' in told.read_text()
+    told.write_text(told.read_text().replace('# item = "..."', 'item = "宝贝标题"'))
+    report, lake = brought_in(tmp_path, path, told)
+    assert report.stored == 1
+    (event,) = lake.events().to_pylist()
+    assert (event["order_id"], event["user_id"], event["item_id"]) == ("4612345678901234567", "小明", "牛奶 一升")
+    assert (event["amount"], event["list_amount"], event["quantity"]) == (2580, 3000, 2)
+    assert event["time"] == datetime(2025, 12, 1, 2, 0, 9, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     ("content", "encoding"),
     [

@@ -229,3 +229,12 @@ def test_properties_are_json_whatever_the_cells_and_the_columns_hold(shop):
     told = {each["user_id"]: each["properties"] for each in shop.events()}
     assert json.loads(told["u"]) == {"custom": {"a \"b'": 'say "hi"\\ü\t', "c": "x"}}
     assert told["v"] is None
+
+
+def test_ids_that_are_protected_from_spreadsheets_are_bared(shop):
+    cells = ['="0071"', '=""', '="', "=1", 'a="b"', '=" x "']
+    rows = "".join('"{}",i{},2024-01-01\n'.format(cell.replace('"', '""'), n) for n, cell in enumerate(cells))
+    report = shop.load(shop.file("log.csv", "user,item,time\n" + rows), EVENTS)
+    assert shop.refused(report) == {1: "user: no user"}
+    read = {event["item_id"]: event["user_id"] for event in shop.events()}
+    assert read == {"i0": "0071", "i2": '="', "i3": "=1", "i4": 'a="b"', "i5": "x"}
