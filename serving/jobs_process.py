@@ -9,17 +9,18 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.errors import HawkerError
+from engine.errors import HawkerError, StoreUnavailable
 from engine.settings import Settings, read_settings
 from engine.storage import clock
 from engine.storage.durable import locked
 from engine.storage.home import Home, home_of
-from engine.storage.jobs import Job, end_job, next_job, tell_progress
+from engine.storage.jobs import Job, end_job, next_job, put_back, tell_progress
 from engine.storage.ledger import LedgerPool, open_ledger
-from serving.actions.change_by_filter import change_by_filter, checked_wish
+from serving.actions.change_by_filter import Outcome, Progress, change_by_filter, checked_wish, progress_of
 from serving.child import end_with_supervisor, start_logging
 from serving.doors import Doors
 
@@ -28,6 +29,9 @@ log = logging.getLogger("hawker.jobs")
 GRACE = 7.0  # seconds for the batch in hand
 _PAUSE = 0.5  # seconds between two looks at an empty queue
 _PATIENCE = 1.0  # seconds before a store that was away is asked again
+_NOTE_EVERY = 0.5  # seconds
+# Nobody waits for an answer here, and the storefront comes first.
+_LIVE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class JobShop:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Work until told to stop; a job that is cut is begun again by the next runner."""
+    """Work until told to stop; the next runner goes on with a job that is cut."""
     options = _options(arguments)
     os.nice(10)  # the storefront comes first
     stopping = threading.Event()
@@ -57,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
 
 async def work(settings: Settings, home: Home, stopping: threading.Event) -> None:
     """One job after another. A store that is away is waited for: the job goes on where it can."""
-    shop, ledger, said = JobShop(settings, Doors(settings, home.root)), None, ""
+    shop, ledger, said = JobShop(settings, Doors(settings, home.root, live_seconds=_LIVE_SECONDS)), None, ""
     try:
         while not stopping.is_set():
             try:
@@ -79,23 +83,52 @@ async def work(settings: Settings, home: Home, stopping: threading.Event) -> Non
 
 
 async def _run(shop: JobShop, ledger: LedgerPool, job: Job, home: Home, stopping: threading.Event) -> None:
-    async def tell(done: int) -> bool:
-        if shop.doors.pressure is not None:
-            await shop.doors.pressure.look()
-        return tell_progress(ledger, job.id, done) and not stopping.is_set()
-
-    now = clock.now(home)
+    """One job to its end. What it cannot do is its failure: the jobs behind it must not wait for it."""
     try:
-        wanted = checked_wish(job.arguments)
-        outcome = await change_by_filter(shop, wanted, now=now, actor=job.actor, tell=tell)
-    except (KeyError, TypeError, ValueError) as error:
-        end_job(ledger, job.id, "failed", now=clock.now(home), error=f"{type(error).__name__}: {error}")
+        outcome = await _worked(shop, ledger, job, home, stopping)
+    except StoreUnavailable:
+        raise
+    except Exception as error:
         log.exception("job %s failed", job.id)
+        told = error.message if isinstance(error, HawkerError) else f"{type(error).__name__}: {error}"
+        end_job(ledger, job.id, "failed", now=clock.now(home), error=told)
         return
-    if stopping.is_set():
-        return  # the next runner begins it again
+    if outcome is None:
+        put_back(ledger, job.id)
+        return
     state = "cancelled" if outcome.cancelled else "done"
     end_job(ledger, job.id, state, now=clock.now(home), result=outcome.as_json())
+
+
+async def _worked(shop: JobShop, ledger: LedgerPool, job: Job, home: Home, stopping: threading.Event) -> Outcome | None:
+    """What came of the job; None when this runner was told to stop. A store that is away is waited for."""
+    wanted, progress = checked_wish(job.arguments), progress_of(job.checkpoint)
+    told_at, said = 0.0, ""
+
+    async def tell(done: int, now_at: Progress) -> bool:
+        nonlocal progress, told_at
+        if shop.doors.pressure is not None:
+            await shop.doors.pressure.look()
+        # An empty stretch of the walk needs no note of its own.
+        if not now_at.pending and now_at == progress and time.monotonic() - told_at < _NOTE_EVERY:
+            return not stopping.is_set()
+        goes_on = tell_progress(ledger, job.id, done, now_at.as_json())
+        progress, told_at = now_at, time.monotonic()
+        return goes_on and not stopping.is_set()
+
+    while not stopping.is_set():
+        try:
+            outcome = await change_by_filter(
+                shop, wanted, progress, clock=lambda: clock.now(home), actor=job.actor, tell=tell
+            )
+        except StoreUnavailable as problem:
+            if problem.message != said:
+                said = problem.message
+                log.warning("job %s waits: %s", job.id, said)
+            await asyncio.sleep(_PATIENCE)
+        else:
+            return None if outcome.cancelled and stopping.is_set() else outcome
+    return None
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

@@ -192,7 +192,9 @@ class JobAnswer(BaseModel):
     actor: str | None = Field(description="The name of the key that asked for it.")
     state: str = Field(description="queued, running, done, failed or cancelled.")
     done: int = Field(description="How many were looked at so far.")
-    result: dict[str, Any] | None = Field(description="matched, changed, failed and the first reasons.")
+    result: dict[str, Any] | None = Field(
+        description="matched (fulfils the condition and is not as wished yet), changed, failed and the first reasons."
+    )
     error: str | None
     created_at: str
     started_at: str | None

@@ -1,8 +1,13 @@
-"""Jobs in the ledger. One runner a shop works on them, oldest first; after a kill the next one begins a job again."""
+"""Jobs in the ledger. One runner a shop works on them, oldest first; after a kill the next one goes on.
+
+It finds the checkpoint that the former left. A job that kills its runners again and again is given up, so that it does
+not hold up those behind it.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,12 +17,15 @@ from uuid import uuid4
 from engine.errors import UnknownThing
 from engine.storage.ledger import Ledger, connection_of, rows_of
 
-_COLUMNS = "job_id, kind, arguments, actor, state, done, result, error, created_at, started_at, finished_at"
+_COLUMNS = "job_id, kind, arguments, actor, state, done, result, error, created_at, started_at, finished_at, checkpoint"
+_ID = re.compile(r"[0-9a-f]{32}")
+#: So many runners may die of a job.
+MOST_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`done` counts what was looked at so far. Times are aware datetimes."""
+    """`done` counts what was looked at so far. Times are aware datetimes. `checkpoint` is the runner's own."""
 
     id: str
     kind: str
@@ -30,6 +38,7 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    checkpoint: Mapping[str, Any] | None
 
     def as_json(self) -> dict[str, Any]:
         told = {
@@ -55,29 +64,51 @@ def create_job(ledger: Ledger, kind: str, arguments: Mapping[str, Any], *, actor
 
 def find_job(ledger: Ledger, job_id: str) -> Job:
     """Raises UnknownThing."""
-    return _one(ledger, f"SELECT {_COLUMNS} FROM jobs WHERE job_id = :id", id=job_id)
+    return _one(ledger, f"SELECT {_COLUMNS} FROM jobs WHERE job_id = :id", id=_checked(job_id))
 
 
 def next_job(ledger: Ledger, *, now: float) -> Job | None:
-    """The oldest job that is not over, now running; only for the one who runs the shop's jobs."""
+    """The oldest job that is not over, now running; only for the one who runs the shop's jobs and has none in hand."""
     with connection_of(ledger) as connection:
+        rows_of(
+            connection,
+            "UPDATE jobs SET state = 'failed', finished_at = :at, error = :error"
+            " WHERE state = 'running' AND attempt >= :most",
+            at=_moment(now),
+            error=f"begun {MOST_ATTEMPTS} times, and each time its runner died",
+            most=MOST_ATTEMPTS,
+        )
         rows = rows_of(
             connection,
-            "UPDATE jobs SET state = 'running', started_at = coalesce(started_at, :at) WHERE job_id ="
-            " (SELECT job_id FROM jobs WHERE state IN ('queued', 'running') ORDER BY created_at, job_id LIMIT 1)"
-            f" RETURNING {_COLUMNS}",
+            "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = coalesce(started_at, :at)"
+            " WHERE job_id = (SELECT job_id FROM jobs WHERE state IN ('queued', 'running')"
+            f" ORDER BY created_at, job_id LIMIT 1) RETURNING {_COLUMNS}",
             at=_moment(now),
         )
     return Job(*rows[0]) if rows else None
 
 
-def tell_progress(ledger: Ledger, job_id: str, done: int) -> bool:
-    """Note how far a job is; False when somebody wants it to end."""
+def tell_progress(ledger: Ledger, job_id: str, done: int, checkpoint: Mapping[str, Any] | None = None) -> bool:
+    """Note how far a job is, and what its next runner must know; False when somebody wants it to end."""
     with connection_of(ledger) as connection:
         rows = rows_of(
-            connection, "UPDATE jobs SET done = :done WHERE job_id = :id RETURNING cancel_asked", id=job_id, done=done
+            connection,
+            "UPDATE jobs SET done = :done, checkpoint = CAST(:checkpoint AS JSONB)"
+            " WHERE job_id = :id RETURNING cancel_asked",
+            id=job_id,
+            done=done,
+            checkpoint=None if checkpoint is None else json.dumps(checkpoint),
         )
     return bool(rows) and not rows[0][0]
+
+
+def put_back(ledger: Ledger, job_id: str) -> Job:
+    """Leave a job to the next runner, as one does that is told to stop; it does not count as a death."""
+    return _one(
+        ledger,
+        f"UPDATE jobs SET state = 'queued', attempt = attempt - 1 WHERE job_id = :id RETURNING {_COLUMNS}",
+        id=job_id,
+    )
 
 
 def end_job(
@@ -92,7 +123,8 @@ def end_job(
     """The end of a job: done, failed or cancelled."""
     return _one(
         ledger,
-        "UPDATE jobs SET state = :state, result = CAST(:result AS JSONB), error = :error, finished_at = :at"
+        "UPDATE jobs SET state = :state, result = CAST(:result AS JSONB), error = :error, finished_at = :at,"
+        " checkpoint = NULL"
         f" WHERE job_id = :id RETURNING {_COLUMNS}",
         id=job_id,
         state=state,
@@ -110,16 +142,27 @@ def cancel_job(ledger: Ledger, job_id: str, *, now: float) -> Job:
         " finished_at = CASE state WHEN 'queued' THEN :at ELSE finished_at END,"
         " state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END"
         f" WHERE job_id = :id RETURNING {_COLUMNS}",
-        id=job_id,
+        id=_checked(job_id),
         at=_moment(now),
     )
+
+
+def _checked(job_id: str) -> str:
+    """What cannot be a job's id is not asked for: the ledger holds no NUL and no half characters."""
+    if not _ID.fullmatch(job_id):
+        raise _unknown()
+    return job_id
+
+
+def _unknown() -> UnknownThing:
+    return UnknownThing("there is no such job", code="unknown_job", field="job_id")
 
 
 def _one(ledger: Ledger, statement: str, **values: Any) -> Job:
     with connection_of(ledger) as connection:
         rows = rows_of(connection, statement, **values)
     if not rows:
-        raise UnknownThing("there is no such job", code="unknown_job", field="job_id")
+        raise _unknown()
     return Job(*rows[0])
 
 

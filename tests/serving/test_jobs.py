@@ -9,11 +9,13 @@ from contextlib import contextmanager
 import pytest
 
 from engine.storage.home import Home
+from engine.storage.jobs import create_job
+from engine.storage.ledger import connection_of, opened_ledger, rows_of
 from engine.storage.online import connect_live, connect_stream
 from serving.jobs_process import work
 from tests.bundles import AS_OF, toy_bundle
 from tests.serving.conftest import eventually, publish, storefront
-from tests.stores import settings_of
+from tests.stores import SHOP, settings_of
 
 
 @pytest.fixture
@@ -119,6 +121,24 @@ def test_a_job_goes_on_after_its_runner_was_cut(shop):
     asyncio.run(work(shop.settings, shop.home, stopping))
     with runner(shop):
         assert wait(shop, job)["result"]["changed"] == 40
+
+
+def test_a_job_that_cannot_be_done_fails_and_the_next_is_done(shop, ledger_url):
+    with opened_ledger(ledger_url, SHOP) as ledger:
+        for arguments in ({"kind": "items", "filter": "gone = 1"}, {}):
+            create_job(ledger, "change_by_filter", arguments, actor=None, now=1.0)
+        with runner(shop):
+            assert wait(shop, ask(shop, "delete", filter="price = 39"))["result"]["changed"] == 1
+        with connection_of(ledger) as connection:
+            failed = rows_of(connection, "SELECT error FROM jobs WHERE state = 'failed' ORDER BY length(error)")
+    assert failed[0] == ("KeyError: 'kind'",)
+    assert failed[1][0].startswith("filter: there is no field 'gone'")
+
+
+@pytest.mark.parametrize("name", ["%00", "%ED%A0%80", "never", "0" * 32])
+def test_a_name_that_no_job_has_is_unknown(shop, name):
+    assert shop.get(f"/v1/jobs/{name}").status_code == 404
+    assert shop.client.post(f"/v1/jobs/{name}/cancel").status_code == 404
 
 
 @pytest.mark.parametrize(

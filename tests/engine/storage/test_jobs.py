@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import UnknownThing
-from engine.storage.jobs import cancel_job, create_job, end_job, find_job, next_job, tell_progress
+from engine.storage.jobs import (
+    MOST_ATTEMPTS,
+    cancel_job,
+    create_job,
+    end_job,
+    find_job,
+    next_job,
+    put_back,
+    tell_progress,
+)
 
 NOW = 1_750_000_000.0
 
@@ -30,6 +39,26 @@ def test_a_job_whose_runner_was_killed_is_the_next_again(ledger):
     assert next_job(ledger, now=NOW + 9).id == job.id
 
 
+def test_the_next_runner_finds_the_checkpoint_of_the_former(ledger):
+    job = make(ledger)
+    next_job(ledger, now=NOW + 1)
+    tell_progress(ledger, job.id, 500, {"changed": 3, "pending": ["日本"]})
+    assert next_job(ledger, now=NOW + 2).checkpoint == {"changed": 3, "pending": ["日本"]}
+    assert end_job(ledger, job.id, "done", now=NOW + 3).checkpoint is None
+
+
+def test_a_job_that_its_runners_die_of_is_given_up_and_one_that_is_put_back_is_not(ledger):
+    deadly, behind = make(ledger), make(ledger, "behind", after=1)
+    for _ in range(3 * MOST_ATTEMPTS):
+        next_job(ledger, now=NOW + 2)
+        assert put_back(ledger, deadly.id).state == "queued"
+    for _ in range(MOST_ATTEMPTS):
+        assert next_job(ledger, now=NOW + 3).id == deadly.id
+    assert next_job(ledger, now=NOW + 4).id == behind.id
+    given_up = find_job(ledger, deadly.id)
+    assert (given_up.state, given_up.error) == ("failed", "begun 5 times, and each time its runner died")
+
+
 def test_a_queued_job_is_cancelled_at_once_and_a_running_one_is_asked_to_end(ledger):
     waiting = make(ledger)
     assert cancel_job(ledger, waiting.id, now=NOW + 1).state == "cancelled"
@@ -44,5 +73,6 @@ def test_a_queued_job_is_cancelled_at_once_and_a_running_one_is_asked_to_end(led
 
 def test_a_job_that_never_was_is_unknown(ledger):
     for use in (find_job, lambda ledger, name: cancel_job(ledger, name, now=NOW)):
-        with pytest.raises(UnknownThing):
-            use(ledger, "never")
+        for name in ("never", "0" * 32, "\0", "\ud800", "0" * 31 + "\n"):
+            with pytest.raises(UnknownThing):
+                use(ledger, name)
