@@ -147,7 +147,8 @@ FROM {files.source(state, "happenings")} old JOIN (
     sql.execute(f"""
 CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT person FROM {new}
 UNION SELECT person FROM (SELECT * FROM {now_declared} EXCEPT SELECT * FROM {was})
-UNION SELECT was.person FROM {was} was ANTI JOIN {now_declared} told USING (person) UNION SELECT person FROM new_names""")
+UNION SELECT was.person FROM {was} was ANTI JOIN {now_declared} told USING (person)
+UNION SELECT person FROM new_names""")
     names = (*state.files["names"], files.write(sql, "names", "SELECT * FROM new_names"))
     counted = replace(state, versions=dict(versions), rows=state.rows + rows, people=_people(sql))
     return _tails_joined(sql, files, state, tail, names).apply(
@@ -205,7 +206,8 @@ def _gone(sql: Any) -> str:
     """Numbers of the users who are no person any more: deleted, or merged into another."""
     merged = one_row(sql, "SELECT count(*) FROM merges")[0]
     told = " UNION SELECT 'u' || id FROM merged_users WHERE id <> target" if merged else ""
-    return f"SELECT person FROM names SEMI JOIN (SELECT 'u' || user_id AS name FROM users WHERE deleted{told}) USING (name)"
+    return f"SELECT person FROM names SEMI JOIN (SELECT 'u' || user_id AS name FROM users WHERE deleted{told})"
+        " USING (name)"
 
 
 def _people(sql: Any) -> int:

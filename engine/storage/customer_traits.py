@@ -138,7 +138,10 @@ def _with_changed(sql: Any, files: CustomerFiles, state: State, fresh: str) -> S
     changed = (fresh,)
     if state.files.get("changed"):
         earlier = parquet([files.folder / name for name in state.files["changed"]])
-        both = f"SELECT * FROM {newest} UNION ALL SELECT earlier.* FROM {earlier} earlier ANTI JOIN {newest} newest USING (person)"
+        both = (
+            f"SELECT * FROM {newest} UNION ALL"
+            f" SELECT earlier.* FROM {earlier} earlier ANTI JOIN {newest} newest USING (person)"
+        )
         changed = (files.write(sql, "changed", both),)
     table = parquet([files.folder / name for name in changed])
     if one_row(sql, f"SELECT count(*) FROM {table}")[0] <= _MOST_CHANGED * max(state.people, 1):

@@ -243,7 +243,8 @@ def _answers(moment: Moment) -> str:
 
     late = "json_extract_string(properties, '$.{0}')"
     return f"""
-SELECT person, count(answer) AS ratings_365d, avg(answer) AS satisfaction, count(*) FILTER (late) AS late_deliveries_365d
+SELECT person, count(answer) AS ratings_365d, avg(answer) AS satisfaction,
+  count(*) FILTER (late) AS late_deliveries_365d
 FROM (SELECT person, least(greatest(CASE type
     WHEN 'rating' THEN {told("value")} / coalesce({told("scale")}, 5)
     WHEN 'survey' THEN {told("score")} / coalesce({told("scale")}, 5)

@@ -36,9 +36,11 @@ _LUNAR = (
 def holidays(today: date, *, days: int) -> list[Holiday]:
     """Those of the next `days` days, today included, in order; lunar ones are known until 2030."""
     found = [
-        Holiday(id, {"en": en, "zh": zh}, date(year, month, day))
-        for id, en, zh, month, day in _FIXED
+        Holiday(name, {"en": en, "zh": zh}, date(year, month, day))
+        for name, en, zh, month, day in _FIXED
         for year in (today.year, today.year + 1)
     ]
-    found += [Holiday(id, {"en": en, "zh": zh}, date.fromisoformat(day)) for id, en, zh, told in _LUNAR for day in told]
+    found += [
+        Holiday(name, {"en": en, "zh": zh}, date.fromisoformat(day)) for name, en, zh, told in _LUNAR for day in told
+    ]
     return sorted((each for each in found if 0 <= (each.day - today).days < days), key=lambda each: (each.day, each.id))

@@ -259,11 +259,11 @@ def _rfm(t: Mapping[str, float]) -> tuple[Group, ...]:
         return _trait(name, ">=" if high else "<", t["rfm_high"])
 
     return tuple(
-        Group(f"rfm.{id}", "rfm", {"en": en, "zh": zh},
+        Group(f"rfm.{cell_name}", "rfm", {"en": en, "zh": zh},
               f"Last order {'recent' if r else 'long ago'}, {'many' if f else 'few'} orders,"
               f" {'large' if m else 'small'} spend.",
               _all(cell(r, "rfm_recency"), cell(f, "rfm_frequency"), cell(m, "rfm_money")), actions, ask_why=not r)
-        for id, r, f, m, en, zh, actions in _RFM
+        for cell_name, r, f, m, en, zh, actions in _RFM
     )  # fmt: skip
 
 

@@ -101,8 +101,8 @@ TRAITS: tuple[Trait, ...] = (
     Trait("items_bought", "number", "orders", "items", "Different items ever bought.", "count(distinct item_id)"),
     # What the customer likes.
     Trait("interests", "texts", "interests", "", "Categories of interest, strongest first, at most five.",
-          "sum over events of 365 days of type weight x 0.5^(age / type half-life), by the item's most specific category, "
-          "aged until the customer's last event; a search for a category's name counts for it", 365),
+          "sum over events of 365 days of type weight x 0.5^(age / type half-life), by the item's most specific "
+          "category, aged until the customer's last event; a search for a category's name counts for it", 365),
     Trait("interest_evidence", "text", "interests", "JSON", "What each interest rests on.",
           "views, searches, carts and purchases of the category, and its score"),
     Trait("favourite_category", "text", "interests", "", "The category with the largest spend in 365 days.",
