@@ -206,8 +206,10 @@ def _gone(sql: Any) -> str:
     """Numbers of the users who are no person any more: deleted, or merged into another."""
     merged = one_row(sql, "SELECT count(*) FROM merges")[0]
     told = " UNION SELECT 'u' || id FROM merged_users WHERE id <> target" if merged else ""
-    return f"SELECT person FROM names SEMI JOIN (SELECT 'u' || user_id AS name FROM users WHERE deleted{told})"
+    return (
+        f"SELECT person FROM names SEMI JOIN (SELECT 'u' || user_id AS name FROM users WHERE deleted{told})"
         " USING (name)"
+    )
 
 
 def _people(sql: Any) -> int:
