@@ -69,6 +69,24 @@ class DeltaStore:
             raise UnknownThing(f"the lake has no table {table.name}, so no version {version} of it", field=table.name)
         return sorted(Path(unquote(urlparse(uri).path) if "://" in uri else uri) for uri in opened.file_uris())
 
+    def added(self, table: LakeTable, since: int, until: int) -> list[Path] | None:
+        """The files of rows that the versions after `since` up to `until` brought, and are still there.
+
+        None where that cannot be told any more: rows were replaced, or the log or the files are cleaned away.
+        """
+        found: list[Path] = []
+        folder = self.root / table.name
+        for number in range(since + 1, until + 1):
+            log = folder / "_delta_log" / f"{number:020}.json"
+            if not log.exists():
+                return None
+            actions = [json.loads(line) for line in log.read_text().splitlines()]
+            told = [each["add"] for each in actions if each.get("add", {}).get("dataChange")]
+            if any(each.get("remove", {}).get("dataChange") for each in actions):
+                return None
+            found += [folder / unquote(each["path"]) for each in told]
+        return found if all(path.exists() for path in found) else None
+
     @contextmanager
     def writing(self, table: LakeTable) -> Iterator[None]:
         """One writer a table at a time, across processes; the lock dies with its process."""

@@ -161,6 +161,22 @@ DEAD_LETTERS = LakeTable(
     required=("kind", "entry"),
 )
 
+#: Who entered and who left a segment, and when it was seen; `version` is that of the segment's rule.
+MEMBERSHIPS = LakeTable(
+    "memberships",
+    pa.schema(
+        [
+            ("segment", pa.string()),
+            ("user_id", pa.string()),
+            ("change", pa.string()),
+            ("version", pa.int64()),
+            ("time", UTC_MICROSECONDS),
+        ]
+    ),
+    key="segment",
+    required=("segment", "user_id", "change", "time"),
+)
+
 LAKE_TABLES: Mapping[str, LakeTable] = {
-    table.name: table for table in (EVENTS, ITEMS, USERS, SERVED, MERGES, DEAD_LETTERS)
+    table.name: table for table in (EVENTS, ITEMS, USERS, SERVED, MERGES, DEAD_LETTERS, MEMBERSHIPS)
 }
