@@ -133,7 +133,7 @@ class CustomerFiles:
         """
         state = self.state()
         if state is None:
-            raise NotEnoughData("the customers were not computed yet; run `hawker person refresh`, or wait a minute")
+            raise NotEnoughData("the customers were not computed yet; run `hawker user refresh`, or wait a minute")
         try:
             with open_sql(self.folder / "spill", threads=threads, memory=memory) as sql:
                 sql.execute(f"SET allowed_directories = [{quoted(self.folder.absolute())}]")

@@ -243,12 +243,13 @@ def _answers(moment: Moment) -> str:
 
     late = "json_extract_string(properties, '$.{0}')"
     return f"""
-SELECT person, count(answer) AS ratings_365d, avg(answer) AS satisfaction,
+SELECT person, count(answer) AS ratings_365d,
+  avg(least(greatest(answer, 0), 1)) FILTER (answer IS NOT NULL) AS satisfaction,
   count(*) FILTER (late) AS late_deliveries_365d
-FROM (SELECT person, least(greatest(CASE type
+FROM (SELECT person, CASE type
     WHEN 'rating' THEN {told("value")} / coalesce({told("scale")}, 5)
     WHEN 'survey' THEN {told("score")} / coalesce({told("scale")}, 5)
-    WHEN 'review' THEN ({told("sentiment")} + 1) / 2 END, 0), 1) AS answer,
+    WHEN 'review' THEN ({told("sentiment")} + 1) / 2 END AS answer,
     type = 'delivered' AND coalesce(TRY_CAST({late.format("delivered_at")} AS TIMESTAMPTZ), time)
       > TRY_CAST({late.format("promised_at")} AS TIMESTAMPTZ) AS late
   FROM chosen WHERE type IN ('rating', 'survey', 'review', 'delivered') AND {moment.since(365)})
