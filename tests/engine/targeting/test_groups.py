@@ -94,7 +94,7 @@ def test_thresholds_can_be_told_and_move_the_groups():
 
 @pytest.mark.parametrize("text", ["hihg_orders=3", "high_orders=many", "high_orders=-1", "high_orders=nan"])
 def test_a_threshold_that_cannot_be_is_refused(text):
-    with pytest.raises(ValueError, match="threshold|could not convert"):
+    with pytest.raises(ValueError, match=r"threshold|could not convert"):
         read_thresholds(text)
 
 
