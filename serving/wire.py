@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -116,3 +117,8 @@ def refusal(error: HawkerError, request: Request) -> ProblemResponse:
         position=error.position,
         headers=_HEADERS.get(status),
     )
+
+
+def iso(seconds: float) -> str:
+    """A time as it leaves, to the second."""
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat()
