@@ -39,6 +39,10 @@ _COUNTED_UNITS = frozenset(
         "coupons",
     }
 )
+_READ = (
+    "person, type, time, item, quantity, amount, list_amount, source, coupon_code, properties, order_number,"
+    " session_number"
+)
 #: Whoever did nothing did it zero times; averages and shares of nothing stay null.
 _ZERO = frozenset(
     each.name
@@ -110,7 +114,7 @@ def _choose(sql: Any, files: CustomerFiles, state: State, moment: Moment, where:
     """The table `chosen`: the happenings of those who are computed, read from the disk once for all topics."""
     sql.execute("DROP TABLE IF EXISTS chosen")
     sql.execute(
-        f"CREATE TEMP TABLE chosen AS SELECT * FROM {files.source(state, 'happenings')}"
+        f"CREATE TEMP TABLE chosen AS SELECT {_READ} FROM {files.source(state, 'happenings')}"
         f" WHERE {where} AND time <= {instant_sql(moment.now)}"
     )
 

@@ -89,8 +89,8 @@ def _counts(prefix: str, condition: str, moment: Moment, *, time: str = "time") 
 
 
 _SESSIONS = """
-SELECT person, hash(session_id) AS session, min(time) AS began, bool_or(type = 'purchase') AS bought
-FROM chosen WHERE session_id IS NOT NULL GROUP BY person, session"""
+SELECT person, session_number AS session, min(time) AS began, bool_or(type = 'purchase') AS bought
+FROM chosen WHERE session_number IS NOT NULL GROUP BY person, session"""
 
 
 def _visits(moment: Moment) -> str:
@@ -160,7 +160,7 @@ WHERE last = 'cart_add' GROUP BY person"""
 
 # A purchase that names no order is an order of its own.
 _ORDER = """
-SELECT person, coalesce(hash(order_id), hash(time)) AS number, min(time) AS placed, sum(coalesce(amount, 0)) AS amount,
+SELECT person, coalesce(order_number, hash(time)) AS number, min(time) AS placed, sum(coalesce(amount, 0)) AS amount,
   sum(coalesce(list_amount, amount, 0)) AS list_amount, sum(quantity) AS pieces, count(coupon_code) AS coupons
 FROM chosen WHERE type = 'purchase' GROUP BY person, number"""
 

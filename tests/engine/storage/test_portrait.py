@@ -7,8 +7,8 @@ import pytest
 from engine.errors import NotEnoughData, UnknownThing
 from engine.storage.home import Home
 from engine.storage.portrait import MOST_EVENTS, portrait
-from engine.targeting.groups import read_thresholds
 from engine.targeting.traits import TRAITS
+from engine.thresholds import read_thresholds
 from tests.engine.storage.shoppers import NOW, Shoppers, order
 
 ASKED = {"now": NOW.timestamp(), "thresholds": read_thresholds("")}

@@ -8,8 +8,9 @@ import pytest
 
 from engine.errors import BadInput
 from engine.targeting.calendar import holidays
-from engine.targeting.groups import ACTIONS, DIMENSIONS, THRESHOLDS, group_of, groups, read_thresholds
+from engine.targeting.groups import ACTIONS, DIMENSIONS, group_of, groups
 from engine.targeting.traits import TRAIT_FIELDS
+from engine.thresholds import THRESHOLDS, read_thresholds
 
 DEFAULT = read_thresholds("")
 
