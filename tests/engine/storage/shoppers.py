@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from engine.storage.customer_files import CustomerFiles
-from engine.storage.customer_refresh import refresh_traits
+from engine.storage.customer_refresh import refresh_customers
 from engine.storage.lake import Lake
 from engine.storage.lake_tables import EVENTS, ITEMS, MERGES, USERS
 
@@ -49,7 +49,7 @@ class Shoppers:
 
     def refreshed(self, *, days_later=0.0, whole=False):
         now = (NOW + timedelta(days=days_later)).timestamp()
-        return refresh_traits(self.home, now=now, zone=self.zone, whole=whole)
+        return refresh_customers(self.home, now=now, zone=self.zone, whole=whole)
 
     def traits(self, *, days_later=0.0):
         """The traits of each person by user_id, as they are read so much later."""
