@@ -28,7 +28,7 @@ class Calibration:
         line = logistic(self.slope * odds + self.intercept)
         if not len(self.at):
             return line
-        return (1 - _LINE) * np.interp(line, self.at, self.value) + _LINE * line
+        return np.asarray((1 - _LINE) * np.interp(line, self.at, self.value) + _LINE * line)
 
 
 def calibrate(odds: np.ndarray, outcomes: np.ndarray, weights: np.ndarray | None = None) -> Calibration:
@@ -55,27 +55,48 @@ def calibrate(odds: np.ndarray, outcomes: np.ndarray, weights: np.ndarray | None
 
 
 def logistic(odds: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-np.clip(odds, -30.0, 30.0)))
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -30.0, 30.0))))
 
 
 def log_odds(chance: np.ndarray) -> np.ndarray:
     inside = np.clip(chance, 1e-9, 1 - 1e-9)
-    return np.log(inside / (1 - inside))
+    return np.asarray(np.log(inside / (1 - inside)))
+
+
+def fit_logistic(
+    rows: np.ndarray, targets: np.ndarray, weights: np.ndarray, *, towards: np.ndarray, ridge: np.ndarray
+) -> np.ndarray:
+    """Weights [k] of rows float [n, k], so that logistic(rows @ weights) fits `targets` [n], from 0 to 1.
+
+    Newton's method, each step halved until it helps. `ridge` [k] is how strongly a weight is held at `towards` [k].
+    """
+
+    def loss(found: np.ndarray) -> float:
+        odds = rows @ found
+        away = found - towards
+        return float(weights @ (np.logaddexp(0.0, odds) - targets * odds) + away @ (ridge * away) / 2)
+
+    found, now = towards, loss(towards)
+    for _ in range(100):
+        chance = logistic(rows @ found)
+        slope = rows.T @ (weights * (chance - targets)) + ridge * (found - towards)
+        bend = (rows * (weights * np.maximum(chance * (1 - chance), 1e-9))[:, None]).T @ rows + np.diag(ridge + 1e-9)
+        change = np.linalg.solve(bend, slope)
+        while (after := loss(found - change)) > now and np.abs(change).max() > 1e-9:
+            change = change / 2
+        if after > now:
+            break
+        found, gained, now = found - change, now - after, after
+        if gained < 1e-9 * (1 + abs(now)):
+            break
+    return found
 
 
 def _line(odds: np.ndarray, outcomes: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Slope (above 0) and intercept by Newton's method, towards 1 and 0 where there is little data (Platt 1999)."""
+    """Slope (above 0) and intercept; outcomes are taken as a little less than certain (Platt 1999)."""
     hits = float(weights[outcomes].sum())
     misses = float(weights.sum()) - hits
     targets = np.where(outcomes, (hits + 1) / (hits + 2), 1 / (misses + 2))
-    found = np.array([1.0, 0.0])
-    rows = np.stack([odds, np.ones(len(odds))])
-    for _ in range(50):
-        chance = logistic(found @ rows)
-        slope_of_loss = rows @ (weights * (chance - targets)) + np.array([1.0, 0.0]) * (found - [1.0, 0.0])
-        curvature = (rows * (weights * np.maximum(chance * (1 - chance), 1e-6))) @ rows.T + np.diag([1.0, 1e-9])
-        change = np.clip(np.linalg.solve(curvature, slope_of_loss), -2.0, 2.0)
-        found = found - change
-        if np.abs(change).max() < 1e-9:
-            break
-    return max(float(found[0]), 1e-3), float(found[1])
+    rows = np.stack([odds, np.ones(len(odds))], axis=1)
+    slope, intercept = fit_logistic(rows, targets, weights, towards=np.array([1.0, 0.0]), ridge=np.array([1.0, 0.0]))
+    return max(float(slope), 1e-3), float(intercept)

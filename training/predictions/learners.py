@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from training.boosting import boost
-from training.predictions.calibration import logistic
+from training.predictions.calibration import fit_logistic
 from training.predictions.model import Boosted, Learned, Logistic, Recency, logged, with_step
 
 _ROUNDS = 150
@@ -76,11 +77,12 @@ class Lesson:
     @classmethod
     def joined(cls, lessons: Sequence[Lesson]) -> Lesson:
         first = lessons[0]
-        parts = {name: np.concatenate([getattr(each, name) for each in lessons]) for name in _ARRAYS}
+        parts: dict[str, Any] = {name: np.concatenate([getattr(each, name) for each in lessons]) for name in _ARRAYS}
         return replace(first, **parts)
 
     def where(self, rows: np.ndarray) -> Lesson:
-        return replace(self, **{name: getattr(self, name)[rows] for name in _ARRAYS})
+        parts: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        return replace(self, **parts)
 
 
 _ARRAYS = ("columns", "step", "ordered", "users")
@@ -95,22 +97,14 @@ def learn(name: str, lesson: Lesson, weights: np.ndarray | None = None, *, seed:
 
 
 def _logistic(lesson: Lesson, weights: np.ndarray, seed: int, threads: int) -> Logistic:
-    """Ridge logistic regression by Newton's method; what a step adds is free, a feature's weight is held small."""
+    """Ridge logistic regression; what a step adds is free, a feature's weight is held small."""
     rows = logged(lesson.columns)
     centre, scale = rows.mean(axis=0), rows.std(axis=0)
     scale[scale < 1e-6] = 1.0
     steps = (lesson.step[:, None] == np.arange(lesson.steps)).astype(np.float64)
     rows = np.concatenate([(rows - centre) / scale, steps], axis=1)
     ridge = np.r_[np.full(len(centre), _RIDGE), np.full(lesson.steps, 1e-3)]
-    found = np.zeros(rows.shape[1])
-    for _ in range(30):
-        chance = logistic(rows @ found)
-        slope = rows.T @ (weights * (chance - lesson.ordered)) + ridge * found
-        bend = (rows * (weights * np.maximum(chance * (1 - chance), 1e-6))[:, None]).T @ rows + np.diag(ridge)
-        change = np.clip(np.linalg.solve(bend, slope), -3.0, 3.0)
-        found -= change
-        if np.abs(change).max() < 1e-6:
-            break
+    found = fit_logistic(rows, lesson.ordered, weights, towards=np.zeros(len(ridge)), ridge=ridge)
     return Logistic(centre, scale, found, lesson.steps)
 
 

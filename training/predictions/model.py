@@ -106,7 +106,7 @@ class PredictionModel:
             chances = 1 - chances
         score = chances[0]
         low, high = np.quantile(chances[1:], [0.05, 0.95], axis=0) if len(chances) > 1 else (score, score)
-        return np.clip(np.stack([score, np.minimum(low, score), np.maximum(high, score)]), 0.0, 1.0)
+        return np.asarray(np.clip(np.stack([score, np.minimum(low, score), np.maximum(high, score)]), 0.0, 1.0))
 
     def to_text(self) -> str:
         """All of it as JSON."""
@@ -125,16 +125,13 @@ class PredictionModel:
 def read_model(text: str) -> PredictionModel:
     """The model that `to_text` wrote."""
     told = json.loads(text)
-    fits = tuple(
-        (_learned(each["learned"]), Calibration(*each["line"], np.array(each["at"]), np.array(each["value"])))
-        for each in told["fits"]
-    )
+    fits = tuple((_learned(each["learned"]), _calibration(each)) for each in told["fits"])
     return PredictionModel(tuple(told["names"]), bool(told["is_absence"]), fits)
 
 
 def logged(columns: np.ndarray) -> np.ndarray:
     """Counts and days have long tails: their logarithms do not."""
-    return np.sign(columns) * np.log1p(np.abs(columns.astype(np.float64)))
+    return np.asarray(np.sign(columns) * np.log1p(np.abs(columns.astype(np.float64))))
 
 
 def with_step(columns: np.ndarray, step: int | np.ndarray) -> np.ndarray:
@@ -148,6 +145,11 @@ def _survived(hazards: Sequence[np.ndarray]) -> np.ndarray:
     if len(hazards) == 1:
         return hazards[0]
     return -log_odds(np.prod([1 - logistic(each) for each in hazards], axis=0))
+
+
+def _calibration(told: Mapping[str, Any]) -> Calibration:
+    slope, intercept = told["line"]
+    return Calibration(slope, intercept, np.array(told["at"]), np.array(told["value"]))
 
 
 def _learned(told: Mapping[str, Any]) -> Learned:

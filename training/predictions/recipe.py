@@ -45,7 +45,7 @@ class PredictionRecipe:
     subjects: tuple[str, ...] = ()
     most_subjects: int = 20
     seed: int = 1
-    threads: int = 2
+    threads: int = 1  # of boosting; several that wait for each other on a busy machine are slower than one
 
     @property
     def steps(self) -> int:
