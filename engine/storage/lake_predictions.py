@@ -29,7 +29,7 @@ def replace_predictions(home: Home, name: str, rows: pa.Table) -> int:
         raise BadInput(
             f"a prediction is called by small letters, digits, - and _, a letter first, not {name!r}", field="name"
         )
-    fitted = _fitted(rows.append_column("name", pa.array([name], pa.string()).take(pa.array([0] * rows.num_rows))))
+    fitted = _fitted(rows.append_column("name", pa.array([name] * rows.num_rows, pa.string())))
     store = DeltaStore(home.lake)
     with store.writing(PREDICTIONS):
         for _ in range(_ATTEMPTS):
