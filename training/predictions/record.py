@@ -42,6 +42,7 @@ def record(tracker: Tracker, found: Trained, write: Callable[[str], object]) -> 
         for key, value in _metrics(found.figures):
             client.log_metric(run_id, key, value)
         version = _register(client, name, run_id, found)
+        client.update_run(run_id, status="RUNNING")  # logging the model ended the run, which has still to be written
         write(run_id)
         client.set_registered_model_alias(name, CHAMPION, version)
         client.set_terminated(run_id, "FINISHED")
