@@ -13,8 +13,10 @@ from engine.events import TYPE_CODES
 from engine.learned import Neighbours
 
 _DAY = 86_400.0
-#: Rank fusion (Cormack, Clarke and Buettcher 2009): a source's r-th user gets 1 / (60 + r).
+#: Rank fusion (Cormack, Clarke and Buettcher 2009): a source's r-th user gets its weight / (60 + r).
 _RANK_OFFSET = 60
+#: Chosen on The Complete Journey's November, the month before the one that `hawker bench customers` judges.
+_WEIGHTS = {"own": 2.0, "neighbours": 1.0, "factors": 1.0, "category": 0.5}
 Scores = NDArray[np.float64]
 
 
@@ -23,7 +25,7 @@ class ItemAudience:
     """Users of the bundle who would want an item, the likeliest first.
 
     `rows` int64 [n] are the bundle's user rows and `scores` [n] their fused ranks, 1 where every source puts the user
-    first; `ranks` int64 [n, len(sources)] are the places, from 1, that each of `sources` gives, 0 where it says nothing.
+    first; `ranks` int64 [n, len(sources)] are the places that each of `sources` gives, from 1; 0: it says nothing.
     """
 
     rows: NDArray[np.int64]
@@ -44,7 +46,8 @@ def item_audience(
     if propensity is not None:
         told["category"] = np.where(np.isnan(propensity), 0.0, propensity)
     ranks = np.stack([_ranks(scores) for scores in told.values()], axis=1)
-    fused = np.where(ranks > 0, 1.0 / (_RANK_OFFSET + ranks), 0.0).sum(axis=1) * (_RANK_OFFSET + 1) / ranks.shape[1]
+    weights = np.array([_WEIGHTS[name] for name in told])
+    fused = np.where(ranks > 0, 1.0 / (_RANK_OFFSET + ranks), 0.0) @ weights * (_RANK_OFFSET + 1) / weights.sum()
     if new_only:
         fused[_owners(bundle)[(bundle.history.items == item) & _bought(bundle)]] = 0.0
     best = np.argsort(-fused, kind="stable")[:most]
@@ -56,7 +59,7 @@ def _own(bundle: Bundle, item: int, now: float) -> Scores:
     """Who bought this very item: the oftener and the later, the more, half after 60 days."""
     mine = (bundle.history.items == item) & _bought(bundle)
     faded = np.exp2(-(now - bundle.history.times[mine]) / (60 * _DAY))
-    return np.bincount(_owners(bundle)[mine], faded, len(bundle.users))
+    return np.bincount(_owners(bundle)[mine], faded, len(bundle.users)).astype(np.float64)
 
 
 def _neighbours(bundle: Bundle, item: int, now: float) -> Scores:
@@ -77,7 +80,7 @@ def _neighbours(bundle: Bundle, item: int, now: float) -> Scores:
 def _factors(bundle: Bundle, item: int, now: float) -> Scores:
     """Whose learned taste points where the item lies."""
     vector = bundle.item_vectors(np.array([item], np.int32))[0]
-    return np.maximum((bundle.factors.users @ vector).astype(np.float64), 0.0)
+    return np.asarray(np.maximum((bundle.factors.users @ vector).astype(np.float64), 0.0))
 
 
 #: What is asked of each user without any prediction; a score of 0 says nothing.

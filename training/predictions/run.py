@@ -64,21 +64,8 @@ def train_prediction(
         )
         judged_on = past.held(cuts.test)
         _check(lesson, held, judged_on, recipe)
-    with clock("choose"):
-        learned = {name: _learn(name, lesson, recipe) for name in ("recency", *recipe.candidates)}
-        on_validation = {name: held.judged(each.odds(held.columns)) for name, each in learned.items()}
-        aucs = {name: auc_interval(each, seed=recipe.seed) for name, each in on_validation.items()}
-        chosen = max(recipe.candidates, key=lambda name: aucs[name].mean)
-    with clock("judge"):
-        validation = _compared(on_validation[chosen], on_validation["recency"], recipe)
-        fits = {name: _calibrated(learned[name], held) for name in (chosen, "recency")}
-        chances = {name: calibration(each.odds(judged_on.columns)) for name, (each, calibration) in fits.items()}
-        test = _compared(judged_on.judged(chances[chosen]), judged_on.judged(chances["recency"]), recipe)
-        figures = {
-            "candidates": {name: interval_json(each) for name, each in aucs.items()},
-            "validation": validation.as_json(),
-            "test": test.as_json() | _figures(chances, chosen, judged_on, learned[chosen], recipe),
-        }
+    with clock("choose and judge"):
+        chosen, validation, test, figures = _judge(lesson, held, judged_on, recipe)
     written = chosen if validation.is_better and test.is_better else "recency"
     with clock("learn anew"):
         lesson = past.lesson(_teaching(cuts.test, recipe, cuts), cuts.test)
@@ -99,6 +86,26 @@ def train_prediction(
         data_versions=versions,
         seconds=clock.seconds,
     )
+
+
+def _judge(
+    lesson: Lesson, held: Held, judged_on: Held, recipe: PredictionRecipe
+) -> tuple[str, Comparison, Comparison, dict[str, Any]]:
+    """The candidate that is best on validation, beside recency there and on the test period, and the figures."""
+    learned = {name: _learn(name, lesson, recipe) for name in ("recency", *recipe.candidates)}
+    on_validation = {name: held.judged(each.odds(held.columns)) for name, each in learned.items()}
+    aucs = {name: auc_interval(each, seed=recipe.seed) for name, each in on_validation.items()}
+    chosen = max(recipe.candidates, key=lambda name: aucs[name].mean)
+    validation = _compared(on_validation[chosen], on_validation["recency"], recipe)
+    fits = {name: _calibrated(learned[name], held) for name in (chosen, "recency")}
+    chances = {name: calibration(each.odds(judged_on.columns)) for name, (each, calibration) in fits.items()}
+    test = _compared(judged_on.judged(chances[chosen]), judged_on.judged(chances["recency"]), recipe)
+    figures = {
+        "candidates": {name: interval_json(each) for name, each in aucs.items()},
+        "validation": validation.as_json(),
+        "test": test.as_json() | _figures(chances, chosen, judged_on, learned[chosen], recipe),
+    }
+    return chosen, validation, test, figures
 
 
 def _cuts(lake: Lake, recipe: PredictionRecipe, until: datetime | None) -> _Cuts:
