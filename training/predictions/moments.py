@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -58,8 +58,21 @@ class Moment:
         """The column of the baseline: days since the last order, in the subject where there is one."""
         return self.names.index("subject_recency" if self.subjects else "recency")
 
-    def columns(self, users: np.ndarray) -> np.ndarray:
-        """What models see of these user rows, float32 [len(users) x width, names]."""
+    def where(self, users: np.ndarray) -> Moment:
+        """The same moment of these user rows, ascending, only."""
+        kept = np.isin(self.own_at // self.width, users)
+        place = np.searchsorted(users, self.own_at[kept] // self.width)
+        return replace(
+            self,
+            users=self.users[users],
+            general=self.general[users],
+            own=self.own[kept],
+            own_at=place * self.width + self.own_at[kept] % self.width,
+        )
+
+    def columns(self, users: np.ndarray | None = None) -> np.ndarray:
+        """What models see of these user rows, or of all, float32 [len(users) x width, names]."""
+        users = np.arange(len(self.users)) if users is None else users
         general = np.repeat(self.general[users], self.width, axis=0)
         if not self.subjects:
             return general

@@ -57,12 +57,12 @@ class Past:
         recipe = self._recipe
         found = []
         for at in moments:
-            moment, some, columns = self._rows(at)
+            moment = self._seen(at)
             found.append(
                 Lesson.of(
-                    columns,
-                    self._waits(moment, some, known),
-                    np.repeat(self._numbered(moment.users[some]), moment.width),
+                    moment.columns(),
+                    self._waits(moment, known),
+                    np.repeat(self._numbered(moment.users), moment.width),
                     seen_days=(known - at) / DAY,
                     step_days=recipe.horizon_days / recipe.steps,
                     steps=recipe.steps,
@@ -74,31 +74,29 @@ class Past:
 
     def held(self, at: datetime) -> Held:
         """The rows of a moment with what came of them within the horizon."""
-        moment, some, columns = self._rows(at)
-        wait = self._waits(moment, some, at + self._recipe.horizon_days * DAY)
+        moment = self._seen(at)
+        wait = self._waits(moment, at + self._recipe.horizon_days * DAY)
         return Held(
-            columns,
+            moment.columns(),
             np.isfinite(wait),
-            np.repeat(self._numbered(moment.users[some]), moment.width),
-            np.tile(np.arange(moment.width), len(some)),
+            np.repeat(self._numbered(moment.users), moment.width),
+            np.tile(np.arange(moment.width), len(moment.users)),
         )
 
-    def _rows(self, at: datetime) -> tuple[Moment, np.ndarray, np.ndarray]:
-        """A moment, the user rows of it that are looked at, and their columns."""
+    def _seen(self, at: datetime) -> Moment:
+        """The users of a moment that are looked at."""
         if at not in self._moments:
-            self._moments[at] = self.moment(at)
-        moment = self._moments[at]
-        some, most = np.arange(len(moment.users)), self._recipe.most_users
-        if len(some) > most:
-            # The same users at every moment as far as they can be: a draw by user, not by row.
-            numbers = self._numbered(moment.users)
-            order = np.random.default_rng(self._recipe.seed).random(int(numbers.max()) + 1)[numbers]
-            some = np.sort(np.argsort(order, kind="stable")[:most])
-        return moment, some, moment.columns(some)
+            moment = self.moment(at)
+            if len(moment.users) > self._recipe.most_users:
+                # The same users at every moment as far as they can be: a draw by user, not by row.
+                numbers = self._numbered(moment.users)
+                order = np.random.default_rng(self._recipe.seed).random(int(numbers.max()) + 1)[numbers]
+                moment = moment.where(np.sort(np.argsort(order, kind="stable")[: self._recipe.most_users]))
+            self._moments[at] = moment
+        return self._moments[at]
 
-    def _waits(self, moment: Moment, some: np.ndarray, until: datetime) -> np.ndarray:
-        found = waits(self._lake, moment, until, level=self._recipe.level)
-        return np.asarray(found.reshape(len(moment.users), moment.width)[some].ravel())
+    def _waits(self, moment: Moment, until: datetime) -> np.ndarray:
+        return waits(self._lake, moment, until, level=self._recipe.level)
 
     def _numbered(self, ids: np.ndarray) -> np.ndarray:
         return np.fromiter((self._numbers.setdefault(each, len(self._numbers)) for each in ids), np.int64, len(ids))

@@ -115,3 +115,9 @@ def test_a_category_below_the_first_level_is_called_by_its_whole_path(lake):
 def test_deleted_users_have_no_rows(lake):
     lake.merge_users(pa.table({"user_id": ["a"], "deleted": [True]}))
     assert list(seen(lake).users) == ["b"]
+
+
+def test_some_users_of_a_moment_are_as_they_were_among_all(tmp_path):
+    whole = seen(Lake(filled(tmp_path, planted(60))), subjects=("kitchen", "table"))
+    some = np.array([3, 7, 8, 20])
+    assert np.array_equal(whole.where(some).columns(), whole.columns(some))
