@@ -28,16 +28,17 @@ FORMAT = 1
 #: Files that the newest state does not name are kept so long for those who still read an older one.
 KEPT_SECONDS = 600.0
 
+#: `order_number` and `session_number` are hashes: they are grouped by, and read five times faster than the texts.
 HAPPENINGS = (
     "person", "type", "time", "item", "quantity", "amount", "list_amount", "order_id", "session_id", "source",
-    "coupon_code", "properties",
+    "coupon_code", "properties", "order_number", "session_number",
 )  # fmt: skip
 
 #: Empty stand-ins, with the columns and types that the files have.
 EMPTY: Mapping[str, str] = {
     "happenings": "SELECT 0::UINTEGER AS person, '' AS type, now() AS time, 0::UINTEGER AS item, 0::DOUBLE AS quantity,"
     " 0::BIGINT AS amount, 0::BIGINT AS list_amount, '' AS order_id, '' AS session_id, '' AS source,"
-    " '' AS coupon_code, '' AS properties",
+    " '' AS coupon_code, '' AS properties, 0::UBIGINT AS order_number, 0::UBIGINT AS session_number",
     "names": "SELECT 0::UINTEGER AS person, '' AS name",
     "gone": "SELECT 0::UINTEGER AS person",
     "things": "SELECT 0::UINTEGER AS item, '' AS item_id, ['']::VARCHAR[] AS categories, '' AS brand,"
@@ -133,7 +134,7 @@ class CustomerFiles:
         """
         state = self.state()
         if state is None:
-            raise NotEnoughData("the customers were not computed yet; run `hawker person refresh`, or wait a minute")
+            raise NotEnoughData("the customers were not computed yet; run `hawker user refresh`, or wait a minute")
         try:
             with open_sql(self.folder / "spill", threads=threads, memory=memory) as sql:
                 sql.execute(f"SET allowed_directories = [{quoted(self.folder.absolute())}]")

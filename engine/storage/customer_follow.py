@@ -115,75 +115,97 @@ CREATE TEMP TABLE names AS SELECT (row_number() OVER ())::UINTEGER AS person, na
 def _more(
     sql: Any, files: CustomerFiles, store: DeltaStore, state: State, versions: Mapping[str, int], added: list[Any]
 ) -> State:
-    """What the lake's versions since `state` added."""
-    sql.execute("DROP VIEW IF EXISTS events; DROP VIEW IF EXISTS events_by_month; DROP VIEW IF EXISTS events_as_sent")
-    for view in ("merged_sessions", "merged_users", "merge_steps"):
+    """What the lake's versions since `state` added. Tables that did not change are left as they are."""
+    for view in ("events", "events_by_month", "events_as_sent", "merged_sessions", "merged_users", "merge_steps"):
         sql.execute(f"DROP VIEW IF EXISTS {view}")
     lay_out(sql, EVENTS, added)
     resolve_merges(sql)
-    sql.execute(f"CREATE TEMP TABLE names AS SELECT * FROM {files.source(state, 'names')}")
-    sql.execute(f"""
-CREATE TEMP TABLE new_names AS
-SELECT ({state.people} + row_number() OVER ())::UINTEGER AS person, name FROM (
-  SELECT DISTINCT name FROM (SELECT {_OWNER} AS name FROM events UNION ALL SELECT 'u' || user_id FROM users
-    UNION ALL SELECT 'u' || user_id FROM merges) WHERE name IS NOT NULL)
-ANTI JOIN names USING (name);
-INSERT INTO names SELECT * FROM new_names""")
-    _number_things(sql, files.source(state, "things"))
+    changed = {name for name, version in versions.items() if version != state.versions[name]}
+    files_now = {"names": (*state.files["names"], _name_the_new(sql, files, state, changed))}
+    if ITEMS.name in changed or _unknown_items(sql, files.source(state, "things")):
+        _number_things(sql, files.source(state, "things"))
+        files_now["things"] = (files.write(sql, "things", "SELECT * FROM things_now"),)
+    else:
+        sql.execute(f"CREATE OR REPLACE TEMP VIEW things_now AS SELECT * FROM {files.source(state, 'things')}")
     tail = [files.write(sql, "happenings", _happenings("events", "true"))]
-    handed_over = f"""
+    if MERGES.name in changed:
+        tail.append(files.write(sql, "happenings", _handed_over(files, store, state)))
+    new = parquet([files.folder / name for name in tail])
+    rows = one_row(sql, f"SELECT count(*) FROM {new}")[0]
+    sql.execute(
+        f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT person FROM {new} UNION SELECT person FROM new_names"
+    )
+    if changed & {USERS.name, MERGES.name}:
+        files_now["gone"] = (files.write(sql, "gone", _gone(sql)),)
+        files_now["declared"] = (_declared_anew(sql, files, state),)
+    people = state.people + one_row(sql, "SELECT count(*) FROM new_names")[0]
+    files_now["happenings"] = (*state.files["happenings"], *tail)
+    state = replace(state, versions=dict(versions), rows=state.rows + rows, people=people).with_files(**files_now)
+    return _tails_joined(sql, files, state)
+
+
+def _name_the_new(sql: Any, files: CustomerFiles, state: State, changed: set[str]) -> str:
+    """The table `names` of those who are spoken of now, and `new_names` of those who never were, as a file."""
+    spoken = f"SELECT {_OWNER} AS name FROM events"
+    if USERS.name in changed:
+        spoken += " UNION ALL SELECT 'u' || user_id FROM users"
+    if MERGES.name in changed:
+        spoken += " UNION ALL SELECT 'u' || user_id FROM merges UNION ALL SELECT 's' || id FROM merges"
+        spoken += " UNION ALL SELECT 'u' || id FROM merges UNION ALL SELECT 'u' || user_id FROM users"
+    sql.execute(f"""
+CREATE OR REPLACE TEMP TABLE spoken AS SELECT DISTINCT name FROM ({spoken}) WHERE name IS NOT NULL;
+CREATE OR REPLACE TEMP TABLE names AS
+SELECT known.person, known.name FROM {files.source(state, "names")} known SEMI JOIN spoken USING (name);
+CREATE OR REPLACE TEMP TABLE new_names AS
+SELECT ({state.people} + row_number() OVER ())::UINTEGER AS person, name FROM spoken ANTI JOIN names USING (name);
+INSERT INTO names SELECT * FROM new_names""")
+    return files.write(sql, "names", "SELECT * FROM new_names")
+
+
+def _unknown_items(sql: Any, things: str) -> bool:
+    found = one_row(
+        sql, f"SELECT count(*) FROM events ANTI JOIN {things} things USING (item_id) WHERE item_id IS NOT NULL"
+    )
+    return bool(found[0])
+
+
+def _handed_over(files: CustomerFiles, store: DeltaStore, state: State) -> str:
+    """The happenings of sessions that turned out to be somebody since, under that user's number."""
+    return f"""
 SELECT mine.person, {", ".join(f"old.{name}" for name in HAPPENINGS[1:])}
 FROM {files.source(state, "happenings")} old JOIN (
     SELECT theirs.person AS was, owner.person FROM merges
     LEFT JOIN {_merges_at(store, state.versions[MERGES.name])} older USING (kind, id)
     JOIN names theirs ON theirs.name = 's' || merges.id JOIN names owner ON owner.name = 'u' || merges.user_id
     WHERE merges.kind = 'session' AND older.id IS NULL) mine ON mine.was = old.person"""
-    if versions[MERGES.name] != state.versions[MERGES.name]:
-        tail.append(files.write(sql, "happenings", handed_over))
-    new = parquet([files.folder / name for name in tail])
-    rows = one_row(sql, f"SELECT count(*) FROM {new}")[0]
+
+
+def _declared_anew(sql: Any, files: CustomerFiles, state: State) -> str:
+    """What users declare now, as a file; those who say something else than before are `touched`."""
     declared = files.write(sql, "declared", _DECLARED)
-    now_declared, was = parquet([files.folder / declared]), files.source(state, "declared")
+    now, was = parquet([files.folder / declared]), files.source(state, "declared")
     sql.execute(f"""
-CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT person FROM {new}
-UNION SELECT person FROM (SELECT * FROM {now_declared} EXCEPT SELECT * FROM {was})
-UNION SELECT was.person FROM {was} was ANTI JOIN {now_declared} told USING (person)
-UNION SELECT person FROM new_names""")
-    names = (*state.files["names"], files.write(sql, "names", "SELECT * FROM new_names"))
-    counted = replace(state, versions=dict(versions), rows=state.rows + rows, people=_people(sql))
-    return _tails_joined(sql, files, state, tail, names).apply(
-        counted,
-        things=(files.write(sql, "things", "SELECT * FROM things_now"),),
-        declared=(declared,),
-        gone=(files.write(sql, "gone", _gone(sql)),),
-    )
+INSERT INTO touched SELECT person FROM (SELECT * FROM {now} EXCEPT SELECT * FROM {was})
+UNION SELECT was.person FROM {was} was ANTI JOIN {now} told USING (person)""")
+    return declared
 
 
-@dataclass(frozen=True, slots=True)
-class _Tables:
-    happenings: tuple[str, ...]
-    names: tuple[str, ...]
-
-    def apply(self, state: State, **files: tuple[str, ...]) -> State:
-        return state.with_files(happenings=self.happenings, names=self.names, **files)
-
-
-def _tails_joined(sql: Any, files: CustomerFiles, state: State, tail: list[str], names: tuple[str, ...]) -> _Tables:
+def _tails_joined(sql: Any, files: CustomerFiles, state: State) -> State:
     """The small files of the newest rounds as one once they are many; those before them are left as they are."""
-    happenings = (*state.files["happenings"], *tail)
-    if len(names) <= _MOST_TAILS:
-        return _Tables(happenings, names)
-    newest, before = happenings[-_MOST_TAILS:], happenings[:-_MOST_TAILS]
-    joined = files.write(
-        sql, "happenings", f"SELECT * FROM {parquet([files.folder / name for name in newest])} ORDER BY time"
-    )
-    return _Tables((*before, joined), (files.write(sql, "names", "SELECT * FROM names"),))
+    if len(state.files["names"]) <= _MOST_TAILS:
+        return state
+    happenings = state.files["happenings"]
+    newest = parquet([files.folder / name for name in happenings[-_MOST_TAILS:]])
+    joined = files.write(sql, "happenings", f"SELECT * FROM {newest} ORDER BY time")
+    names = files.write(sql, "names", f"SELECT * FROM {files.source(state, 'names')}")
+    return state.with_files(happenings=(*happenings[:-_MOST_TAILS], joined), names=(names,))
 
 
 def _happenings(view: str, where: str) -> str:
-    columns = ", ".join(HAPPENINGS[4:])
+    columns = ", ".join(HAPPENINGS[4:-2])
     return (
-        f"SELECT names.person, type, time, things_now.item, {columns}"
+        f"SELECT names.person, type, time, things_now.item, {columns},"
+        " hash(order_id) AS order_number, hash(session_id) AS session_number"
         f" FROM (SELECT *, {_OWNER} AS owner FROM {view} WHERE {where}) told JOIN names ON names.name = told.owner"
         " LEFT JOIN things_now USING (item_id) ORDER BY time"
     )

@@ -13,8 +13,8 @@ from engine.storage.trait_sql import OF_A_USER, Moment, topics
 from engine.storage.trait_view import STORED
 from engine.targeting.traits import TRAITS, WINDOWS
 
-#: Happenings that are held in memory at once, about half a gigabyte.
-_AT_ONCE = 4_000_000
+#: Happenings that are held in memory at once, about a gigabyte.
+_AT_ONCE = 7_000_000
 #: Changed traits are joined with the others when they are more than this share of them.
 _MOST_CHANGED = 0.2
 
@@ -38,6 +38,10 @@ _COUNTED_UNITS = frozenset(
         "complaints",
         "coupons",
     }
+)
+_READ = (
+    "person, type, time, item, quantity, amount, list_amount, source, coupon_code, properties, order_number,"
+    " session_number"
 )
 #: Whoever did nothing did it zero times; averages and shares of nothing stay null.
 _ZERO = frozenset(
@@ -110,7 +114,7 @@ def _choose(sql: Any, files: CustomerFiles, state: State, moment: Moment, where:
     """The table `chosen`: the happenings of those who are computed, read from the disk once for all topics."""
     sql.execute("DROP TABLE IF EXISTS chosen")
     sql.execute(
-        f"CREATE TEMP TABLE chosen AS SELECT * FROM {files.source(state, 'happenings')}"
+        f"CREATE TEMP TABLE chosen AS SELECT {_READ} FROM {files.source(state, 'happenings')}"
         f" WHERE {where} AND time <= {instant_sql(moment.now)}"
     )
 

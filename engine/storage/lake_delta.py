@@ -108,9 +108,12 @@ class DeltaStore:
         *,
         base: int,
         replace: bool = False,
+        instead_of: str | None = None,
         position: int | None = None,
     ) -> int:
         """Write `rows` as the version after `base`, all or nothing; with `replace` they become the whole table.
+
+        `instead_of` is an SQL condition: the rows take the place of all that fulfil it, and must fulfil it themselves.
 
         On the disk when it returns. `position` is the place in the stream up to which the rows go; it becomes readable
         with them, so that whoever was killed after the commit knows that it was done.
@@ -124,7 +127,8 @@ class DeltaStore:
             write_deltalake(
                 target,
                 rows,
-                mode="error" if base == NO_VERSION else "overwrite" if replace else "append",
+                mode="error" if base == NO_VERSION else "overwrite" if replace or instead_of else "append",
+                predicate=None if base == NO_VERSION else instead_of,
                 # A table that was made before a column was thought of gets it with the first row that may have it.
                 schema_mode=None if base == NO_VERSION else "overwrite" if replace else "merge",
                 partition_by=[table.partition] if table.partition else None,

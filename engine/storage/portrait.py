@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import UnknownThing
@@ -25,29 +25,29 @@ def portrait(home: Home, user_id: str, *, now: float, thresholds: Mapping[str, f
     files = CustomerFiles(home)
     state = files.state()
     with files.reading(now) as sql:
-        found = sql.execute("SELECT person FROM people WHERE user_id = ?", [user_id]).fetchall()
+        found = _rows(sql, "SELECT person FROM people WHERE user_id = ?", [user_id])
         if not found:
             raise UnknownThing(f"there is no user {user_id!a} with events or a document", field="user_id")
-        person = int(found[0][0])
-        traits = _row(sql, f"SELECT * FROM traits WHERE person = {person}")
-        segments = sql.execute(
-            f"SELECT segment, since FROM memberships WHERE person = {person} ORDER BY segment"
-        ).fetchall()
-        predictions = sql.execute(
-            f"SELECT name, score FROM predictions WHERE person = {person} ORDER BY name"
-        ).fetchall()
-        events = _events(sql, person)
+        mine = f"WHERE person = {int(found[0]['person'])}"
+        (traits,) = _rows(sql, f"SELECT * FROM traits {mine}") or [{}]
+        segments = _rows(sql, f"SELECT segment, since FROM memberships {mine} ORDER BY segment")
+        scores = _rows(sql, f"SELECT name, score FROM predictions {mine} ORDER BY name")
+        events = _events(sql, mine)
     named = {each.id: each for each in groups(thresholds)}
     return {
         "user_id": user_id,
-        "as_of": _told(datetime.fromtimestamp(state.as_of).astimezone()) if state else None,
+        "as_of": _told(datetime.fromtimestamp(state.as_of, UTC)) if state else None,
         "traits": _by_group(traits),
         "interests": json.loads(traits.get("interest_evidence") or "[]"),
         "segments": [
-            {"segment": segment, "name": named[segment].name if segment in named else None, "since": _told(since)}
-            for segment, since in segments
+            {
+                "segment": each["segment"],
+                "name": named[each["segment"]].name if each["segment"] in named else None,
+                "since": _told(each["since"]),
+            }
+            for each in segments
         ],
-        "predictions": dict(scores),
+        "predictions": {each["name"]: each["score"] for each in scores},
         "events": events,
     }
 
@@ -60,21 +60,19 @@ def _by_group(traits: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _events(sql: Any, person: int) -> list[dict[str, Any]]:
-    columns = ("time", "type", "item_id", "quantity", "amount", "order_id", "source", "coupon_code")
-    rows = sql.execute(
-        f"SELECT {', '.join(columns)} FROM happenings LEFT JOIN things USING (item) WHERE person = {person}"
-        f" ORDER BY time DESC LIMIT {MOST_EVENTS}"
-    ).fetchall()
-    told = (dict(zip(columns, row, strict=True)) for row in rows)
-    return [{name: _told(value) for name, value in each.items() if value is not None} for each in told]
+def _events(sql: Any, mine: str) -> list[dict[str, Any]]:
+    rows = _rows(
+        sql,
+        "SELECT time, type, item_id, quantity, amount, order_id, source, coupon_code"
+        f" FROM happenings LEFT JOIN things USING (item) {mine} ORDER BY time DESC LIMIT {MOST_EVENTS}",
+    )
+    return [{name: _told(value) for name, value in each.items() if value is not None} for each in rows]
 
 
-def _row(sql: Any, statement: str) -> dict[str, Any]:
-    answer = sql.execute(statement)
-    names = [each[0] for each in answer.description]
-    rows = answer.fetchall()
-    return dict(zip(names, rows[0], strict=True)) if rows else {}
+def _rows(sql: Any, statement: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
+    # By way of Arrow: DuckDB's own times with a zone want a package that nothing else needs.
+    found: list[dict[str, Any]] = sql.sql(statement, params=parameters or []).to_arrow_table().to_pylist()
+    return found
 
 
 def _told(value: Any) -> Any:

@@ -89,8 +89,8 @@ def _counts(prefix: str, condition: str, moment: Moment, *, time: str = "time") 
 
 
 _SESSIONS = """
-SELECT person, hash(session_id) AS session, min(time) AS began, bool_or(type = 'purchase') AS bought
-FROM chosen WHERE session_id IS NOT NULL GROUP BY person, session"""
+SELECT person, session_number AS session, min(time) AS began, bool_or(type = 'purchase') AS bought
+FROM chosen WHERE session_number IS NOT NULL GROUP BY person, session"""
 
 
 def _visits(moment: Moment) -> str:
@@ -160,7 +160,7 @@ WHERE last = 'cart_add' GROUP BY person"""
 
 # A purchase that names no order is an order of its own.
 _ORDER = """
-SELECT person, coalesce(hash(order_id), hash(time)) AS number, min(time) AS placed, sum(coalesce(amount, 0)) AS amount,
+SELECT person, coalesce(order_number, hash(time)) AS number, min(time) AS placed, sum(coalesce(amount, 0)) AS amount,
   sum(coalesce(list_amount, amount, 0)) AS list_amount, sum(quantity) AS pieces, count(coupon_code) AS coupons
 FROM chosen WHERE type = 'purchase' GROUP BY person, number"""
 
@@ -243,12 +243,13 @@ def _answers(moment: Moment) -> str:
 
     late = "json_extract_string(properties, '$.{0}')"
     return f"""
-SELECT person, count(answer) AS ratings_365d, avg(answer) AS satisfaction,
+SELECT person, count(answer) AS ratings_365d,
+  avg(least(greatest(answer, 0), 1)) FILTER (answer IS NOT NULL) AS satisfaction,
   count(*) FILTER (late) AS late_deliveries_365d
-FROM (SELECT person, least(greatest(CASE type
+FROM (SELECT person, CASE type
     WHEN 'rating' THEN {told("value")} / coalesce({told("scale")}, 5)
     WHEN 'survey' THEN {told("score")} / coalesce({told("scale")}, 5)
-    WHEN 'review' THEN ({told("sentiment")} + 1) / 2 END, 0), 1) AS answer,
+    WHEN 'review' THEN ({told("sentiment")} + 1) / 2 END AS answer,
     type = 'delivered' AND coalesce(TRY_CAST({late.format("delivered_at")} AS TIMESTAMPTZ), time)
       > TRY_CAST({late.format("promised_at")} AS TIMESTAMPTZ) AS late
   FROM chosen WHERE type IN ('rating', 'survey', 'review', 'delivered') AND {moment.since(365)})
