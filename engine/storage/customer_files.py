@@ -94,6 +94,12 @@ class CustomerFiles:
             if path.name not in named and time.time() - path.stat().st_mtime > KEPT_SECONDS:
                 path.unlink(missing_ok=True)
 
+    def discard(self, state: State, *, besides: State) -> None:
+        """Remove the files of a state that was never published, but for those that `besides` names too."""
+        kept = {name for files in besides.files.values() for name in files}
+        for name in {name for files in state.files.values() for name in files} - kept:
+            (self.folder / name).unlink(missing_ok=True)
+
     def write(self, sql: Any, table: str, select: str) -> str:
         """The rows of a SELECT as a new file; its name."""
         self.folder.mkdir(parents=True, exist_ok=True)
