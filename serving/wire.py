@@ -74,7 +74,9 @@ def problem(
     field: str | None = None,
     position: int | str | None = None,
     headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> ProblemResponse:
+    """`more` are members of this kind of problem, as RFC 9457 lets it have."""
     content = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -84,6 +86,7 @@ def problem(
         "field": field and _shortened(field, _LONGEST_FIELD),
         "position": position,
         "request_id": request_id,
+        **(more or {}),
     }
     return ProblemResponse(content, status_code=status, headers=headers)
 
@@ -105,7 +108,7 @@ def _shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def refusal(error: HawkerError, request: Request) -> ProblemResponse:
+def refusal(error: HawkerError, request: Request, more: Mapping[str, Any] | None = None) -> ProblemResponse:
     """The answer to a request that the engine refused."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
     return problem(
@@ -116,6 +119,7 @@ def refusal(error: HawkerError, request: Request) -> ProblemResponse:
         field=error.field,
         position=error.position,
         headers=_HEADERS.get(status),
+        more=more,
     )
 
 

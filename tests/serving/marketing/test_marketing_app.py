@@ -34,7 +34,8 @@ def closed(ledger_url, tmp_path):
 
 
 def asked(office, scope, method, path):
-    return office.client.request(method, path, headers={"Authorization": f"Bearer {office.secrets[scope]}"})
+    headers = {"Authorization": f"Bearer {office.secrets[scope]}"}
+    return office.client.request(method, path, headers=headers, **({} if method == "get" else {"json": {}}))
 
 
 def test_it_tells_whether_it_is_ready_and_says_when_the_ledger_is_away(office, tmp_path):
