@@ -21,7 +21,7 @@ from engine.storage.customer_refresh import refresh_customers
 from engine.storage.durable import locked
 from engine.storage.home import Home, home_of
 from engine.storage.ledger import LedgerPool, open_ledger
-from engine.storage.live_segments import live_rules, tell_webhooks, watched_segments
+from engine.storage.live_segments import live_rules
 from serving.child import end_with_supervisor, start_logging
 
 log = logging.getLogger("hawker.customers")
@@ -67,15 +67,7 @@ def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
 
 def _refresh(settings: Settings, home: Home, ledger: LedgerPool) -> None:
     now = clock.now(home)
-    rules = live_rules(settings, ledger, now)
-    refresh_customers(
-        home,
-        now=now,
-        zone=settings.zone,
-        rules=rules,
-        watched=watched_segments(ledger),
-        moved=lambda segment, change, users: tell_webhooks(ledger, segment, change, users, now=now),
-    )
+    refresh_customers(home, now=now, zone=settings.zone, rules=live_rules(settings, ledger, now))
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

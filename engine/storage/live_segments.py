@@ -24,7 +24,7 @@ class _AnyPrediction(dict[str, Kind]):
     def __missing__(self, name: str) -> Kind:
         return "number"
 
-    def get(self, name: str, default: Any = None) -> Any:  # noqa: ARG002
+    def get(self, name: str, default: Any = None) -> Any:
         return "number"
 
 
