@@ -12,8 +12,8 @@ from engine.storage.ledger import Ledger, connection_of, rows_of
 from engine.storage.segments import Segment, dependents, find_segment, live_segments, moment
 from engine.targeting.definition import Definition
 from engine.targeting.groups import groups
-from engine.thresholds import read_thresholds
 from engine.targeting.labels import checked_id, checked_names, id_from
+from engine.thresholds import read_thresholds
 
 #: A segment that others name cannot go; so many of these are told.
 _MOST_TOLD = 20
