@@ -10,7 +10,7 @@ from engine.expression import Kind
 from engine.settings import Settings
 from engine.storage.ledger import LedgerPool, connection_of, rows_of
 from engine.storage.memberships import Rule
-from engine.storage.segment_sql import rule_sql
+from engine.storage.segment_sql import members_sql
 from engine.storage.segments import Segment, live_segments
 from engine.targeting.groups import groups
 from engine.targeting.segment_json import parse_rule_json
@@ -37,7 +37,7 @@ def words_of(settings: Settings) -> Words:
 def group_rules(thresholds: Mapping[str, float], now: float) -> list[Rule]:
     """The ready-made groups, as of `now` (epoch seconds)."""
     words, moment = Words(TRAIT_FIELDS), datetime.fromtimestamp(now, UTC)
-    return [Rule(each.id, 1, rule_sql(parse_rule_json(each.rule, words), moment)) for each in groups(thresholds)]
+    return [Rule(each.id, 1, members_sql(parse_rule_json(each.rule, words), moment)) for each in groups(thresholds)]
 
 
 def live_rules(settings: Settings, ledger: LedgerPool, now: float) -> list[Rule]:
@@ -50,7 +50,7 @@ def _stored_rule(settings: Settings, ledger: LedgerPool, segment: Segment, now: 
     if segment.kind == "static":
         return Rule(segment.id, segment.version, "SELECT person FROM listed", members_of(ledger, segment.id))
     rule = parse_rule_json(segment.definition, words_of(settings))
-    return Rule(segment.id, segment.version, rule_sql(rule, datetime.fromtimestamp(now, UTC)))
+    return Rule(segment.id, segment.version, members_sql(rule, datetime.fromtimestamp(now, UTC)))
 
 
 def members_of(ledger: LedgerPool, segment_id: str) -> list[str]:

@@ -8,7 +8,7 @@ under the same moment, and the record drops them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,6 +71,7 @@ def refresh_memberships(
         " UNION ALL SELECT was.segment, was.person, 'left' FROM was ANTI JOIN membership_now USING (segment, person)"
     )
     changes = _counted(sql, rules)
+    state = replace(state, segments=tuple(rule.segment for rule in rules))
     if any(each.entered or each.left for each in changes) or one_row(sql, "SELECT count(*) FROM membership_changes")[0]:
         _record(sql, home, {rule.segment: rule.version for rule in rules}, now)
         state = state.with_files(

@@ -9,7 +9,7 @@ from typing import Any
 from engine.storage.customer_files import CustomerFiles
 from engine.storage.home import Home
 from engine.storage.lake_sql import all_cores, quoted
-from engine.storage.segment_sql import rule_sql
+from engine.storage.segment_sql import members_sql
 from engine.targeting.segments import Rule
 
 #: Why somebody of a segment is not reached, the first that holds. Caps and holdouts come with campaigns.
@@ -42,7 +42,7 @@ def preview(
     with files.reading(now, threads=all_cores(), memory="2GB") as sql:
         begun(sql)
         state = files.state()
-        select = rule_sql(rule, datetime.fromtimestamp(now, UTC))
+        select = members_sql(rule, datetime.fromtimestamp(now, UTC))
         sql.execute(f"CREATE TEMP TABLE fitting AS SELECT DISTINCT person FROM ({select})")
         (figures,) = _rows(sql, _FIGURES)
         reasons = " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in _UNREACHABLE.items())

@@ -1,8 +1,8 @@
 """Segment SQL: a rule as one SELECT of the user numbers of everyone who is in.
 
-It reads `people(user, user_id)`, `happenings(user, type, time, item, quantity, amount, list_amount, order_id,
-session_id, source, coupon_code, properties)`, `things(item, item_id, categories, brand, tags, price)`, `traits(user,
-...)`, `predictions(user, name, score)` and `memberships(segment, user)`. Who has no event and no traits counts too.
+It reads `people(person, user_id)`, `happenings(person, type, time, item, quantity, amount, list_amount, order_id,
+session_id, source, coupon_code, properties)`, `things(item, item_id, categories, brand, tags, price)`, `traits(person,
+...)`, `predictions(person, name, score)` and `memberships(segment, person)`. Who has no event and no traits counts too.
 
 All leaves on events are aggregates of one scan of the happenings, grouped by the user's number: thirty million rows are
 read once. Conditions on items are flags, computed once an item and joined by the item's number.
@@ -36,7 +36,7 @@ _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def members_sql(rule: Rule, now: datetime) -> str:
-    """The SELECT of `user` [UINTEGER], each once, in no order. Complete: it takes no parameters."""
+    """The SELECT of `person` [UINTEGER], each once, in no order. Complete: it takes no parameters."""
     return _Plan(now).select(rule)
 
 
@@ -58,14 +58,14 @@ class _Plan:
             columns = ", ".join(f"{sql} AS {name}" for sql, name in self._measures.items())
             where = " OR ".join(f"({each})" for each in self._selected)
             steps.append(
-                f'happened AS (SELECT e."user", {columns} FROM happenings e {self._scope.join()}'
-                f'WHERE {_limits("e", Span().limits(self._now))} AND ({where}) GROUP BY e."user")'
+                f"happened AS (SELECT e.person, {columns} FROM happenings e {self._scope.join()}"
+                f"WHERE {_limits('e', Span().limits(self._now))} AND ({where}) GROUP BY e.person)"
             )
         steps += self._steps
-        joins = ' LEFT JOIN happened h ON h."user" = p."user"' if self._measures else ""
-        joins += ' LEFT JOIN traits t ON t."user" = p."user"' if self._has_traits else ""
+        joins = " LEFT JOIN happened h ON h.person = p.person" if self._measures else ""
+        joins += " LEFT JOIN traits t ON t.person = p.person" if self._has_traits else ""
         begin = f"WITH {', '.join(steps)} " if steps else ""
-        return f'{begin}SELECT p."user" FROM people p{joins} WHERE {condition}'
+        return f"{begin}SELECT p.person FROM people p{joins} WHERE {condition}"
 
     def _rule(self, rule: Rule, *, bare: bool) -> str:
         """`bare`: null may stand for false, since nothing turns it around."""
@@ -83,10 +83,10 @@ class _Plan:
             return comparison_sql(f"t.{name_quoted(leaf.field)}", leaf.op, leaf.value)
         if isinstance(leaf, Predicted):
             asked = "score IS NOT NULL" if leaf.op == "is null" else comparison_sql("score", leaf.op, leaf.value)
-            scored = f'p."user" IN (SELECT "user" FROM predictions WHERE name = {quoted(leaf.name)} AND {asked})'
+            scored = f"p.person IN (SELECT person FROM predictions WHERE name = {quoted(leaf.name)} AND {asked})"
             return f"NOT ({scored})" if leaf.op == "is null" else scored
         if isinstance(leaf, Member):
-            return f'p."user" IN (SELECT "user" FROM memberships WHERE segment = {quoted(leaf.segment)})'
+            return f"p.person IN (SELECT person FROM memberships WHERE segment = {quoted(leaf.segment)})"
         if isinstance(leaf, Share):
             start, end = share_limits(leaf)
             number = f"(md5_number_upper({quoted(leaf.salt + ':')} || p.user_id) >> 4)"
@@ -175,7 +175,7 @@ class _Plan:
         did = Events(leaf.did.type, leaf.did.where, span)
         limits = Span().limits(self._now)
         earliest = tuple(each for each in span.limits(self._now) if each[0] in (">", ">="))
-        waited = ()
+        waited: tuple[tuple[str, datetime], ...] = ()
         nearest = "true"
         if leaf.within is not None:
             nearest = f"epoch_us(b.time) - epoch_us(a.time) <= {leaf.within // timedelta(microseconds=1)}"
@@ -185,14 +185,14 @@ class _Plan:
         # The nearest that came later decides: if it came too late, so did all others.
         kind, asked = ("LEFT ", f"b.time IS NULL OR NOT ({nearest})") if leaf.absent else ("", nearest)
         self._steps.append(
-            f'{name} AS (SELECT DISTINCT a."user" FROM ({a}) a ASOF {kind}JOIN ({b}) b'
-            f' ON a."user" = b."user" AND a.time < b.time WHERE {asked})'
+            f"{name} AS (SELECT DISTINCT a.person FROM ({a}) a ASOF {kind}JOIN ({b}) b"
+            f" ON a.person = b.person AND a.time < b.time WHERE {asked})"
         )
-        return f'p."user" IN (SELECT "user" FROM {name})'
+        return f"p.person IN (SELECT person FROM {name})"
 
     def _rows(self, events: Events, limits: tuple[tuple[str, datetime], ...]) -> str:
         such = self._such(events)
-        return f'SELECT e."user", e.time FROM happenings e {self._scope.join()}WHERE {_limits("e", limits)} AND {such}'
+        return f"SELECT e.person, e.time FROM happenings e {self._scope.join()}WHERE {_limits('e', limits)} AND {such}"
 
 
 def _limits(row: str, limits: tuple[tuple[str, datetime], ...], *, column: str = "") -> str:

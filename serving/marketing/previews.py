@@ -88,7 +88,7 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
 
     @router.post("/v1/segments/preview", response_model=Preview)
     async def previewed(body: Wanted, request: Request) -> JsonResponse:
-        """What a rule finds: size, reachable size by reason, orders, a sample, overlaps. It ends when the caller goes."""
+        """What a rule finds: size, reachable size by reason, orders, a sample, overlaps. Ends when the caller goes."""
         rule = rule_of(body)
         running: list[Any] = []
         work = asyncio.create_task(
