@@ -1,4 +1,7 @@
-"""The runner of jobs: `python -m serving.jobs_process`, started by the supervisor; one is active for a shop."""
+"""The runner of jobs: `python -m serving.jobs_process`, started by the supervisor; one is active for a shop.
+
+The sender of webhooks lives in it, too: both are one a shop and wait for the ledger.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from engine.storage.ledger import LedgerPool, open_ledger
 from serving.actions.change_by_filter import Outcome, Progress, change_by_filter, checked_wish, progress_of
 from serving.child import end_with_supervisor, start_logging
 from serving.doors import Doors
+from serving.webhook_sender import sending_webhooks
 
 log = logging.getLogger("hawker.jobs")
 
@@ -54,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     start_logging(access_log=False)
     home = home_of(settings)
     os.write(options.status, b'{"ready": true}')
-    with locked(home.shop_folder / "jobs.lock"):
+    with locked(home.shop_folder / "jobs.lock"), sending_webhooks(settings, stopping):
         asyncio.run(work(settings, home, stopping))
     return 0
 

@@ -88,7 +88,7 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
         """Define a segment by a rule, or an empty list."""
         if body.kind not in ("rule", "static"):
             raise BadInput("kind: must be rule or static", field="kind")
-        definition = _rule_of(body.definition, body.text)
+        definition = rule_of(runtime, body.definition, body.text)
         if body.kind == "static" and definition is not None:
             raise BadInput("definition: a static segment has none; upload its members", field="definition")
         if body.kind == "rule" and definition is None:
@@ -106,7 +106,7 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
     @router.patch(_ONE, response_model=SegmentAnswer)
     async def edit(segment_id: StoredPathId, body: SegmentChange, request: Request) -> JsonResponse:
         """Rename a segment, or give it another rule, which becomes its next version."""
-        definition = _rule_of(body.definition, body.text)
+        definition = rule_of(runtime, body.definition, body.text)
         actor, now = actor_of(request), runtime.now()
 
         def change(ledger: LedgerPool) -> Segment:
@@ -180,8 +180,9 @@ def _uploads(router: APIRouter, runtime: MarketingRuntime) -> None:
         )
 
 
-def _rule_of(definition: Any, text: str | None) -> Definition | None:
+def rule_of(runtime: MarketingRuntime, definition: Any, text: str | None) -> Definition | None:
+    """The rule that a body says in one of both ways, None where it says none."""
     if definition is not None and text is not None:
         raise BadInput("definition: say the rule once, as definition or as text", field="definition")
     given = text if text is not None else definition
-    return None if given is None else read_definition(given, "text" if text is not None else "definition")
+    return None if given is None else read_definition(given, runtime.words)
