@@ -171,7 +171,8 @@ def _stores(*need: str) -> Iterator[tuple[LedgerPool, float, Settings, Home]]:
 
 
 def _rule(given: str | None) -> Definition | None:
-    from engine.targeting.definition import read_definition, words_of
+    from engine.storage.live_segments import words_of
+    from engine.targeting.definition import read_definition
 
     if given is None:
         return None
@@ -183,7 +184,7 @@ def _rule(given: str | None) -> Definition | None:
             rule = json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:
             raise BadInput(f"rule: is no JSON: {error}", field="rule") from error
-    return read_definition(rule, words_of(each.name for each in settings.event_types))
+    return read_definition(rule, words_of(settings))
 
 
 def _names(name: str | None, name_zh: str | None) -> dict[str, str]:

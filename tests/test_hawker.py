@@ -399,6 +399,37 @@ def test_keys_are_made_shown_and_revoked(command, tmp_path):
     assert command(tmp_path, "keys", "revoke", "k0").code == 2
 
 
+def test_segments_are_made_shown_changed_and_archived(command, own_home, tmp_path):
+    command(own_home, "doctor", "--rebuild", "--json")
+    rule = ("--rule", "spend_90d >= 5")
+    made = command(own_home, "segment", "create", "--name", "Big", "--name-zh", "大", *rule, "--json")
+    assert (made.found["segment_id"], made.found["definition"]["op"]) == ("big", ">=")
+    rule = tmp_path / "rule.json"
+    rule.write_text('{"all": [{"trait": "orders_90d", "op": ">=", "value": 2}, {"segment": "big"}]}')
+    command(own_home, "segment", "create", "--name", "Above", "--rule", f"@{rule}", "--by", "anna")
+    shown = command(own_home, "segment", "show", "big", "--json").found
+    assert (shown["dependents"], len(shown["versions"])) == (["above"], 1)
+    assert "named by above" in command(own_home, "segment", "archive", "big").refusal
+    edited = command(own_home, "segment", "edit", "above", "--rule", "orders_90d >= 3", "--json").found
+    assert (edited["version"], edited["names"], edited["created_by"]) == (2, {"en": "Above"}, "anna")
+    assert command(own_home, "segment", "archive", "big", "--json").found["archived_at"]
+    assert "above  Above  version 2  orders_90d >= 3" in command(own_home, "segment", "list").out
+    wrong = command(own_home, "segment", "create", "--name", "x", "--rule", "spend_90 >= 5")
+    assert (wrong.code, "spend_90d" in wrong.refusal) == (2, True)
+    assert command(own_home, "segment", "create", "--name", "x").code == 2
+
+
+def test_a_list_is_uploaded_or_told_line_by_line_what_is_wrong(command, own_home, tmp_path):
+    command(own_home, "segment", "create", "--name", "Invited", "--static")
+    listed = tmp_path / "listed.csv"
+    listed.write_text("user_id\nu1\nnobody\n=cmd()\n")
+    refused = command(own_home, "segment", "upload", "invited", listed)
+    assert refused.code == 2
+    assert "line 3: 'nobody': nobody is called so" in refused.err and "line 4: '=cmd()'" in refused.err
+    done = command(own_home, "segment", "upload", "invited", listed, "--skip", "unknown_user,formula", "--json").found
+    assert (done["users"], done["skipped"], done["segment"]["members"]) == (1, 2, 1)
+
+
 def test_doctor_looks_at_the_events_too(command, tmp_path):
     said = command(tmp_path, "doctor", "events", "--json")
     assert (said.code, said.found["arrived"]) == (1, [])

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.events import EVENT_TYPES
 from engine.targeting.segment_json import parse_rule_json, rule_to_json
 from engine.targeting.segment_text import parse_rule_text, rule_to_text
 from engine.targeting.segments import Words, needs
-from engine.targeting.traits import TRAITS
-
-#: Predictions that training writes; one that was not trained yet is there for nobody.
-PREDICTIONS = ("purchase", "churn", "category")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +18,6 @@ class Definition:
     rule: Mapping[str, Any]
     text: str
     uses: tuple[str, ...] = ()
-
-
-def words_of(own_event_types: Iterable[str]) -> Words:
-    """What rules of a shop may name."""
-    return Words(
-        {each.name: each.kind for each in TRAITS},
-        dict.fromkeys(PREDICTIONS, "number"),
-        frozenset(EVENT_TYPES) | frozenset(own_event_types),
-    )
 
 
 def read_definition(given: Any, words: Words, field: str = "definition") -> Definition:

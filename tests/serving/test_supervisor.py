@@ -25,6 +25,7 @@ from engine.storage.lake import Lake
 from serving.supervisor import serve
 from tests.bundles import toy_bundle
 from tests.serving.conftest import eventually, publish
+from tests.serving.marketing.endpoint import endpoint, is_signed
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVE = """
@@ -59,6 +60,7 @@ def supervised(home, *, workers=1, port=0, marketing_port=0, need=()):
         "HAWKER_MARKETING_PORT": str(marketing_port),
         "HAWKER_WORKERS": str(workers),
         "HAWKER_ACCESS_LOG": "off",
+        "HAWKER_WEBHOOK_PRIVATE": "on",
     }
     with subprocess.Popen(
         [sys.executable, "-c", SERVE], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -281,6 +283,11 @@ def test_marketing_answers_beside_the_storefront_and_comes_back_when_killed(tmp_
         (marketing,) = [each for each in children(process) if "serving.marketing_process" in command_of(each)]
         marketing.kill()
         eventually(lambda: answers(url))
+        with endpoint() as there:
+            made = httpx.post(f"{url}/v1/webhooks", json={"url": there.url, "events": ["webhook.test"]}).json()
+            assert httpx.post(f"{url}/v1/webhooks/{made['webhook_id']}/test").status_code == 202
+            eventually(lambda: there.got)
+        assert is_signed(made["secret"], *there.got[0])
 
 
 def test_a_taken_port_of_marketing_is_told_with_what_to_do(home):
