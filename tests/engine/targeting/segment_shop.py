@@ -108,7 +108,7 @@ def some_other(random):
             {"segment": random.choice(("s1", "s2", "none"))},
             {"prediction": "churn", "op": random.choice(PLAIN), "value": random.choice((0.5, 0.7))},
             {"prediction": "buys", "op": "is null"},
-            {"bucket": {"salt": random.choice("xyz'"), "from": random.choice((0, 0.2)), "to": random.random() + 0.3}},
+            {"bucket": {"salt": random.choice("xyz'"), "from": random.choice((0, 0.2)), "to": random.uniform(0.3, 1)}},
         )
         if random.random() < 0.9
         else ({"bucket": {"salt": "all", "from": 0, "to": 1}},)

@@ -1,4 +1,4 @@
-"""Segment rules: SQL, the one-user function and the reference agree; JSON and text are one tree; mistakes are placed."""
+"""Segment rules: SQL, the one-user function and the reference agree; JSON and text are one; mistakes are placed."""
 
 from __future__ import annotations
 
