@@ -198,9 +198,9 @@ def lay_out(sql, people):
     )
     moment, words = pa.timestamp("us", tz="UTC"), pa.list_(pa.string())
     users = pa.array(numbers.values(), pa.uint32())
-    make(sql, "people", {"user": users, "user_id": pa.array(list(numbers), pa.string())})
+    make(sql, "people", {"person": users, "user_id": pa.array(list(numbers), pa.string())})
     columns = {
-        "user": pa.array([numbers[who] for _, who, _ in happenings], pa.uint32()),
+        "person": pa.array([numbers[who] for _, who, _ in happenings], pa.uint32()),
         "type": pa.array([each.type for *_, each in happenings], pa.string()),
         "time": pa.array([time for time, *_ in happenings], moment),
         "item": pa.array([items[each.item.item_id] if each.item else None for *_, each in happenings], pa.uint32()),
@@ -222,13 +222,15 @@ def lay_out(sql, people):
     known = [each for each in people if each.traits]
     kinds = {"number": pa.float64(), "text": pa.string(), "texts": words, "flag": pa.bool_(), "time": moment}
     traits = {name: pa.array([who.traits[name] for who in known], kinds[k]) for name, k in WORDS.traits.items()}
-    make(sql, "traits", {"user": pa.array([numbers[each.user_id] for each in known], pa.uint32()), **traits})
+    make(sql, "traits", {"person": pa.array([numbers[each.user_id] for each in known], pa.uint32()), **traits})
     scores = [(numbers[who.user_id], name, score) for who in people for name, score in who.predictions.items()]
     make(
-        sql, "predictions", columns_of(scores, (("user", pa.uint32()), ("name", pa.string()), ("score", pa.float64())))
+        sql,
+        "predictions",
+        columns_of(scores, (("person", pa.uint32()), ("name", pa.string()), ("score", pa.float64()))),
     )
     members = [(each, numbers[who.user_id]) for who in people for each in who.memberships]
-    make(sql, "memberships", columns_of(members, (("segment", pa.string()), ("user", pa.uint32()))))
+    make(sql, "memberships", columns_of(members, (("segment", pa.string()), ("person", pa.uint32()))))
 
 
 def columns_of(rows, schema):
