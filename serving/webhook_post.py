@@ -40,7 +40,10 @@ def post(url: str, headers: Mapping[str, str], body: bytes, *, private: bool, se
                 connection.sock = _encrypted(plain, host) if parts.scheme == "https" else plain
                 # The sender's own headers only; a port of the scheme's own is not named.
                 connection.request("POST", target, body, {"Host": parts.netloc, "Connection": "close", **headers})
-                return connection.getresponse().status
+                status = connection.getresponse().status
+                if over.is_set():  # what was cut off reads like the end of an answer's head
+                    raise TimeoutError
+                return status
             finally:
                 cutter.cancel()
     except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:

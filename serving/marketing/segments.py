@@ -13,7 +13,7 @@ from engine.storage.known_users import known_users
 from engine.storage.ledger import LedgerPool
 from engine.storage.member_upload import MOST_TOLD, read_upload
 from engine.storage.segment_edits import archive_segment, create_segment, delete_segment, edit_segment
-from engine.storage.segment_members import Mode, change_members
+from engine.storage.segment_members import change_members, checked_mode
 from engine.storage.segments import Segment, dependents, find_segment, list_segments, segment_versions
 from engine.targeting.definition import Definition, read_definition
 from serving.gate import actor_of
@@ -153,6 +153,7 @@ def _uploads(router: APIRouter, runtime: MarketingRuntime) -> None:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "text/csv":
             raise HTTPException(415, "send the file as it is, with the content type text/csv")
+        mode = checked_mode(query.mode)
         content = await request.body()
         actor, now = actor_of(request), runtime.now()
         skip = [each.strip() for each in query.skip.split(",") if each.strip()]
@@ -163,7 +164,6 @@ def _uploads(router: APIRouter, runtime: MarketingRuntime) -> None:
             lambda ids: known_users(runtime.home, runtime.settings.redis_url, ids),
             skip=skip,
         )
-        mode: Mode = query.mode  # type: ignore[assignment]  # change_members refuses another word
         stored = await runtime.doors.ledger.ask(
             lambda ledger: change_members(
                 ledger, segment_id, read.user_ids, mode=mode, version=query.version, actor=actor, now=now
