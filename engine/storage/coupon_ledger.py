@@ -1,0 +1,312 @@
+"""Coupons in the ledger: what is known of some codes, and the one statement that uses them.
+
+A caller reads the facts, prices without a lock, and hands over a plan: what each coupon gives and which counters it
+moves. `settle` carries it out, all or nothing, under locks in a fixed order (`migrations/r0006_settle.sql`), or says
+that the facts are stale. The moment of a use is the database's clock plus the shop's offset, read with the facts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from engine.errors import BadInput, NotAllowed
+from engine.storage.ledger import LedgerPool, at_once
+from engine.targeting.counting import Hold, Scope, campaign_owner, offer_owner, scope_of
+
+Mode = Literal["validate", "reserve", "redeem"]
+#: An answer is repeated to the same key for so long; the tables are read with the same words.
+KEPT_HOURS = 24
+_MOST_RELEASED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A request that must have its effect once: who asks (a fingerprint), under which key, and what."""
+
+    asker: str
+    key: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer as it was given before."""
+
+    status: int
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coupon:
+    """A code as the ledger has it. `version` is what it was issued under, `newest` the offer's; times epoch seconds."""
+
+    code: str
+    offer_id: str
+    campaign_id: str | None
+    version: int
+    newest: int
+    user_id: str | None
+    issued_at: float | None
+    expires_at: float | None
+    max_uses: int | None
+    uses: int
+    disabled: bool
+    scopes: tuple[Scope, ...]
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        return (
+            offer_owner(self.offer_id),
+            *([] if self.campaign_id is None else [campaign_owner(self.campaign_id)]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    id: str
+    user_id: str | None
+    codes: tuple[str, ...]
+    created_at: float
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the ledger knows at `now`, the shop's time in epoch seconds."""
+
+    now: float
+    coupons: Mapping[str, Coupon]
+    told: Told | None
+    wrong_tries: int
+    order_taken: bool
+    reservation: Reservation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One coupon of a plan; `discount` in minor units."""
+
+    code: str
+    offer_id: str
+    version: int
+    newest: int
+    campaign_id: str | None
+    discount: int
+    holds: tuple[Hold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the basket: `price` of a piece, `shares` of each coupon in its discount, minor units."""
+
+    line_id: str
+    item_id: str
+    quantity: int
+    price: int
+    shares: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What should become true. `at` is the facts' now; `until` ends a reservation; both epoch seconds."""
+
+    mode: Mode
+    id: str
+    at: float
+    offset: float
+    uses: tuple[Use, ...]
+    owners: tuple[str, ...]
+    scopes: int
+    user_id: str | None = None
+    once: Once | None = None
+    order_id: str | None = None
+    currency: str | None = None
+    subtotal: int = 0
+    discount: int = 0
+    lines: tuple[Line, ...] = ()
+    reservation: str | None = None
+    until: float | None = None
+    status: int = 200
+    events: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a plan. `keys`: counters without room; `order_taken`: the order has redeemed before."""
+
+    kind: Literal["done", "refused", "stale", "replay"]
+    keys: tuple[str, ...] = ()
+    order_taken: bool = False
+    told: Told | None = None
+
+
+_FACTS = """
+SELECT extract(epoch FROM clock_timestamp())::float8 + CAST(:offset AS float8),
+    (SELECT jsonb_build_array(i.request_hash, i.status, i.answer) FROM idempotency i
+     WHERE i.asker = :asker AND i.key = :key AND i.at > now() - interval '24 hours'),
+    (SELECT w.tries FROM wrong_codes w WHERE w.asker = :guesser AND w.since > now() - interval '1 minute'),
+    EXISTS (SELECT FROM redemption_stacks s WHERE s.order_id = :order_id AND s.state = 'redeemed'),
+    (SELECT jsonb_build_array(r.reservation_id, r.user_id, r.codes, extract(epoch FROM r.created_at)::float8,
+            r.state = 'live' AND r.expires_at > clock_timestamp() + make_interval(secs => CAST(:offset AS float8)))
+     FROM reservations r WHERE r.reservation_id = :reservation),
+    ARRAY(SELECT r.reservation_id FROM reservations r WHERE r.state = 'live'
+     AND r.expires_at <= clock_timestamp() + make_interval(secs => CAST(:offset AS float8))
+     ORDER BY r.expires_at LIMIT :most),
+    (SELECT jsonb_agg(jsonb_build_array(c.code, c.offer_id, f.campaign_id, c.version, f.version, c.user_id,
+            extract(epoch FROM c.issued_at)::float8, extract(epoch FROM c.expires_at)::float8, c.max_uses, c.uses,
+            c.state <> 'active' OR f.state <> 'active',
+            (SELECT jsonb_agg(s.scope) FROM counted_scopes s
+             WHERE s.owner IN ('offer ' || c.offer_id, 'campaign ' || f.campaign_id))))
+     FROM coupons c JOIN offers f ON f.offer_id = c.offer_id WHERE c.code = ANY (:codes))
+"""
+
+
+def read_facts(
+    ledger: LedgerPool,
+    codes: Sequence[str],
+    *,
+    offset: float,
+    once: Once | None = None,
+    guesser: str | None = None,
+    order_id: str | None = None,
+    reservation: str | None = None,
+) -> Facts:
+    """Everything that a use of `codes` depends on, in one round trip; unknown codes are left out.
+
+    `offset` is what the shop's clock differs from real time, in seconds. Reservations whose time is over are given back
+    first. Raises BadInput for an idempotency key that came with another request, StoreUnavailable.
+    """
+    while True:
+        row = at_once(
+            ledger,
+            _FACTS,
+            offset=offset,
+            asker=once and once.asker,
+            key=once and once.key,
+            guesser=guesser,
+            order_id=order_id,
+            reservation=reservation,
+            codes=list(codes),
+            most=_MOST_RELEASED,
+        )[0]
+        now, told, tries, taken, held, over, found = row
+        if not over:
+            break
+        for each in over:
+            _release(ledger, each, "expired", now)
+    coupons = [_coupon(each) for each in found or ()]
+    return Facts(
+        now,
+        {each.code: each for each in coupons},
+        None if told is None else _replayed(once, *told),
+        tries or 0,
+        taken,
+        None if held is None else Reservation(held[0], held[1], tuple(held[2]), *held[3:]),
+    )
+
+
+def settle(ledger: LedgerPool, plan: Plan, answer: str = "") -> Outcome:
+    """Carry out the plan and keep `answer` under its key, in one transaction; returns after its commit.
+
+    Raises NotAllowed while a request with the same key is being answered, BadInput when the key came with another
+    request, StoreUnavailable: then it is not known whether it is done, and the same key tells.
+    """
+    return _outcome(
+        plan.once,
+        at_once(
+            ledger,
+            "SELECT settle(CAST(:plan AS jsonb), CAST(:answer AS text))",
+            plan=json.dumps(asdict(plan)),
+            answer=answer,
+        )[0][0],
+    )
+
+
+def give_back(ledger: LedgerPool, plan: Mapping[str, Any], once: Once | None, answer: str) -> Outcome:
+    """Take a redemption back as `plan` says (`coupon_returns.py` makes it). Raises as `settle` does."""
+    document = json.dumps({**plan, "once": None if once is None else asdict(once)})
+    return _outcome(
+        once,
+        at_once(
+            ledger,
+            "SELECT give_back(CAST(:plan AS jsonb), CAST(:answer AS text))",
+            plan=document,
+            answer=answer,
+        )[0][0],
+    )
+
+
+def release_reservation(ledger: LedgerPool, reservation_id: str, *, now: float) -> bool:
+    """Give back what a reservation holds; whether it held anything still."""
+    return _release(ledger, reservation_id, "released", now)
+
+
+def note_wrong_code(ledger: LedgerPool, guesser: str) -> None:
+    """Count a code that could not be used against whoever tried it; a minute later it is forgotten."""
+    at_once(
+        ledger,
+        "INSERT INTO wrong_codes AS w (asker, since, tries) VALUES (:guesser, now(), 1)"
+        " ON CONFLICT (asker) DO UPDATE SET"
+        " tries = CASE WHEN w.since > now() - interval '1 minute' THEN w.tries + 1 ELSE 1 END,"
+        " since = CASE WHEN w.since > now() - interval '1 minute' THEN w.since ELSE now() END RETURNING tries",
+        guesser=guesser,
+    )
+
+
+def tidy_coupons(ledger: LedgerPool, *, now: float) -> int:
+    """Give back what reservations hold whose time is over, forget answers and guesses that are; how many were given."""
+    over = at_once(
+        ledger,
+        "SELECT reservation_id FROM reservations WHERE state = 'live' AND expires_at <= to_timestamp(:now)",
+        now=now,
+    )
+    for statement in (
+        f"DELETE FROM idempotency WHERE at < now() - interval '{KEPT_HOURS} hours' RETURNING 1",
+        "DELETE FROM wrong_codes WHERE since < now() - interval '1 hour' RETURNING 1",
+    ):
+        at_once(ledger, statement)
+    return sum(_release(ledger, each, "expired", now) for (each,) in over)
+
+
+def _coupon(columns: list[Any]) -> Coupon:
+    *told, scopes = columns
+    told.append(tuple(map(scope_of, scopes or ())))
+    return Coupon(*told)
+
+
+def _release(ledger: LedgerPool, reservation_id: str, becomes: str, now: float) -> bool:
+    return bool(
+        at_once(
+            ledger,
+            "SELECT release(CAST(:id AS text), CAST(:becomes AS text), to_timestamp(:now))",
+            id=reservation_id,
+            becomes=becomes,
+            now=now,
+        )[0][0]
+    )
+
+
+def _outcome(once: Once | None, found: dict[str, Any]) -> Outcome:
+    kind = found["outcome"]
+    if kind == "in_flight":
+        raise NotAllowed(
+            "a request with this Idempotency-Key is being answered; ask again in a moment",
+            code="request_in_flight",
+            field="Idempotency-Key",
+        )
+    if kind == "replay":
+        return Outcome("replay", told=_replayed(once, found["hash"], found["status"], found["answer"]))
+    return Outcome(kind, tuple(found.get("keys", ())), found.get("order", False))
+
+
+def _replayed(once: Once | None, request_hash: str, status: int, answer: str) -> Told:
+    if once is None or request_hash != once.hash:
+        raise BadInput(
+            "Idempotency-Key: came with another request before; a new request needs a new key",
+            code="idempotency_key_reused",
+            field="Idempotency-Key",
+        )
+    return Told(status, answer)
