@@ -14,6 +14,7 @@ from starlette.responses import Response
 from engine.errors import (
     BadInput,
     BundleUnusable,
+    CouponRefused,
     HawkerError,
     NotAllowed,
     NotAuthenticated,
@@ -21,6 +22,7 @@ from engine.errors import (
     NotPermitted,
     Overloaded,
     StoreUnavailable,
+    TooManyTries,
     UnknownThing,
 )
 from engine.event_check import Refusal
@@ -29,6 +31,8 @@ STATUSES: tuple[tuple[type[HawkerError], int], ...] = (
     (BadInput, 422),
     (UnknownThing, 404),
     (NotAllowed, 409),
+    (CouponRefused, 409),
+    (TooManyTries, 429),
     (NotAuthenticated, 401),
     (NotPermitted, 403),
     (NotEnoughData, 409),
@@ -73,6 +77,7 @@ def problem(
     field: str | None = None,
     position: int | str | None = None,
     headers: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> ProblemResponse:
     content = {
         "type": "about:blank",
@@ -83,6 +88,7 @@ def problem(
         "field": field and _shortened(field, _LONGEST_FIELD),
         "position": position,
         "request_id": request_id,
+        **more,
     }
     return ProblemResponse(content, status_code=status, headers=headers)
 
@@ -107,6 +113,8 @@ def _shortened(text: str, most: int) -> str:
 def refusal(error: HawkerError, request: Request) -> ProblemResponse:
     """The answer to a request that the engine refused."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+    more = {"reasons": list(error.reasons)} if isinstance(error, CouponRefused) else {}
+    waits = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyTries) else None
     return problem(
         status,
         error.code,
@@ -114,5 +122,6 @@ def refusal(error: HawkerError, request: Request) -> ProblemResponse:
         request_id=request.scope.get("hawker.request_id"),
         field=error.field,
         position=error.position,
-        headers=_HEADERS.get(status),
+        headers=waits or _HEADERS.get(status),
+        **more,
     )

@@ -66,7 +66,6 @@ def connect(url: str, shop: str, *, pooled: bool = True, connections: int | None
         connection.autocommit = True
         connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
         connection.execute("SET timezone TO 'UTC'")
-        connection.execute("SET synchronous_commit TO on")  # whatever the role or the database was given
         connection.autocommit = False
 
     return engine

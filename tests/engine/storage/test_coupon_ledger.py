@@ -12,19 +12,11 @@ import pytest
 
 from engine.errors import BadInput, NotAllowed
 from engine.storage.coupon_issue import generate_codes, import_codes, publish
-from engine.storage.coupon_ledger import (
-    Line,
-    Once,
-    Plan,
-    Use,
-    read_facts,
-    release_reservation,
-    settle,
-    tidy_coupons,
-)
+from engine.storage.coupon_ledger import read_facts, release_reservation, settle, tidy_coupons
 from engine.storage.ledger import connection_of, open_ledger, rows_of
 from engine.storage.offer_ledger import add_version, create_offer, disable_offer, list_versions, offer_stats
 from engine.targeting.counting import Scope, day_of, holds_of
+from engine.targeting.settling import Line, Once, Plan, Use
 from tests.stores import SHOP
 
 TOTAL = Scope("uses", "offer", "total")

@@ -26,10 +26,13 @@ def upgrade() -> None:
     _coupons()
     _counters()
     _redemptions()
+    _redemption_parts()
     _rollbacks()
     _beside()
-    # As it stands: colons and percent signs mean something to what lies between.
-    op.get_bind().execution_options(no_parameters=True).exec_driver_sql(_FUNCTIONS.read_text())
+    # As it stands: several statements go together only where none has parameters.
+    connection = op.get_bind()
+    connection.execution_options(no_parameters=True).exec_driver_sql(_FUNCTIONS.read_text())
+    connection.execution_options(no_parameters=False)  # the option is the connection's
 
 
 def _text(name: str, *, key: bool = False, null: bool = False) -> sa.Column[str]:
@@ -139,6 +142,9 @@ def _redemptions() -> None:
         unique=True,
         postgresql_where=sa.text("state = 'redeemed'"),
     )
+
+
+def _redemption_parts() -> None:
     op.create_table(
         "redemptions",
         sa.Column("redemption_id", sa.Text, sa.ForeignKey("redemption_stacks.redemption_id"), primary_key=True),
