@@ -11,7 +11,6 @@ from engine.storage.online import LIVE_SECONDS, STREAM_SECONDS, AsyncClient, ope
 from serving.ledger_door import LedgerDoor
 from serving.pressure import Pressure
 
-
 #: Connections for coupons. More of them only wait for one another: a hot code is one row.
 _AT_THE_TILL = 6
 

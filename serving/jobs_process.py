@@ -78,8 +78,7 @@ async def keep_promises(settings: Settings, home: Home, stopping: threading.Even
             try:
                 sent = await send_outbox(doors) if doors.stream is not None else 0
                 if time.monotonic() - tidied > _TIDY_EVERY:
-                    now = clock.now(home)
-                    await doors.ledger.ask(lambda ledger, now=now: tidy_coupons(ledger, now=now))
+                    await doors.ledger.ask(lambda ledger: tidy_coupons(ledger, now=clock.now(home)))
                     tidied = time.monotonic()
                 said = ""
                 await asyncio.sleep(0 if sent else _PAUSE)

@@ -1,0 +1,162 @@
+"""Shapes of what the till is asked and what it answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.events import LARGEST_AMOUNT
+from serving.schemas import TEXT_PATTERN, StoredId, Whole
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+Money = Annotated[Whole, Field(ge=0, le=LARGEST_AMOUNT)]
+Code = Annotated[str, Field(min_length=1, max_length=64, json_schema_extra={"pattern": TEXT_PATTERN})]
+MOST_CODES, MOST_LINES, MOST_PIECES = 10, 500, 1_000_000
+
+
+class BasketLine(BaseModel):
+    model_config = _STRICT
+
+    line_id: StoredId = Field(description="The line's own name within the basket.")
+    item_id: StoredId
+    quantity: Whole = Field(1, ge=1, le=MOST_PIECES)
+    price: Money = Field(description="Of one piece, before coupons, minor units.")
+
+
+class BasketBody(BaseModel):
+    model_config = _STRICT
+
+    currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217; that of the offers.")
+    lines: list[BasketLine] = Field(min_length=1, max_length=MOST_LINES)
+    shipping: Money = Field(0, description="What sending costs, minor units.")
+
+
+class ValidationRequest(BaseModel):
+    model_config = _STRICT
+
+    user_id: StoredId | None = Field(None, description="Whose basket it is; some offers need to know.")
+    codes: list[Code] = Field(min_length=1, max_length=MOST_CODES, description="In the order of the customer's wish.")
+    basket: BasketBody
+    reservation_id: StoredId | None = Field(None, description="What was reserved before; it counts as theirs.")
+
+
+class ReservationRequest(ValidationRequest):
+    ttl: str = Field(
+        "PT30M",
+        max_length=20,
+        description="How long it is held, as an ISO-8601 duration of up to 7 days.",
+        json_schema_extra={"pattern": "^P([1-7]D|T([1-9][0-9]{0,2}M|[1-9][0-9]?H|[1-9][0-9]{0,3}S))$"},
+    )
+
+
+class RedemptionRequest(ValidationRequest):
+    order_id: StoredId = Field(description="The shop's order; it redeems once.")
+
+
+class ReleaseRequest(BaseModel):
+    model_config = _STRICT
+
+    reservation_id: StoredId
+
+
+class ReturnedLine(BaseModel):
+    model_config = _STRICT
+
+    line_id: StoredId
+    quantity: Whole = Field(ge=1, le=MOST_PIECES, description="Pieces that come back.")
+
+
+class RollbackRequest(BaseModel):
+    model_config = _STRICT
+
+    lines: list[ReturnedLine] | None = Field(
+        None, min_length=1, max_length=MOST_LINES, description="What comes back; left out, all that is left."
+    )
+
+
+class Reason(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    code: str = Field(description="For programs.")
+    message: str = Field(description="For people.")
+    coupon: str | None = Field(None, description="The code that it is about.")
+
+
+class AppliedCoupon(BaseModel):
+    code: str
+    offer_id: str
+    version: int = Field(description="Of the offer, under which the coupon was issued.")
+    discount: int
+    points: int = Field(description="Points that it earns instead of money.")
+    gifts: list[str] = Field(description="Items that come for free.")
+
+
+class PricedLine(BaseModel):
+    line_id: str
+    subtotal: int
+    discount: int
+    total: int
+    discounts: list[dict[str, Any]] = Field(description="`code` and `amount` of each coupon's share.")
+
+
+class Prices(BaseModel):
+    currency: str
+    subtotal: int = Field(description="Of the lines, minor units.")
+    shipping: int
+    discount: int = Field(description="What all coupons take off, shipping included.")
+    shipping_discount: int
+    total: int = Field(description="What is left to pay, shipping included.")
+    coupons: list[AppliedCoupon]
+    lines: list[PricedLine]
+
+
+class ValidationAnswer(BaseModel):
+    valid: bool
+    reasons: list[Reason] = Field(description="Why not; empty where it is valid.")
+    prices: Prices | None
+
+
+class ReservationAnswer(BaseModel):
+    reservation_id: str
+    expires_at: str
+    prices: Prices
+
+
+class ReleaseAnswer(BaseModel):
+    released: bool = Field(description="False where it held nothing any more.")
+
+
+class RedemptionAnswer(BaseModel):
+    redemption_id: str = Field(description="Of all that the order redeemed; rollbacks name it.")
+    order_id: str
+    user_id: str | None
+    redeemed_at: str
+    prices: Prices
+
+
+class RollbackAnswer(BaseModel):
+    rollback_id: str
+    redemption_id: str
+    order_id: str
+    whole: bool = Field(description="All of it went back, so the uses are given back too.")
+    amount: int = Field(description="Discount that is taken back, minor units.")
+    currency: str
+    coupons: list[dict[str, Any]] = Field(description="`code` and `amount`.")
+    lines: list[dict[str, Any]] = Field(description="`line_id`, `quantity` and `amount`.")
+    rolled_back_at: str
+
+
+class UserOffer(BaseModel):
+    code: str
+    offer_id: str
+    version: int
+    usable: bool = Field(description="Nothing speaks against it but what the basket may bring.")
+    reasons: list[Reason]
+    wording: dict[str, Any] = Field(description="What the customer is told, as it was when it was issued.")
+    terms: dict[str, Any]
+    expires_at: str | None
+
+
+class UserOffers(BaseModel):
+    offers: list[UserOffer]
