@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 from engine.access import checked_origin
 from engine.errors import BadInput
@@ -42,6 +43,12 @@ def _origins(text: str) -> tuple[str, ...]:
         raise ValueError(text) from error
 
 
+def _zone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError(text)
+    return text
+
+
 def _folder_name(text: str) -> str:
     if "/" in text or text in (".", ".."):
         raise ValueError(text)
@@ -61,6 +68,7 @@ SETTINGS = (
         "HAWKER_ORIGINS", "", "Origins whose pages may ask the storefront, by commas: https://shop.example.", _origins
     ),
     Setting("HAWKER_WORKERS", "1", "Number of storefront processes.", int),
+    Setting("HAWKER_ZONE", "UTC", "The shop's time zone (IANA), which days, weeks and months of limits follow.", _zone),
     Setting("HAWKER_EVENT_TYPES", "", "The shop's own event types: name:weight:half_life_days, by commas.", own_types),
     Setting("HAWKER_OLDEST_EVENT_DAYS", "730", "Older events come by import, not over HTTP.", _positive_number),
     Setting(
@@ -85,6 +93,7 @@ class Settings:
     port: int
     origins: tuple[str, ...]
     workers: int
+    zone: str
     event_types: tuple[EventType, ...]
     oldest_event_days: float
     lake_retention_days: float

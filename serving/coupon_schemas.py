@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from engine.events import LARGEST_AMOUNT
-from serving.schemas import TEXT_PATTERN, StoredId, Whole
+from serving.schemas import TEXT_PATTERN, Whole
+from serving.schemas import StoredId as AnyId
+
+
+def _storable(text: str) -> str:
+    if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+        raise ValueError("holds NUL or half of a character, which the ledger cannot keep")
+    return text
+
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 Money = Annotated[Whole, Field(ge=0, le=LARGEST_AMOUNT)]
-Code = Annotated[str, Field(min_length=1, max_length=64, json_schema_extra={"pattern": TEXT_PATTERN})]
+StoredId = Annotated[AnyId, AfterValidator(_storable)]
+Code = Annotated[str, AfterValidator(_storable), Field(min_length=1, max_length=64, json_schema_extra={"pattern": TEXT_PATTERN})]
 MOST_CODES, MOST_LINES, MOST_PIECES = 10, 500, 1_000_000
 
 

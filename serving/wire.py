@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -58,6 +59,11 @@ class ProblemResponse(JsonResponse):
     """What was refused, as RFC 9457 tells it: `application/problem+json`."""
 
     media_type = "application/problem+json"
+
+
+def iso(seconds: float) -> str:
+    """A moment as answers have it: UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def json_bytes(value: Any) -> bytes:

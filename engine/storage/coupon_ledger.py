@@ -118,6 +118,11 @@ def give_back(ledger: LedgerPool, plan: Mapping[str, Any], once: Once | None, an
     )
 
 
+def read_answer(ledger: LedgerPool, once: Once) -> Told | None:
+    """What this request was answered before. Raises BadInput for a key that came with another one."""
+    return read_facts(ledger, [], offset=0.0, once=once).told
+
+
 def release_reservation(ledger: LedgerPool, reservation_id: str, *, now: float) -> bool:
     """Give back what a reservation holds; whether it held anything still."""
     return _release(ledger, reservation_id, "released", now)

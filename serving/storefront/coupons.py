@@ -1,0 +1,146 @@
+"""The till over HTTP: what coupons would give, holding them, using them, taking it back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from engine.errors import BadInput
+from serving.actions.quotes import BasketItem, OfferBook, WantedBasket
+from serving.actions.redeem_coupons import redeem_coupons
+from serving.actions.reserve_coupons import release, reserve_coupons
+from serving.actions.roll_back_coupons import roll_back_coupons
+from serving.actions.till import Ask, Settled, Till
+from serving.actions.validate_coupons import validate_coupons
+from serving.coupon_schemas import (
+    RedemptionAnswer,
+    RedemptionRequest,
+    ReleaseAnswer,
+    ReleaseRequest,
+    ReservationAnswer,
+    ReservationRequest,
+    RollbackAnswer,
+    RollbackRequest,
+    ValidationAnswer,
+    ValidationRequest,
+)
+from serving.gate import Needs
+from serving.idempotency import KEYED, again, asker_of, once_of
+from serving.json_body import StrictRoute
+from serving.runtime import Runtime
+from serving.schemas import StoredPathId, problems
+from serving.wire import JsonResponse
+
+MOST_SECONDS = 7 * 86_400
+_UNITS = {"S": 1, "M": 60, "H": 3_600, "D": 86_400}
+_REFUSED = problems((409, "The coupons do not apply; `reasons` say why. Or the same key is being answered."))
+_Answer = TypeVar("_Answer")
+
+
+def routes(runtime: Runtime) -> APIRouter:
+    """All of them need the scope redeem; those that move money need an Idempotency-Key."""
+    router = APIRouter(tags=["coupons"], route_class=StrictRoute, dependencies=[Depends(Needs("redeem"))])
+    at_till = _till_of(runtime)
+
+    @router.post("/v1/coupons/validations", response_model=ValidationAnswer)
+    async def validate(body: ValidationRequest, request: Request) -> JsonResponse:
+        """What these codes would give for a basket; nothing changes."""
+        ask = await _ask(runtime, body, request)
+        return JsonResponse(await at_till(lambda till: validate_coupons(till, ask)))
+
+    @router.post(
+        "/v1/coupons/reservations",
+        status_code=201,
+        response_model=ReservationAnswer,
+        openapi_extra=KEYED,
+        responses=_REFUSED,
+    )
+    async def reserve(body: ReservationRequest, request: Request) -> Response:
+        """Hold codes for a while; they count as used until then."""
+        seconds = _seconds(body.ttl)
+        ask = await _ask(runtime, body, request, once=True)
+        return _told(await at_till(lambda till: reserve_coupons(till, ask, seconds=seconds)))
+
+    @router.delete("/v1/coupons/reservations", response_model=ReleaseAnswer)
+    async def give_up(body: ReleaseRequest) -> JsonResponse:
+        """Give back what a reservation holds; again changes nothing."""
+        now = runtime.now()
+        return JsonResponse(await at_till(lambda till: release(till, body.reservation_id, now=now)))
+
+    @router.post(
+        "/v1/coupons/redemptions",
+        status_code=201,
+        response_model=RedemptionAnswer,
+        openapi_extra=KEYED,
+        responses=_REFUSED,
+    )
+    async def redeem(body: RedemptionRequest, request: Request) -> Response:
+        """Use codes for an order, all of them or none; answered after the commit."""
+        ask = await _ask(runtime, body, request, once=True)
+        return _told(await at_till(lambda till: redeem_coupons(till, ask)))
+
+    @router.post(
+        "/v1/coupons/redemptions/{id}/rollbacks",
+        status_code=201,
+        response_model=RollbackAnswer,
+        openapi_extra=KEYED,
+        responses=_REFUSED,
+    )
+    async def roll_back(id: StoredPathId, body: RollbackRequest, request: Request) -> Response:  # noqa: A002
+        """Take an order's redemption back, whole or line by line; uses and budget return once."""
+        once = await once_of(request)
+        pieces = None if body.lines is None else [(each.line_id, each.quantity) for each in body.lines]
+        return _told(await at_till(lambda till: roll_back_coupons(till, id, pieces, once)))
+
+    return router
+
+
+def _till_of(runtime: Runtime) -> Callable[[Callable[[Till], _Answer]], Any]:
+    book = OfferBook()
+
+    async def at_till(use: Callable[[Till], _Answer]) -> _Answer:
+        offset, zone = runtime.clock_offset, runtime.settings.zone
+        return await runtime.doors.till.ask(lambda ledger: use(Till(ledger, offset, zone, book)))
+
+    return at_till
+
+
+async def _ask(runtime: Runtime, body: ValidationRequest, request: Request, *, once: bool = False) -> Ask:
+    known = await once_of(request) if once else None
+    lines = body.basket.lines
+    if len({each.line_id for each in lines}) < len(lines):
+        raise BadInput("basket.lines: a line_id comes twice; name each line once", field="basket.lines.line_id")
+    facts = await _facts_of(runtime, [each.item_id for each in lines])
+    basket = WantedBasket(
+        body.basket.currency,
+        tuple(
+            BasketItem(each.line_id, each.item_id, each.quantity, each.price, facts.get(each.item_id, {}))
+            for each in lines
+        ),
+        body.basket.shipping,
+    )
+    order_id = body.order_id if isinstance(body, RedemptionRequest) else None
+    return Ask(asker_of(request), body.codes, basket, body.user_id, body.reservation_id, order_id, known)
+
+
+async def _facts_of(runtime: Runtime, item_ids: list[str]) -> Mapping[str, Mapping[str, Any]]:
+    """The items' documents, which scopes are about; none while the live store is away."""
+    return {}
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"PT?([1-9]\d*)([SMHD])", text)
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not 1 <= seconds <= MOST_SECONDS or ("T" in text) == (text[-1] == "D"):
+        raise BadInput("ttl: a duration of up to 7 days, such as PT30M or P1D", field="ttl")
+    return seconds
+
+
+def _told(settled: Settled) -> Response:
+    if settled.replayed:
+        return again(settled.told)
+    return Response(settled.told.answer.encode(), settled.told.status, media_type="application/json")
