@@ -21,7 +21,18 @@ from serving.gate import Gate, Needs
 from serving.json_body import BodyRefused
 from serving.runtime import Runtime
 from serving.schemas import KEY_PROBLEMS, problems
-from serving.storefront import browser, documents, events, health, jobs, people, recommendations, segment_spec
+from serving.storefront import (
+    browser,
+    coupons,
+    documents,
+    events,
+    health,
+    jobs,
+    offers,
+    people,
+    recommendations,
+    segment_spec,
+)
 from serving.wire import ProblemResponse, problem, refusal
 
 _CODES = {404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large", 415: "not_json"}
@@ -52,6 +63,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(segment_spec.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("ingest")])
     app.include_router(jobs.routes(runtime), responses=_PROBLEMS)
     app.include_router(people.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("ingest")])
+    app.include_router(coupons.routes(runtime), responses=_PROBLEMS)
+    app.include_router(offers.routes(runtime), responses=_PROBLEMS)
     # After the recommendations, whose paths are longer: an item's id may hold slashes.
     app.include_router(documents.routes(runtime, "items"), responses=_PROBLEMS)
     app.include_router(documents.routes(runtime, "users"), responses=_PROBLEMS)
@@ -64,7 +77,7 @@ def create_app(runtime: Runtime) -> FastAPI:
             CORSMiddleware,
             allow_origins=runtime.settings.origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     app.add_middleware(Edge, metrics=runtime.metrics)

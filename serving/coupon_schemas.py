@@ -20,7 +20,9 @@ def _storable(text: str) -> str:
 _STRICT = ConfigDict(extra="forbid", strict=True)
 Money = Annotated[Whole, Field(ge=0, le=LARGEST_AMOUNT)]
 StoredId = Annotated[AnyId, AfterValidator(_storable)]
-Code = Annotated[str, AfterValidator(_storable), Field(min_length=1, max_length=64, json_schema_extra={"pattern": TEXT_PATTERN})]
+Code = Annotated[
+    str, AfterValidator(_storable), Field(min_length=1, max_length=64, json_schema_extra={"pattern": TEXT_PATTERN})
+]
 MOST_CODES, MOST_LINES, MOST_PIECES = 10, 500, 1_000_000
 
 

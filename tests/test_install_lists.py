@@ -28,8 +28,8 @@ LOCKS = {
 }
 #: The rooms that a target runs. The lake is training's: a storefront never opens it.
 ROOMS = {
-    "serving": ("engine", "serving", "hawker", "hawker_keys", "terminal"),
-    "training": ("engine", "training", "experiments", "hawker", "hawker_keys", "terminal"),
+    "serving": ("engine", "serving", "hawker", "hawker_keys", "hawker_offers", "terminal"),
+    "training": ("engine", "training", "experiments", "hawker", "hawker_keys", "hawker_offers", "terminal"),
 }
 #: Run by others, never imported: Alembic's script works inside of a migration only, the bench's server under uvicorn.
 SCRIPTS = {"engine.storage.migrations.env", "experiments.fuzz_hooks", "experiments.traffic.parse_only"}
@@ -73,7 +73,7 @@ sys.stdout.write(json.dumps(failed))
 def test_a_targets_list_is_enough_to_import_its_rooms(target):
     modules = [
         each
-        for each in map(module_name, sources(*ROOMS[target], "hawker.py", "hawker_keys.py", "terminal.py"))
+        for each in map(module_name, sources(*ROOMS[target], "hawker.py", "hawker_keys.py", "hawker_offers.py", "terminal.py"))
         if each not in SCRIPTS
     ]
     assert len(modules) > 20
@@ -128,7 +128,7 @@ def test_every_locked_package_has_hashes():
 
 #: Extra: the rooms that it is for.
 EXTRAS = {
-    "": ("engine", "hawker.py", "hawker_keys.py", "terminal.py"),
+    "": ("engine", "hawker.py", "hawker_keys.py", "hawker_offers.py", "terminal.py"),
     "serving": ("serving",),
     "lake": ("engine", "serving", "training", "experiments"),
     "training": ("engine", "training", "experiments"),

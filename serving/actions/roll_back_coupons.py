@@ -48,9 +48,7 @@ def _words(rollback_id: str, redemption_id: str, stack: Stack, back: Return) -> 
         "amount": back.amount,
         "currency": stack.currency,
         "coupons": [{"code": code, "amount": amount} for code, amount in back.amounts.items()],
-        "lines": [
-            {"line_id": line_id, "quantity": number, "amount": amount} for line_id, number, amount in back.lines
-        ],
+        "lines": [{"line_id": line_id, "quantity": number, "amount": amount} for line_id, number, amount in back.lines],
         "rolled_back_at": iso(stack.now),
     }
 

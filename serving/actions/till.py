@@ -15,7 +15,7 @@ from uuid import uuid4
 from engine.errors import CouponRefused, Overloaded, TooManyTries
 from engine.storage.coupon_ledger import note_wrong_code, read_facts, settle
 from engine.storage.ledger import LedgerPool
-from engine.targeting.counting import day_of, holds_of, owner_of
+from engine.targeting.counting import Hold, day_of, holds_of, owner_of
 from engine.targeting.settling import Coupon, Facts, Line, Mode, Once, Plan, Told, Use
 from serving.actions.quotes import OfferBook, Quote, Shopper, WantedBasket, quote
 
@@ -61,7 +61,9 @@ class Settled:
 Words = Callable[[str, Facts, Quote], Mapping[str, Any]]
 
 
-def settle_basket(till: Till, ask: Ask, mode: Mode, words: Words, *, seconds: float = 0.0, status: int = 200) -> Settled:
+def settle_basket(
+    till: Till, ask: Ask, mode: Mode, words: Words, *, seconds: float = 0.0, status: int = 200
+) -> Settled:
     """All of the codes or none of them. A reservation holds for `seconds`.
 
     Raises CouponRefused with the reasons, TooManyTries, BadInput, NotAllowed and StoreUnavailable.
@@ -248,22 +250,16 @@ def lake_event(
 
 def _full(plan: Plan, keys: Sequence[str]) -> CouponRefused:
     """What has no room left, told with the coupon that wanted it."""
-    reasons = []
-    for use in plan.uses:
-        for hold in use.holds:
-            if hold.key in keys:
-                kind, of, per = str(json.loads(hold.key)[0]).split(" ")
-                told = "its budget is spent" if kind == "money" else f"its limit for the {of.replace('_', ' of the ')}"
-                reasons.append(
-                    _reason(
-                        "budget_spent" if kind == "money" else "limit_reached",
-                        f"{told}, {per if per == 'total' else f'each {per}'}" + ("" if kind == "money" else " is reached"),
-                        coupon=use.code,
-                        of=of,
-                        per=per,
-                    )
-                )
-    return CouponRefused("as many as promised are used", reasons)
+    full = [full_reason(hold, use.code) for use in plan.uses for hold in use.holds if hold.key in keys]
+    return CouponRefused("as many as promised are used", full)
+
+
+def full_reason(hold: Hold, code: str) -> Mapping[str, Any]:
+    """Why a counter without room speaks against a code."""
+    kind, of, per = str(json.loads(hold.key)[0]).split(" ")
+    when = "" if per == "total" else f" for this {per}"
+    told = f"the budget is spent{when}" if kind == "money" else f"as many as promised are used{when}"
+    return _reason("budget_spent" if kind == "money" else "limit_reached", told, coupon=code, of=of, per=per)
 
 
 def _taken() -> CouponRefused:

@@ -44,7 +44,7 @@ _Answer = TypeVar("_Answer")
 def routes(runtime: Runtime) -> APIRouter:
     """All of them need the scope redeem; those that move money need an Idempotency-Key."""
     router = APIRouter(tags=["coupons"], route_class=StrictRoute, dependencies=[Depends(Needs("redeem"))])
-    at_till = _till_of(runtime)
+    at_till = till_of(runtime)
 
     @router.post("/v1/coupons/validations", response_model=ValidationAnswer)
     async def validate(body: ValidationRequest, request: Request) -> JsonResponse:
@@ -99,7 +99,8 @@ def routes(runtime: Runtime) -> APIRouter:
     return router
 
 
-def _till_of(runtime: Runtime) -> Callable[[Callable[[Till], _Answer]], Any]:
+def till_of(runtime: Runtime) -> Callable[[Callable[[Till], _Answer]], Any]:
+    """How a route uses the till: in a thread, with a connection of its own."""
     book = OfferBook()
 
     async def at_till(use: Callable[[Till], _Answer]) -> _Answer:
