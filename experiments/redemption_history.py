@@ -1,8 +1,9 @@
 """What callers of the till were told, and an independent look at whether it is so.
 
-`python -m experiments.redemption_history FILE URL SHOP` prints the verdict as JSON. Callers write a line a call: its
-round, what was asked under which key, when it was sent and answered, and the answer. The checker runs in a process of
-its own and reads nothing but that file and the ledger's rows of redemptions; the counters are what it judges.
+`python -m experiments.redemption_history FILE SHOP` prints the verdict as JSON; the ledger's address comes on stdin.
+Callers write a line a call: its round, what was asked under which key, when it was sent and answered, and the answer.
+The checker runs in a process of its own and reads nothing but that file and the ledger's rows of redemptions; the
+counters are what it judges.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Promise:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Numbers. `short`: rounds that gave less than promised although enough asked for it; `contended`: rounds in which
-    calls overlapped, and `overlaps` the most that did; `unknown`: keys that were never answered.
+    calls overlapped, and `overlaps` the most that did; `unknown`: keys that were never answered. `races` has some of
+    them for the rounds whose names begin alike, up to a hyphen.
     """
 
     calls: int
@@ -63,6 +65,7 @@ class Verdict:
     wrong_counters: int
     contended: int
     overlaps: int
+    races: Mapping[str, Mapping[str, int]]
 
     @property
     def sound(self) -> bool:
@@ -110,26 +113,32 @@ def check(history: Path, url: str, shop: str) -> Verdict:
     by_round: dict[str, list[Call]] = defaultdict(list)
     for call in calls:
         by_round[call.round].append(call)
-    over = short = 0
+    races: dict[str, Counter[str]] = defaultdict(Counter)
+    most = 0
     for name, ours in by_round.items():
         too_many, too_few = _against(promises.get(name, Promise()), ours)
-        over, short = over + too_many, short + too_few
-    overlaps = [_most_at_once(ours) for ours in by_round.values()]
+        together = _most_at_once(ours)
+        most = max(most, together)
+        effects = len({call.redemption_id for call in ours if call.status == 201})
+        races[name.partition("-")[0]].update(
+            rounds=1, calls=len(ours), effects=effects, over=too_many, short=too_few, contended=int(together > 1)
+        )
     return Verdict(
         calls=len(calls),
         rounds=len(by_round),
         effects=len(told),
         unknown=len({call.key for call in calls if call.status == 0} - {call.key for call in calls if call.status}),
-        over=over,
-        short=short,
+        over=sum(each["over"] for each in races.values()),
+        short=sum(each["short"] for each in races.values()),
         lost=len(told.keys() - stored.keys()),
         phantom=len({row[1] for row in stored.values()} - asked),
         two_answers=sum(len(each) > 1 for each in answers.values()),
         wrong_money=sum(not row[3] or (each in told and told[each].discount != row[2]) for each, row in stored.items()),
         wrong_counters=sum(counters.get(key, 0) != used for key, used in holds)
         + len(counters.keys() - {key for key, _ in holds}),
-        contended=sum(most > 1 for most in overlaps),
-        overlaps=max(overlaps, default=0),
+        contended=sum(each["contended"] for each in races.values()),
+        overlaps=most,
+        races={name: dict(found) for name, found in races.items()},
     )
 
 
@@ -139,7 +148,8 @@ def _against(promise: Promise, calls: Iterable[Call]) -> tuple[int, int]:
     given = {call.redemption_id: call for call in calls if call.status == 201}
     uses, money = len(given), sum(each.discount for each in given.values())
     most = max(Counter(each.user_id for each in given.values()).values(), default=0)
-    unsure = {call.order_id for call in calls if call.status == 0} - {each.order_id for each in given.values()}
+    unsure = {call.order_id for call in calls if call.status == 0 or call.status >= 500}
+    unsure -= {each.order_id for each in given.values()}
     over = (
         (promise.uses is not None and uses > promise.uses)
         or (promise.money is not None and money > promise.money)
@@ -179,5 +189,5 @@ def _read(history: Path) -> tuple[Mapping[str, Promise], list[Call]]:
 
 
 if __name__ == "__main__":
-    verdict = check(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    verdict = check(Path(sys.argv[1]), sys.stdin.read().strip(), sys.argv[2])
     sys.stdout.write(json.dumps(asdict(verdict) | {"sound": verdict.sound}))

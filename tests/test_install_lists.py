@@ -32,6 +32,7 @@ ROOMS = {
     "training": ("engine", "training", "experiments", "hawker", "hawker_keys", "hawker_offers", "terminal"),
 }
 #: Run by others, never imported: Alembic's script works inside of a migration only, the bench's server under uvicorn.
+DOORS = ("hawker.py", "hawker_keys.py", "hawker_offers.py", "terminal.py")
 SCRIPTS = {"engine.storage.migrations.env", "experiments.fuzz_hooks", "experiments.traffic.parse_only"}
 NEVER_SERVED = {
     *("implicit", "lightfm-next", "lightgbm", "matplotlib", "mlflow", "mlflow-skinny"),
@@ -71,11 +72,7 @@ sys.stdout.write(json.dumps(failed))
 
 @pytest.mark.parametrize("target", ROOMS)
 def test_a_targets_list_is_enough_to_import_its_rooms(target):
-    modules = [
-        each
-        for each in map(module_name, sources(*ROOMS[target], "hawker.py", "hawker_keys.py", "hawker_offers.py", "terminal.py"))
-        if each not in SCRIPTS
-    ]
+    modules = [each for each in map(module_name, sources(*ROOMS[target], *DOORS)) if each not in SCRIPTS]
     assert len(modules) > 20
     listed = sorted(locked(f"requirements-{target}.lock"))
     assert failures(modules, listed) == {}

@@ -32,4 +32,4 @@ def coupons_of(ledger: LedgerPool, user_id: str, *, offset: float, limit: int) -
 def read_counters(ledger: LedgerPool, keys: Collection[str]) -> dict[str, int]:
     """What is used of these; those that nothing moved yet are left out."""
     rows = at_once(ledger, "SELECT key, used FROM counters WHERE key = ANY (:keys)", keys=list(keys))
-    return {key: used for key, used in rows}
+    return dict(rows)

@@ -126,7 +126,8 @@ def at_once(ledger: LedgerPool, statement: str, **values: Any) -> list[tuple[Any
     for turn in range(_MOST_TURNS):
         try:
             with ledger.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                return [tuple(row) for row in connection.execute(text(statement), values)]
+                found = connection.execute(text(statement), values)
+                return [tuple(row) for row in found] if found.returns_rows else []
         except (DBAPIError, PoolTimeout) as error:
             last = turn == _MOST_TURNS - 1
             if isinstance(error, DBAPIError) and _is_passing(error) and not last:
