@@ -20,6 +20,7 @@ USER hawker
 VOLUME /var/lib/hawker
 ENV HAWKER_HOST=0.0.0.0
 EXPOSE 8000
+EXPOSE 8001
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/ready', timeout=2)"]
 ENTRYPOINT ["python", "-m", "hawker"]

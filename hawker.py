@@ -280,7 +280,8 @@ def _serve(settings: Settings, home: Home) -> None:
 
     def tell(address: supervisor.Address) -> None:
         runs = settings.mlflow_url or f"mlflow ui --backend-store-uri sqlite:///{home.mlflow / 'mlflow.db'}"
-        where = f"API   {address.api}\ndocs  {address.docs}\nMLflow UI: {runs}"
+        marketing = f"\nmarketing  {address.marketing}" if address.marketing else ""
+        where = f"API   {address.api}\ndocs  {address.docs}{marketing}\nMLflow UI: {runs}"
         err.print(where, markup=False, highlight=False, soft_wrap=True)
 
     supervisor.serve(settings, on_ready=tell)

@@ -62,8 +62,9 @@ SETTINGS = (
     Setting("HAWKER_REDIS_URL", "", "Valkey or Redis for the live profiles; empty starts an embedded one."),
     Setting("HAWKER_STREAM_URL", "", "Valkey or Redis for the event stream; empty starts an embedded one."),
     Setting("HAWKER_MLFLOW_URL", "", "MLflow tracking server; empty keeps runs in a file below the home."),
-    Setting("HAWKER_HOST", "127.0.0.1", "Address that the storefront listens on."),
+    Setting("HAWKER_HOST", "127.0.0.1", "Address that the storefront and the marketing interface listen on."),
     Setting("HAWKER_PORT", "8000", "Port that the storefront listens on.", int),
+    Setting("HAWKER_MARKETING_PORT", "8001", "Port of the marketing interface, on the same address.", int),
     Setting(
         "HAWKER_ORIGINS", "", "Origins whose pages may ask the storefront, by commas: https://shop.example.", _origins
     ),
@@ -91,6 +92,7 @@ class Settings:
     mlflow_url: str
     host: str
     port: int
+    marketing_port: int
     origins: tuple[str, ...]
     workers: int
     zone: str

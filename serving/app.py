@@ -3,95 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from fastapi import Depends, FastAPI
-from fastapi.exceptions import RequestValidationError
-from fastapi_offline import FastAPIOffline
-from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from fastapi import FastAPI
 
-from engine.errors import HawkerError
-from serving.edge import Edge
-from serving.gate import Gate, Needs
-from serving.json_body import BodyRefused
+from serving import health
+from serving.interface import PROBLEMS, Lifespan, guarded, needs, new_interface
 from serving.runtime import Runtime
-from serving.schemas import KEY_PROBLEMS, problems
 from serving.storefront import (
     browser,
     coupons,
     documents,
     events,
-    health,
     jobs,
     offers,
     people,
+    readiness,
     recommendations,
     segment_spec,
-)
-from serving.wire import ProblemResponse, problem, refusal
-
-_CODES = {404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large", 415: "not_json"}
-_PROBLEMS = KEY_PROBLEMS | problems(
-    (400, "Not JSON."),
-    (404, "No such thing."),
-    (413, "Too large."),
-    (415, "Another content type."),
-    (422, "Refused input."),
-    (429, "More than can be kept; try again after `Retry-After`."),
 )
 
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The storefront's application; it follows newly published bundles while it runs."""
-    app: FastAPI = FastAPIOffline(
-        title="Hawker storefront",
-        version="1",
-        description="Recommendations for a shop's pages.",
-        redoc_url=None,
-        lifespan=_following(runtime),
-        redirect_slashes=False,
-    )
-    app.include_router(events.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("ingest", "browser")])
+    app = new_interface("Hawker storefront", "Recommendations for a shop's pages.", _following(runtime))
+    app.include_router(events.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest", "browser")])
     app.include_router(
-        recommendations.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("recommend", "browser")]
+        recommendations.routes(runtime), responses=PROBLEMS, dependencies=[needs("recommend", "browser")]
     )
-    app.include_router(segment_spec.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("ingest")])
-    app.include_router(jobs.routes(runtime), responses=_PROBLEMS)
-    app.include_router(people.routes(runtime), responses=_PROBLEMS, dependencies=[_needs("ingest")])
-    app.include_router(coupons.routes(runtime), responses=_PROBLEMS)
-    app.include_router(offers.routes(runtime), responses=_PROBLEMS)
+    app.include_router(segment_spec.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest")])
+    app.include_router(jobs.routes(runtime), responses=PROBLEMS)
+    app.include_router(people.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest")])
+    app.include_router(coupons.routes(runtime), responses=PROBLEMS)
+    app.include_router(offers.routes(runtime), responses=PROBLEMS)
     # After the recommendations, whose paths are longer: an item's id may hold slashes.
-    app.include_router(documents.routes(runtime, "items"), responses=_PROBLEMS)
-    app.include_router(documents.routes(runtime, "users"), responses=_PROBLEMS)
-    app.include_router(health.routes(runtime))
+    app.include_router(documents.routes(runtime, "items"), responses=PROBLEMS)
+    app.include_router(documents.routes(runtime, "users"), responses=PROBLEMS)
+    app.include_router(readiness.routes(runtime))
+    app.include_router(health.routes(runtime.metrics))
     app.include_router(browser.routes())
-    # From the inside out: a page's question about origins is answered before a key is asked for.
-    app.add_middleware(Gate, guard=runtime.guard)
-    if runtime.settings.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=runtime.settings.origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "Retry-After"],
-        )
-    app.add_middleware(Edge, metrics=runtime.metrics)
-    app.add_exception_handler(HawkerError, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_problem)
-    return app
+    return guarded(app, guard=runtime.guard, metrics=runtime.metrics, origins=runtime.settings.origins)
 
 
-def _needs(*scopes: str) -> Any:
-    return Depends(Needs(*scopes))
-
-
-def _following(runtime: Runtime) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _following(runtime: Runtime) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with runtime.guard.watching():
@@ -106,59 +61,3 @@ def _following(runtime: Runtime) -> Callable[[FastAPI], AbstractAsyncContextMana
                 await runtime.doors.close()
 
     return lifespan
-
-
-async def _refused(request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, HawkerError)
-    return refusal(error, request)
-
-
-async def _invalid(request: Request, error: Exception) -> ProblemResponse:
-    """The first thing that is wrong with the shape of a request."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    request_id = request.scope["hawker.request_id"]
-    where = [part for part in first["loc"] if part not in ("body", "query", "path")]
-    names = [part for part in where if isinstance(part, str)]
-    places = [part for part in where if isinstance(part, int)]
-    code = "unknown_field" if first["type"] == "extra_forbidden" else "bad_input"
-    told = "nobody knows this field" if code == "unknown_field" else str(first["msg"]).removeprefix("Value error, ")
-    if not where and first["type"] != "value_error":
-        told = "send a JSON object, with the content type application/json"
-    field = ".".join(names) or None
-    return problem(
-        422,
-        code,
-        f"{field or 'the body'}: {told}",
-        request_id=request_id,
-        field=field,
-        position=places[0] if places else None,
-    )
-
-
-async def _http_problem(request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, HTTPException)
-    request_id = request.scope["hawker.request_id"]
-    if isinstance(error, BodyRefused):
-        return problem(
-            error.status_code,
-            error.code,
-            error.detail,
-            request_id=request_id,
-            field=error.field,
-            position=error.position,
-        )
-    code = _CODES.get(error.status_code, "bad_request")
-    headers = dict(error.headers or {})
-    if error.status_code == 405 and (methods := _allowed(request.app, request.scope["path"])):
-        headers["Allow"] = ", ".join(sorted(methods))
-    return problem(error.status_code, code, str(error.detail), request_id=request_id, headers=headers)
-
-
-def _allowed(app: FastAPI, path: str) -> set[str]:
-    """The methods of all routes with this path; each route by itself knows its own only."""
-    paths, methods = app.openapi()["paths"], set()
-    for template, operations in ({path: paths[path]} if path in paths else paths).items():
-        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path):
-            methods |= {method.upper() for method in operations}
-    return methods

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.content_encoding import inflated, is_encoded
-from serving.metrics import Metrics
+from serving.metrics import RequestMetrics
 from serving.wire import problem
 
 access = logging.getLogger("hawker.access")
@@ -28,9 +29,13 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class Edge:
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, *, metrics: RequestMetrics, most_body: Callable[[str], int] = lambda path: MOST_BODY
+    ) -> None:
+        """`most_body`: how many bytes a body may have, by the path."""
         self._app = app
         self._metrics = metrics
+        self._most_body = most_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,11 +45,12 @@ class Edge:
         inner = _inner_scope(scope)
         reply = _Reply(send, inner["hawker.request_id"], bodiless=scope["method"] == "HEAD")
         try:
-            if _announced_length(scope) > MOST_BODY:
-                raise _too_large()
-            body = _bounded(receive)
+            most = self._most_body(scope["path"])
+            if _announced_length(scope) > most:
+                raise _too_large(most)
+            body = _bounded(receive, most)
             if is_encoded(dict(scope["headers"]).get(b"content-encoding", b"").decode("latin-1").strip().lower()):
-                body = inflated(body, MOST_BODY)
+                body = inflated(body, most)
             await self._app(inner, body, reply)
         except Exception as error:
             await self._failed(error, inner, receive, reply)
@@ -115,7 +121,7 @@ def _announced_length(scope: Scope) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, most: int) -> Receive:
     """A body without an announced length is counted as it comes."""
     received = 0
 
@@ -123,12 +129,12 @@ def _bounded(receive: Receive) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MOST_BODY:
-            raise _too_large()
+        if received > most:
+            raise _too_large(most)
         return message
 
     return receive_bounded
 
 
-def _too_large() -> HTTPException:
-    return HTTPException(413, f"a request's body holds at most {MOST_BODY} bytes")
+def _too_large(most: int) -> HTTPException:
+    return HTTPException(413, f"a request's body holds at most {most} bytes")

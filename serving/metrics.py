@@ -1,4 +1,4 @@
-"""Metrics of a storefront process, for Prometheus.
+"""Metrics of the processes that answer over HTTP, for Prometheus.
 
 Where `PROMETHEUS_MULTIPROC_DIR` names a folder, as `hawker serve` sets it for its processes, each of them
 answers for all: counts are sums, the bundle version is the lowest that a living process serves.
@@ -15,7 +15,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
-class Metrics:
+class RequestMetrics:
+    """What every HTTP interface counts."""
+
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counter(
@@ -28,6 +30,21 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+
+    def page(self) -> bytes:
+        """All figures in the text format of Prometheus."""
+        registry = self._registry
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+
+class Metrics(RequestMetrics):
+    """Figures of a storefront process."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.events = Counter("hawker_events", "Events received, by verdict.", ("verdict",), registry=self._registry)
         self.profiles_behind = Counter(
             "hawker_profile_events_missed", "Events that the live profiles missed.", registry=self._registry
@@ -47,14 +64,6 @@ class Metrics:
         self.refused = Counter(
             "hawker_bundles_refused", "Published bundles that were unusable.", registry=self._registry
         )
-
-    def page(self) -> bytes:
-        """All figures in the text format of Prometheus."""
-        registry = self._registry
-        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
 
 
 class WorkerMetrics:

@@ -1,83 +1,26 @@
-"""One storefront process: `python -m serving.storefront_process`, started by the supervisor with an open socket.
-
-It is a program of its own, not a fork, so that it holds nothing but what it imports. It ends when the
-supervisor asks it to, and also when the supervisor is gone.
-"""
+"""One storefront process: `python -m serving.storefront_process`, started by the supervisor with an open socket."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import signal
-import socket
 import sys
-import threading
 from collections.abc import Sequence
 
-import uvicorn
+from fastapi import FastAPI
 
-from engine.errors import HawkerError
-from engine.settings import read_settings
+from engine.settings import Settings
 from engine.storage.home import home_of
 from serving.app import create_app
-from serving.child import end_with_supervisor, start_logging
+from serving.http_process import run_http
 from serving.runtime import Runtime
-
-GRACE = 7.0  # seconds for requests in flight to finish
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until told to stop; what prevents the start goes to the supervisor as one line."""
-    options = _options(arguments)
-    threading.Thread(target=end_with_supervisor, args=(options.lifeline, GRACE), daemon=True).start()
-    try:
-        settings = read_settings(os.environ)
-        start_logging(access_log=settings.access_log)
-        runtime = Runtime(home_of(settings), settings=settings)
-    except HawkerError as error:
-        os.write(options.status, json.dumps({"code": error.code, "message": error.message}).encode())
-        return 1
-    config = uvicorn.Config(
-        create_app(runtime),
-        log_config=None,
-        access_log=False,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        timeout_graceful_shutdown=int(GRACE),
-        server_header=False,
-    )
-    server = _Server(config, options.status)
-
-    def stop(*_: object) -> None:
-        server.should_exit = True
-
-    # uvicorn raises the signal that ended it once more: it must find a handler that lets us return.
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    server.run([socket.socket(fileno=options.socket)])
-    return 0
+    """Serve until told to stop."""
+    return run_http("storefront", arguments, _created)
 
 
-class _Server(uvicorn.Server):
-    """Tells the supervisor when it accepts requests."""
-
-    def __init__(self, config: uvicorn.Config, status: int) -> None:
-        super().__init__(config)
-        self._status = status
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        os.write(self._status, b'{"ready": true}')
-
-
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="storefront", description="One storefront process.")
-    parser.add_argument("--socket", type=int, required=True, help="descriptor of the listening socket")
-    parser.add_argument("--lifeline", type=int, required=True, help="descriptor that ends with the supervisor")
-    parser.add_argument("--status", type=int, required=True, help="descriptor to report the start on")
-    return parser.parse_args(arguments)
+def _created(settings: Settings) -> FastAPI:
+    return create_app(Runtime(home_of(settings), settings=settings))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Supervisor: starts the storefront's processes on one socket, and the worker, and keeps them and the stores running.
+"""Supervisor: starts the storefront's processes on one socket, marketing on another, and the worker; keeps them up.
 
-It holds the listening socket, so that a process that dies costs its own requests only; no request and no bundle.
+It holds the listening sockets, so that a process that dies costs its own requests only; no request and no bundle.
 """
 
 from __future__ import annotations
@@ -38,10 +38,11 @@ _LOOK_AT_STORES_EVERY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the storefront answers."""
+    """Where the storefront answers, and marketing, which needs the ledger."""
 
     api: str
     docs: str
+    marketing: str | None = None
 
 
 def serve(
@@ -60,11 +61,12 @@ def serve(
     """
     if settings.workers < 1:
         raise BadInput("HAWKER_WORKERS must be at least 1", field="HAWKER_WORKERS")
-    if not 0 <= settings.port <= 65_535:
-        raise BadInput(f"HAWKER_PORT is a number from 0 to 65535, not {settings.port}", field="HAWKER_PORT")
     with ExitStack() as held:
-        listening = held.enter_context(_listen(settings.host, settings.port))
-        address = _address(listening)
+        listening = held.enter_context(_listen(settings.host, settings.port, "HAWKER_PORT"))
+        marketing: socket.socket | None = None
+        if "ledger" in need:
+            marketing = held.enter_context(_listen(settings.host, settings.marketing_port, "HAWKER_MARKETING_PORT"))
+        address = _address(listening, marketing)
         stores = held.enter_context(open_stores(settings, need))
         addresses = _checked_addresses(stores)
         _check_access(listening, stores)
@@ -77,10 +79,12 @@ def serve(
         ]
         if "stream" in need:
             keepers.append(Keeper("worker", addresses, lifeline.read_end, Path(metrics)))
+        if marketing is not None:
+            keepers.append(Keeper("marketing", addresses, lifeline.read_end, Path(metrics), listening=marketing))
         if set(STORES) <= set(need):
             keepers.append(Keeper("jobs", addresses, lifeline.read_end, Path(metrics)))
         held.enter_context(_looking_after(stores))
-        held.callback(_stop_all, keepers, listening)
+        held.callback(_stop_all, keepers, [listening] if marketing is None else [listening, marketing])
         _keep_running(keepers, stopping, lambda: on_ready(address))
 
 
@@ -156,8 +160,9 @@ def _keep_running(keepers: list[Keeper], stopping: threading.Event, on_ready: Ca
         stopping.wait(_LOOK_EVERY)
 
 
-def _stop_all(keepers: list[Keeper], listening: socket.socket) -> None:
-    listening.close()
+def _stop_all(keepers: list[Keeper], listening: list[socket.socket]) -> None:
+    for each in listening:
+        each.close()
     running = [keeper.process for keeper in keepers if keeper.process is not None]
     for process in running:
         process.send_signal(signal.SIGTERM)
@@ -171,24 +176,30 @@ def _stop_all(keepers: list[Keeper], listening: socket.socket) -> None:
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def _listen(host: str, port: int, setting: str) -> Iterator[socket.socket]:
+    if not 0 <= port <= 65_535:
+        raise BadInput(f"{setting} is a number from 0 to 65535, not {port}", field=setting)
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as problem:
         raise BadInput(
-            f"cannot listen on {host}:{port} ({problem}); stop what runs there or set HAWKER_PORT to another port",
+            f"cannot listen on {host}:{port} ({problem}); stop what runs there or set {setting} to another port",
             code="cannot_listen",
-            field="HAWKER_PORT",
+            field=setting,
         ) from problem
     with listening:
         yield listening
 
 
-def _address(listening: socket.socket) -> Address:
+def _address(listening: socket.socket, marketing: socket.socket | None) -> Address:
+    url = _url(listening)
+    return Address(api=url, docs=f"{url}/docs", marketing=None if marketing is None else _url(marketing))
+
+
+def _url(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    return Address(api=url, docs=f"{url}/docs")
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)

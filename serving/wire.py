@@ -61,11 +61,6 @@ class ProblemResponse(JsonResponse):
     media_type = "application/problem+json"
 
 
-def iso(seconds: float) -> str:
-    """A moment as answers have it: UTC, to the millisecond."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-
-
 def json_bytes(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
@@ -131,3 +126,8 @@ def refusal(error: HawkerError, request: Request) -> ProblemResponse:
         headers=waits or _HEADERS.get(status),
         **more,
     )
+
+
+def iso(seconds: float) -> str:
+    """A time as it leaves, to the second."""
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat()

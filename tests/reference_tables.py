@@ -17,11 +17,13 @@ from engine import errors
 from engine.events import EVENT_TYPES
 from engine.recommend.placements import PLACEMENTS
 from engine.segment_words import EVENT_NAMES
-from engine.settings import SETTINGS
+from engine.settings import SETTINGS, read_settings
 from engine.storage.home import Home
 from experiments.bench import BENCHES
 from hawker import app as command_line
 from serving.app import create_app
+from serving.marketing_app import create_marketing_app
+from serving.marketing_runtime import MarketingRuntime
 from serving.runtime import Runtime
 from serving.wire import STATUSES
 from tests.bundles import toy_bundle
@@ -60,6 +62,13 @@ def options() -> Iterator[Row]:
 def routes() -> Iterator[Row]:
     yield ("Request", "Meaning")
     for path, methods in interface()["paths"].items():
+        for method, operation in methods.items():
+            yield (code(f"{method.upper()} {path}"), first_line(operation["description"]))
+
+
+def marketing_routes() -> Iterator[Row]:
+    yield ("Request", "Meaning")
+    for path, methods in marketing_interface()["paths"].items():
         for method, operation in methods.items():
             yield (code(f"{method.upper()} {path}"), first_line(operation["description"]))
 
@@ -155,6 +164,7 @@ TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     "Commands": verbs,
     "Options of the commands": options,
     "Requests": routes,
+    "Requests of marketers": marketing_routes,
     "What can be asked for": body_fields,
     "What is answered": answer_fields,
     "Refusals": statuses,
@@ -206,6 +216,13 @@ def commands() -> dict[str, Any]:
 def interface() -> dict[str, Any]:
     with runtime() as running:
         return create_app(running).openapi()
+
+
+@cache
+def marketing_interface() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="hawker-reference-") as folder:
+        running = MarketingRuntime(Home(Path(folder)), read_settings({}))
+        return create_marketing_app(running).openapi()
 
 
 class runtime:

@@ -39,6 +39,8 @@ VIOLATIONS = (
     (ARROWS, "training/recipe.py", "import experiments.bench"),
     (ARROWS, "serving/__init__.py", "import experiments.bench"),
     ("Experiments reach serving over HTTP only", "experiments/bench.py", "import serving.storefront"),
+    ("The storefront knows nothing of marketing", "serving/app.py", "import serving.marketing_app"),
+    ("The storefront knows nothing of marketing", "serving/guard.py", "import serving.marketing"),
     (ENGINE, "engine/recommend/query.py", "import engine.targeting"),
     (ENGINE, "engine/targeting/__init__.py", "import engine.recommend.query"),
     (ENGINE, "engine/bundle.py", "from engine.recommend.query import Query"),

@@ -8,12 +8,12 @@ that the facts are stale. The moment of a use is the database's clock plus the s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from engine.errors import BadInput, NotAllowed
-from engine.storage.ledger import LedgerPool, at_once
+from engine.storage.ledger import Ledger, LedgerConnection, LedgerPool, at_once, connection_of, rows_of
 from engine.targeting.counting import scope_of
 from engine.targeting.settling import Coupon, Facts, Once, Outcome, Plan, Reservation, Told
 
@@ -116,6 +116,29 @@ def give_back(ledger: LedgerPool, plan: Mapping[str, Any], once: Once | None, an
             answer=answer,
         )[0][0],
     )
+
+
+def do_once(ledger: Ledger, once: Once, effect: Callable[[LedgerConnection], Mapping[str, Any]]) -> tuple[Told, bool]:
+    """What `effect` answers, and whether it did so before: its transaction keeps the answer under the key.
+
+    Raises as `settle` does, and what `effect` raises; then nothing is kept.
+    """
+    with connection_of(ledger) as connection:
+        document = json.dumps(asdict(once))
+        known = rows_of(connection, "SELECT begun_before(CAST(:once AS jsonb))", once=document)[0][0]
+        if known is not None:
+            told = _outcome(once, known).told
+            assert told is not None
+            return told, True
+        told = Told(201, json.dumps(effect(connection), ensure_ascii=False))
+        rows_of(
+            connection,
+            "SELECT 1 FROM (SELECT remember_answer(CAST(:once AS jsonb), :status, :answer)) AS done",
+            once=document,
+            status=told.status,
+            answer=told.answer,
+        )
+    return told, False
 
 
 def read_answer(ledger: LedgerPool, once: Once) -> Told | None:

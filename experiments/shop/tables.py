@@ -229,10 +229,10 @@ def _properties(rows: Rows, kinds: pa.Array) -> pa.Array:
     flat = pa.array([each[at % len(each)] for each in reasons for at in range(width)])
     reason = flat.take(pa.array(rows.shelf * width + np.minimum(rows.detail, width - 1)))
     texts = {
-        "search": _joined('{"query":"', shelf, '","result_count":', rows.detail, "}"),
+        "search": _joined('{"query":"', shelf, '","results":', rows.detail, "}"),
         "click": _joined('{"position":', rows.detail, "}"),
         "return": _joined('{"reason":"', reason, '"}'),
-        "rating": _joined('{"stars":', rows.detail, "}"),
+        "rating": _joined('{"value":', rows.detail, "}"),
     }
     for kind, text in texts.items():
         plain = pc.if_else(pc.equal(kinds, kind), text, plain)

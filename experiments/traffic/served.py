@@ -85,7 +85,8 @@ def served(home: Path, **settings: str) -> Iterator[Served]:
     """The shop in `home`, answering until the block ends. `settings` are HAWKER_ names without their prefix."""
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    given = {"home": str(home), "port": str(port), "access_log": "off", **settings}
+    # Nobody asks the marketing interface here; any free port will do.
+    given = {"home": str(home), "port": str(port), "marketing_port": "0", "access_log": "off", **settings}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HAWKER_")}
     environment |= {f"HAWKER_{name.upper()}": value for name, value in given.items()} | {"PYTHONPATH": str(_CODE)}
     with (home / "serve.log").open("ab") as log:

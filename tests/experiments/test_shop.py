@@ -176,12 +176,12 @@ def test_returns_and_ratings_follow_a_purchase_of_the_same_order_and_item(shop):
 
 
 def test_properties_are_json_and_say_what_their_type_promises(shop):
-    promised = {"search": {"query", "result_count"}, "click": {"position"}, "return": {"reason"}, "rating": {"stars"}}
+    promised = {"search": {"query", "results"}, "click": {"position"}, "return": {"reason"}, "rating": {"value"}}
     for row in shop.events.select(["type", "properties"]).to_pylist():
         found = json.loads(row["properties"])
         assert found.keys() == promised.get(row["type"], set())
         if row["type"] == "rating":
-            assert found["stars"] in range(1, 6)
+            assert found["value"] in range(1, 6)
     for table in (shop.items, shop.users):
         assert all(json.loads(text) for text in table["attributes"].to_pylist())
 

@@ -147,6 +147,6 @@ def test_browse_led_purchases_are_looked_at_in_earlier_visits_and_taste_led_ones
 def test_stars_rise_with_the_fit_of_item_and_user(shop):
     tastes, natures = np.stack(shop.tastes["taste"].to_pylist()), np.stack(shop.natures["taste"].to_pylist())
     rated = shop.events.filter(pc.equal(shop.events["type"], "rating"))
-    stars = np.array([int(text[len('{"stars":') : -1]) for text in rated["properties"].to_pylist()])
+    stars = np.array([int(text[len('{"value":') : -1]) for text in rated["properties"].to_pylist()])
     fit = (tastes[_numbers(rated["user_id"])] * natures[_numbers(rated["item_id"])]).sum(axis=1)
     assert np.corrcoef(stars, fit)[0, 1] > 0.15

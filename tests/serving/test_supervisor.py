@@ -36,12 +36,12 @@ serve(read_settings(os.environ), need=os.environ["NEED"].split(), on_ready=print
 """
 BANNED = {
     "mlflow", "implicit", "lightfm", "lightgbm", "pandas", "sklearn", "scipy", "deltalake", "duckdb", "pyarrow",
-    "nicegui", "training", "experiments",
+    "nicegui", "training", "experiments", "serving.marketing", "serving.marketing_app",
 }  # fmt: skip
 
 
 def settings(home, **values):
-    return read_settings({"HAWKER_HOME": str(home.root), "HAWKER_PORT": "0"} | values)
+    return read_settings({"HAWKER_HOME": str(home.root), "HAWKER_PORT": "0", "HAWKER_MARKETING_PORT": "0"} | values)
 
 
 def free_port():
@@ -50,12 +50,13 @@ def free_port():
 
 
 @contextlib.contextmanager
-def supervised(home, *, workers=1, port=0, need=()):
+def supervised(home, *, workers=1, port=0, marketing_port=0, need=()):
     """A supervisor in a process of its own; gives the process and the address that it reported."""
     environment = os.environ | {
         "NEED": " ".join(need),
         "HAWKER_HOME": str(home.root),
         "HAWKER_PORT": str(port),
+        "HAWKER_MARKETING_PORT": str(marketing_port),
         "HAWKER_WORKERS": str(workers),
         "HAWKER_ACCESS_LOG": "off",
     }
@@ -258,7 +259,7 @@ def test_a_storefront_process_loads_no_library_of_training(home):
         "import sys; from pathlib import Path; from engine.storage.home import Home; import serving.storefront_process;"
         "from serving.runtime import Runtime; from serving.app import create_app;"
         f"create_app(Runtime(Home(Path({str(home.root)!r})))).openapi();"
-        "print(*sorted({m.split('.')[0] for m in sys.modules}))"
+        "print(*sorted({m.split('.')[0] for m in sys.modules} | {m for m in sys.modules if m.startswith('serving.')}))"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
@@ -270,3 +271,20 @@ def test_nobody_listens_beyond_this_machine_without_keys(home):
     with pytest.raises(NotAllowed) as refused:
         serve(settings(home, HAWKER_HOST="0.0.0.0"), need=())
     assert (refused.value.code, refused.value.field) == ("no_keys", "HAWKER_HOST")
+
+
+def test_marketing_answers_beside_the_storefront_and_comes_back_when_killed(tmp_path):
+    home, port = Home(tmp_path / "home"), free_port()
+    with supervised(home, marketing_port=port, need=STORES) as (process, _):
+        url = f"http://127.0.0.1:{port}"
+        assert httpx.get(f"{url}/health/ready").json()["status"] == "ready"
+        (marketing,) = [each for each in children(process) if "serving.marketing_process" in command_of(each)]
+        marketing.kill()
+        eventually(lambda: answers(url))
+
+
+def test_a_taken_port_of_marketing_is_told_with_what_to_do(home):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        values = {"HAWKER_MARKETING_PORT": str(taken.getsockname()[1])}
+        with pytest.raises(BadInput, match="HAWKER_MARKETING_PORT"):
+            serve(settings(home, **values), need=STORES)

@@ -1,0 +1,1 @@
+"""What marketers ask for: one file a resource."""
