@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from engine.storage.ledger import connection_of, opened_ledger, rows_of
+from engine.storage.ledger import LedgerPool, connection_of, opened_ledger, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +89,67 @@ class CallLog:
 def check(history: Path, url: str, shop: str) -> Verdict:
     """Hold the callers' record against the ledger."""
     promises, calls = _read(history)
-    with opened_ledger(url, shop) as ledger, connection_of(ledger) as connection:
-        stored = {
-            each[0]: each
-            for each in rows_of(
-                connection,
-                "SELECT s.redemption_id, s.order_id, s.discount, s.discount = coalesce((SELECT sum(r.discount)"
-                " FROM redemptions r WHERE r.redemption_id = s.redemption_id), -1) FROM redemption_stacks s",
-            )
-        }
-        holds = rows_of(
-            connection,
-            "SELECT h.key, sum(h.add) FROM redemptions r JOIN redemption_stacks s USING (redemption_id),"
-            " jsonb_to_recordset(r.holds) AS h(key text, add bigint) WHERE s.state = 'redeemed' GROUP BY h.key",
-        )
-        counters = dict(rows_of(connection, "SELECT key, used FROM counters WHERE used <> 0"))
+    with opened_ledger(url, shop) as ledger:
+        stored, counters = _read_ledger(ledger)
     answers: dict[str, set[tuple[str | None, str]]] = defaultdict(set)
     for call in calls:
         if call.status == 201:
             answers[call.key].add((call.redemption_id, call.digest))
     told = {call.redemption_id: call for call in calls if call.status == 201}
     asked = {call.order_id for call in calls}
+    races, most = _judge_rounds(promises, calls)
+    unanswered = {call.key for call in calls if call.status == 0 or call.status >= 500}
+    return Verdict(
+        calls=len(calls),
+        rounds=sum(each["rounds"] for each in races.values()),
+        effects=len(told),
+        unknown=len(unanswered - {call.key for call in calls if 0 < call.status < 500}),
+        over=sum(each["over"] for each in races.values()),
+        short=sum(each["short"] for each in races.values()),
+        lost=len(told.keys() - stored.keys()),
+        phantom=len({each.order_id for each in stored.values()} - asked),
+        two_answers=sum(len(each) > 1 for each in answers.values()),
+        wrong_money=sum(
+            each.discount != each.parts or (name in told and told[name].discount != each.discount)
+            for name, each in stored.items()
+        ),
+        wrong_counters=counters,
+        contended=sum(each["contended"] for each in races.values()),
+        overlaps=most,
+        races=races,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    order_id: str
+    discount: int
+    parts: int
+
+
+def _read_ledger(ledger: LedgerPool) -> tuple[dict[str, _Stored], int]:
+    """What is stored of each redemption, and how many counters differ from what the redemptions moved."""
+    with connection_of(ledger) as connection:
+        stacks = rows_of(
+            connection,
+            "SELECT s.redemption_id, s.order_id, s.discount, coalesce((SELECT sum(r.discount)"
+            " FROM redemptions r WHERE r.redemption_id = s.redemption_id), -1) FROM redemption_stacks s",
+        )
+        holds = rows_of(
+            connection,
+            "SELECT h.key, sum(h.add) FROM redemptions r JOIN redemption_stacks s USING (redemption_id),"
+            " jsonb_to_recordset(r.holds) AS h(key text, add bigint) WHERE s.state = 'redeemed' GROUP BY h.key",
+        )
+        counters = dict(rows_of(connection, "SELECT key, used FROM counters WHERE used <> 0"))
+    wrong = sum(counters.get(key, 0) != used for key, used in holds)
+    return (
+        {name: _Stored(*told) for name, *told in stacks},
+        wrong + len(counters.keys() - {key for key, _ in holds}),
+    )
+
+
+def _judge_rounds(promises: Mapping[str, Promise], calls: Iterable[Call]) -> tuple[dict[str, dict[str, int]], int]:
+    """What came of the rounds, summed by race, and how many calls were on their way at once at most."""
     by_round: dict[str, list[Call]] = defaultdict(list)
     for call in calls:
         by_round[call.round].append(call)
@@ -123,23 +163,7 @@ def check(history: Path, url: str, shop: str) -> Verdict:
         races[name.partition("-")[0]].update(
             rounds=1, calls=len(ours), effects=effects, over=too_many, short=too_few, contended=int(together > 1)
         )
-    return Verdict(
-        calls=len(calls),
-        rounds=len(by_round),
-        effects=len(told),
-        unknown=len({call.key for call in calls if call.status == 0} - {call.key for call in calls if call.status}),
-        over=sum(each["over"] for each in races.values()),
-        short=sum(each["short"] for each in races.values()),
-        lost=len(told.keys() - stored.keys()),
-        phantom=len({row[1] for row in stored.values()} - asked),
-        two_answers=sum(len(each) > 1 for each in answers.values()),
-        wrong_money=sum(not row[3] or (each in told and told[each].discount != row[2]) for each, row in stored.items()),
-        wrong_counters=sum(counters.get(key, 0) != used for key, used in holds)
-        + len(counters.keys() - {key for key, _ in holds}),
-        contended=sum(each["contended"] for each in races.values()),
-        overlaps=most,
-        races={name: dict(found) for name, found in races.items()},
-    )
+    return {name: dict(found) for name, found in races.items()}, most
 
 
 def _against(promise: Promise, calls: Iterable[Call]) -> tuple[int, int]:

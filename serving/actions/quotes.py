@@ -72,7 +72,13 @@ class Quote:
     refused: Sequence[Mapping[str, Any]]
 
     def as_json(self, basket: WantedBasket) -> dict[str, Any]:
-        return {"currency": basket.currency, "subtotal": self.subtotal, "discount": sum(self.discounts.values())}
+        discount = sum(self.discounts.values())
+        return {
+            "currency": basket.currency,
+            "subtotal": self.subtotal,
+            "discount": discount,
+            "total": self.subtotal - discount,
+        }
 
 
 def quote(

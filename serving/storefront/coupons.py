@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -38,7 +38,8 @@ from serving.wire import JsonResponse
 MOST_SECONDS = 7 * 86_400
 _UNITS = {"S": 1, "M": 60, "H": 3_600, "D": 86_400}
 _REFUSED = problems((409, "The coupons do not apply; `reasons` say why. Or the same key is being answered."))
-_Answer = TypeVar("_Answer")
+#: How a route uses the till: in a thread, with a connection of its own.
+AtTill = Callable[[Callable[[Till], Any]], Coroutine[Any, Any, Any]]
 
 
 def routes(runtime: Runtime) -> APIRouter:
@@ -71,6 +72,11 @@ def routes(runtime: Runtime) -> APIRouter:
         now = runtime.now()
         return JsonResponse(await at_till(lambda till: release(till, body.reservation_id, now=now)))
 
+    _redemptions(router, runtime, at_till)
+    return router
+
+
+def _redemptions(router: APIRouter, runtime: Runtime, at_till: AtTill) -> None:
     @router.post(
         "/v1/coupons/redemptions",
         status_code=201,
@@ -96,14 +102,12 @@ def routes(runtime: Runtime) -> APIRouter:
         pieces = None if body.lines is None else [(each.line_id, each.quantity) for each in body.lines]
         return _told(await at_till(lambda till: roll_back_coupons(till, id, pieces, once)))
 
-    return router
 
-
-def till_of(runtime: Runtime) -> Callable[[Callable[[Till], _Answer]], Any]:
-    """How a route uses the till: in a thread, with a connection of its own."""
+def till_of(runtime: Runtime) -> AtTill:
+    """The till of this process."""
     book = OfferBook()
 
-    async def at_till(use: Callable[[Till], _Answer]) -> _Answer:
+    async def at_till(use: Callable[[Till], Any]) -> Any:
         offset, zone = runtime.clock_offset, runtime.settings.zone
         return await runtime.doors.till.ask(lambda ledger: use(Till(ledger, offset, zone, book)))
 
