@@ -28,7 +28,7 @@ class Wish:
     key: str
 
     def request(self, *, validate: bool = False) -> bytes:
-        lines = [{"line_id": str(place), "item_id": f"i{place}", "quantity": 2, "price": PRICE} for place in range(3)]
+        lines = [{"item_id": f"i{place}", "quantity": 2, "unit_price": PRICE} for place in range(3)]
         body: dict[str, Any] = {
             "user_id": self.user_id,
             "codes": [self.code],

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from engine.events import LARGEST_AMOUNT
 from serving.schemas import TEXT_PATTERN, Whole
 from serving.schemas import StoredId as AnyId
 
@@ -17,22 +16,22 @@ def _storable(text: str) -> str:
     return text
 
 
+MOST_CODES, MOST_LINES, MOST_PIECES, LARGEST_PRICE = 10, 100, 10_000, 10**9
 _STRICT = ConfigDict(extra="forbid", strict=True)
-Money = Annotated[Whole, Field(ge=0, le=LARGEST_AMOUNT)]
+#: All of the largest basket together is no more than what money counts to.
+Money = Annotated[Whole, Field(ge=0, le=LARGEST_PRICE)]
 StoredId = Annotated[AnyId, AfterValidator(_storable)]
 Code = Annotated[
     str, AfterValidator(_storable), Field(min_length=1, max_length=64, json_schema_extra={"pattern": TEXT_PATTERN})
 ]
-MOST_CODES, MOST_LINES, MOST_PIECES = 10, 500, 1_000_000
 
 
 class BasketLine(BaseModel):
     model_config = _STRICT
 
-    line_id: StoredId = Field(description="The line's own name within the basket.")
     item_id: StoredId
     quantity: Whole = Field(1, ge=1, le=MOST_PIECES)
-    price: Money = Field(description="Of one piece, before coupons, minor units.")
+    unit_price: Money = Field(description="Of one piece, before coupons, minor units.")
 
 
 class BasketBody(BaseModel):
@@ -74,8 +73,8 @@ class ReleaseRequest(BaseModel):
 class ReturnedLine(BaseModel):
     model_config = _STRICT
 
-    line_id: StoredId
-    quantity: Whole = Field(ge=1, le=MOST_PIECES, description="Pieces that come back.")
+    line: Whole = Field(ge=0, lt=MOST_LINES, description="The line's place in the basket, from 0.")
+    quantity: Whole = Field(1, ge=1, le=MOST_PIECES, description="Pieces that come back.")
 
 
 class RollbackRequest(BaseModel):
@@ -104,7 +103,8 @@ class AppliedCoupon(BaseModel):
 
 
 class PricedLine(BaseModel):
-    line_id: str
+    line: int = Field(description="Its place in the basket, from 0.")
+    item_id: str
     subtotal: int
     discount: int
     total: int
@@ -154,7 +154,7 @@ class RollbackAnswer(BaseModel):
     amount: int = Field(description="Discount that is taken back, minor units.")
     currency: str
     coupons: list[dict[str, Any]] = Field(description="`code` and `amount`.")
-    lines: list[dict[str, Any]] = Field(description="`line_id`, `quantity` and `amount`.")
+    lines: list[dict[str, Any]] = Field(description="`line`, `quantity` and `amount`.")
     rolled_back_at: str
 
 

@@ -11,15 +11,15 @@ from typing import Any
 from engine.errors import BadInput, NotAllowed, UnknownThing
 from engine.storage.ledger import LedgerPool, at_once
 
-#: Which line, and how many pieces of it.
-Pieces = tuple[str, int]
+#: Which line, by its place from 0, and how many pieces of it.
+Pieces = tuple[int, int]
 
 _STACK = """
 SELECT s.order_id, s.user_id, s.currency, s.discount, s.returned, s.rollbacks, s.state,
     extract(epoch FROM clock_timestamp())::float8 + CAST(:offset AS float8),
     (SELECT jsonb_agg(jsonb_build_array(r.code, r.offer_id, r.discount, r.returned, r.holds) ORDER BY r.code)
      FROM redemptions r WHERE r.redemption_id = s.redemption_id),
-    (SELECT jsonb_agg(jsonb_build_array(l.line_id, l.quantity, l.returned, l.shares))
+    (SELECT jsonb_agg(jsonb_build_array(l.place, l.quantity, l.returned, l.shares) ORDER BY l.place)
      FROM redemption_lines l WHERE l.redemption_id = s.redemption_id)
 FROM redemption_stacks s WHERE s.redemption_id = :id
 """
@@ -40,7 +40,7 @@ class RedeemedCoupon:
 class RedeemedLine:
     """`shares` are each code's part of the line's discount, `returned` pieces."""
 
-    line_id: str
+    place: int
     quantity: int
     returned: int
     shares: Mapping[str, int]
@@ -68,7 +68,7 @@ class Return:
 
     whole: bool
     amounts: Mapping[str, int]
-    lines: tuple[tuple[str, int, int], ...]
+    lines: tuple[tuple[int, int, int], ...]
     holds: tuple[tuple[str, int], ...]
 
     @property
@@ -102,18 +102,18 @@ def decide_return(stack: Stack, pieces: Sequence[Pieces] | None) -> Return:
     """
     if stack.state != "redeemed":
         raise NotAllowed("this redemption was rolled back already", code="already_rolled_back", field="id")
-    left = {each.line_id: each.quantity - each.returned for each in stack.lines}
+    left = {each.place: each.quantity - each.returned for each in stack.lines}
     wanted = _checked(pieces, left) if pieces is not None else left
     whole = all(wanted.get(each, 0) == number for each, number in left.items())
     amounts: Counter[str] = Counter()
     lines = []
     for line in stack.lines:
-        if number := wanted.get(line.line_id, 0):
+        if number := wanted.get(line.place, 0):
             back = {
                 code: returned_share(share, line.quantity, line.returned, number) for code, share in line.shares.items()
             }
             amounts.update(back)
-            lines.append((line.line_id, number, sum(back.values())))
+            lines.append((line.place, number, sum(back.values())))
     if whole:  # also what lies on no line, such as free shipping
         amounts = Counter({each.code: each.discount - each.returned for each in stack.coupons})
     holds = [
@@ -124,23 +124,21 @@ def decide_return(stack: Stack, pieces: Sequence[Pieces] | None) -> Return:
     return Return(whole, dict(amounts), tuple(lines), tuple((key, back) for key, back in holds if back))
 
 
-def _checked(pieces: Sequence[Pieces], left: Mapping[str, int]) -> dict[str, int]:
-    wanted: dict[str, int] = {}
-    for place, (line_id, number) in enumerate(pieces):
-        if line_id not in left:
-            raise BadInput(f"lines: the order has no line {line_id!r}", field="lines", position=place)
-        if line_id in wanted:
-            raise BadInput(f"lines: the line {line_id!r} comes twice", field="lines", position=place)
+def _checked(pieces: Sequence[Pieces], left: Mapping[int, int]) -> Mapping[int, int]:
+    wanted: Counter[int] = Counter()
+    for at, (line, number) in enumerate(pieces):
+        if line not in left:
+            raise BadInput(f"lines: the order has no line {line}", field="lines", position=at)
         if number < 1:
-            raise BadInput("lines: at least one piece goes back", field="lines", position=place)
-        if number > left[line_id]:
+            raise BadInput("lines: at least one piece goes back", field="lines", position=at)
+        wanted[line] += number
+        if wanted[line] > left[line]:
             raise NotAllowed(
-                f"lines: of the line {line_id!r} only {left[line_id]} can go back",
+                f"lines: of the line {line} only {left[line]} can go back",
                 code="returned_already",
                 field="lines",
-                position=place,
+                position=at,
             )
-        wanted[line_id] = number
     if not wanted:
         raise BadInput("lines: name at least one, or leave them out to take all back", field="lines")
     return wanted

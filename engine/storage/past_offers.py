@@ -1,6 +1,6 @@
 """Past offers: imported campaigns of the past as offers and redemptions, beside those of today, for reports and models.
 
-Nothing can be redeemed from them: they are disabled. What a redemption took off is not in such histories; it stands as 0.
+Nothing can be redeemed from them: they are disabled. What a redemption took off is not told there: it is 0.
 """
 
 from __future__ import annotations

@@ -89,9 +89,9 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the basket: `price` of a piece, `shares` of each coupon in its discount, minor units."""
+    """One line of the basket, at its `place` from 0: `price` of a piece, `shares` of each coupon in its discount, minor units."""
 
-    line_id: str
+    place: int
     item_id: str
     quantity: int
     price: int

@@ -17,7 +17,6 @@ _MOST_REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class BasketItem:
-    line_id: str
     item_id: str
     quantity: int
     price: int
@@ -67,7 +66,7 @@ class OfferBook:
 class Quote:
     subtotal: int
     discounts: Mapping[str, int]
-    shares: Mapping[str, Mapping[str, int]]
+    shares: Sequence[Mapping[str, int]]
     caps: Mapping[str, Mapping[Scope, int]]
     refused: Sequence[Mapping[str, Any]]
 
@@ -94,8 +93,8 @@ def quote(
     offers = book.read(ledger, [(each.offer_id, each.version) for each in coupons])
     subtotal = sum(each.quantity * each.price for each in basket.lines)
     discounts = {each.code: min(offers[each.offer_id, each.version].terms["amount"], subtotal) for each in coupons}
-    shares = {each.line_id: dict[str, int]() for each in basket.lines}
-    shares[basket.lines[0].line_id] = discounts
+    shares = [dict[str, int]() for each in basket.lines]
+    shares[0] = discounts
     return Quote(
         subtotal, discounts, shares, {each.code: offers[each.offer_id, each.version].caps for each in coupons}, ()
     )

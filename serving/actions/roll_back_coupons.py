@@ -48,7 +48,7 @@ def _words(rollback_id: str, redemption_id: str, stack: Stack, back: Return) -> 
         "amount": back.amount,
         "currency": stack.currency,
         "coupons": [{"code": code, "amount": amount} for code, amount in back.amounts.items()],
-        "lines": [{"line_id": line_id, "quantity": number, "amount": amount} for line_id, number, amount in back.lines],
+        "lines": [{"line": line, "quantity": number, "amount": amount} for line, number, amount in back.lines],
         "rolled_back_at": iso(stack.now),
     }
 
@@ -64,7 +64,7 @@ def _plan(rollback_id: str, redemption_id: str, stack: Stack, back: Return) -> d
         "at": stack.now,
         "status": 201,
         "uses": [{"code": each.code, "amount": back.amounts.get(each.code, 0)} for each in stack.coupons],
-        "lines": [{"line_id": line_id, "quantity": number} for line_id, number, _ in back.lines],
+        "lines": [{"line": line, "quantity": number} for line, number, _ in back.lines],
         "holds": [{"key": key, "add": add} for key, add in back.holds],
         "events": [
             lake_event(

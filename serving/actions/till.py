@@ -205,8 +205,8 @@ def _plan(
         found.subtotal,
         sum(found.discounts.values()),
         tuple(
-            Line(each.line_id, each.item_id, each.quantity, each.price, found.shares[each.line_id])
-            for each in ask.basket.lines
+            Line(place, each.item_id, each.quantity, each.price, shares)
+            for place, (each, shares) in enumerate(zip(ask.basket.lines, found.shares, strict=True))
         ),
         ask.reservation_id,
         facts.now + seconds if mode == "reserve" else None,

@@ -99,7 +99,7 @@ def _redemptions(router: APIRouter, runtime: Runtime, at_till: AtTill) -> None:
     async def roll_back(id: StoredPathId, body: RollbackRequest, request: Request) -> Response:  # noqa: A002
         """Take an order's redemption back, whole or line by line; uses and budget return once."""
         once = await once_of(request)
-        pieces = None if body.lines is None else [(each.line_id, each.quantity) for each in body.lines]
+        pieces = None if body.lines is None else [(each.line, each.quantity) for each in body.lines]
         return _told(await at_till(lambda till: roll_back_coupons(till, id, pieces, once)))
 
 
@@ -117,15 +117,10 @@ def till_of(runtime: Runtime) -> AtTill:
 async def _ask(runtime: Runtime, body: ValidationRequest, request: Request, *, once: bool = False) -> Ask:
     known = await once_of(request) if once else None
     lines = body.basket.lines
-    if len({each.line_id for each in lines}) < len(lines):
-        raise BadInput("basket.lines: a line_id comes twice; name each line once", field="basket.lines.line_id")
     facts = await _facts_of(runtime, [each.item_id for each in lines])
     basket = WantedBasket(
         body.basket.currency,
-        tuple(
-            BasketItem(each.line_id, each.item_id, each.quantity, each.price, facts.get(each.item_id, {}))
-            for each in lines
-        ),
+        tuple(BasketItem(each.item_id, each.quantity, each.unit_price, facts.get(each.item_id, {})) for each in lines),
         body.basket.shipping,
     )
     order_id = body.order_id if isinstance(body, RedemptionRequest) else None

@@ -142,10 +142,10 @@ BEGIN
                    since
             FROM jsonb_to_recordset(plan->'uses')
                 AS u(code text, offer_id text, version integer, campaign_id text, discount bigint, holds jsonb);
-        INSERT INTO redemption_lines (redemption_id, line_id, item_id, quantity, price, shares)
-            SELECT plan->>'id', l.line_id, l.item_id, l.quantity, l.price, l.shares
+        INSERT INTO redemption_lines (redemption_id, place, item_id, quantity, price, shares)
+            SELECT plan->>'id', l.place, l.item_id, l.quantity, l.price, l.shares
             FROM jsonb_to_recordset(plan->'lines')
-                AS l(line_id text, item_id text, quantity bigint, price bigint, shares jsonb);
+                AS l(place integer, item_id text, quantity bigint, price bigint, shares jsonb);
         UPDATE reservations r SET state = 'redeemed' WHERE r.reservation_id = plan->>'reservation';
         INSERT INTO outbox (kind, document, at)
             SELECT 'event', e, since FROM jsonb_array_elements(plan->'events') AS e;
@@ -225,8 +225,8 @@ BEGIN
         FROM jsonb_to_recordset(plan->'uses') AS u(code text, amount bigint)
         WHERE r.redemption_id = plan->>'redemption_id' AND r.code = u.code;
     UPDATE redemption_lines l SET returned = l.returned + w.quantity
-        FROM jsonb_to_recordset(plan->'lines') AS w(line_id text, quantity bigint)
-        WHERE l.redemption_id = plan->>'redemption_id' AND l.line_id = w.line_id;
+        FROM jsonb_to_recordset(plan->'lines') AS w(line integer, quantity bigint)
+        WHERE l.redemption_id = plan->>'redemption_id' AND l.place = w.line;
     INSERT INTO rollbacks (rollback_id, redemption_id, whole, amount, lines, rolled_back_at)
         VALUES (plan->>'id', plan->>'redemption_id', whole, (plan->>'amount')::bigint, plan->'lines',
                 to_timestamp((plan->>'at')::float8));

@@ -49,7 +49,7 @@ def plan(pool, code, caps, user="u", discount=100, order=None, mode="redeem", on
     number = next(numbers)
     made = Plan(
         mode, f"r{number}", facts.now, 0.0, (use,), found.owners, len(found.scopes), user, once,
-        order or f"order {number}", "EUR", 1_000, discount, (Line("1", "i1", 2, 500, {code: discount}),),
+        order or f"order {number}", "EUR", 1_000, discount, (Line(0, "i1", 2, 500, {code: discount}),),
     )  # fmt: skip
     return replace(made, **more)
 

@@ -164,7 +164,7 @@ def _redemption_parts() -> None:
     op.create_table(
         "redemption_lines",
         sa.Column("redemption_id", sa.Text, sa.ForeignKey("redemption_stacks.redemption_id"), primary_key=True),
-        _text("line_id", key=True),
+        sa.Column("place", sa.Integer, primary_key=True),
         _text("item_id"),
         _number("quantity"),
         _number("price"),
