@@ -16,10 +16,9 @@ def _storable(text: str) -> str:
     return text
 
 
+#: All of the largest basket together is no more than what money counts to.
 MOST_CODES, MOST_LINES, MOST_PIECES, LARGEST_PRICE = 10, 100, 10_000, 10**9
 _STRICT = ConfigDict(extra="forbid", strict=True)
-#: All of the largest basket together is no more than what money counts to.
-Money = Annotated[Whole, Field(ge=0, le=LARGEST_PRICE)]
 StoredId = Annotated[AnyId, AfterValidator(_storable)]
 Code = Annotated[
     str, AfterValidator(_storable), Field(min_length=1, max_length=64, json_schema_extra={"pattern": TEXT_PATTERN})
@@ -31,7 +30,7 @@ class BasketLine(BaseModel):
 
     item_id: StoredId
     quantity: Whole = Field(1, ge=1, le=MOST_PIECES)
-    unit_price: Money = Field(description="Of one piece, before coupons, minor units.")
+    unit_price: Whole = Field(ge=0, le=LARGEST_PRICE, description="Of one piece, before coupons, minor units.")
 
 
 class BasketBody(BaseModel):
@@ -39,7 +38,7 @@ class BasketBody(BaseModel):
 
     currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217; that of the offers.")
     lines: list[BasketLine] = Field(min_length=1, max_length=MOST_LINES)
-    shipping: Money = Field(0, description="What sending costs, minor units.")
+    shipping: Whole = Field(0, ge=0, le=LARGEST_PRICE, description="What sending costs, minor units.")
 
 
 class ValidationRequest(BaseModel):

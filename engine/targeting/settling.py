@@ -89,7 +89,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the basket, at its `place` from 0: `price` of a piece, `shares` of each coupon in its discount, minor units."""
+    """A basket line at its `place` from 0: `price` of a piece, `shares` of each coupon in its discount; minor units."""
 
     place: int
     item_id: str
