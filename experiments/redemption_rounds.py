@@ -56,12 +56,15 @@ def make_offer(
     """An offer that takes an amount off any basket, with one code for everybody that is called as it is."""
     document: dict[str, Any] = {
         "offer_id": offer_id,
-        "campaign_id": campaign_id,
+        "name": offer_id,
         "benefit": {"kind": "amount", "amount": amount},
         "currency": "EUR",
         "limits": limits or [],
         "budgets": [] if budget is None else [budget],
+        "code": "generic",
     }
+    if campaign_id is not None:
+        document["campaign_id"] = campaign_id
     put_offer(ledger, document, actor="bench", now=time.time(), zone="UTC")
     import_codes(ledger, offer_id, [offer_id], max_uses=None, now=time.time())
 

@@ -85,6 +85,12 @@ def add_version(
         known = find_offer(connection, offer_id)
         _hold_still(connection, offer_id, known.campaign_id)
         known = find_offer(connection, offer_id)
+        if terms.get("campaign_id", known.campaign_id) != known.campaign_id:
+            raise NotAllowed(
+                "campaign_id: an offer stays in its campaign, which counts it; make another offer",
+                code="campaign_fixed",
+                field="campaign_id",
+            )
         if (known.terms, known.wording) == (terms, wording):
             return known
         return _add_version(connection, offer_id, known.campaign_id, terms, wording, scopes, actor, now, zone)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.serving.test_coupons import ONCE
 
-OFFER = {"benefit": {"kind": "amount", "amount": 130}, "currency": "EUR", "limits": ONCE, "budgets": []}
+OFFER = {"name": "Summer", "benefit": {"kind": "amount", "amount": 130}, "currency": "EUR", "limits": ONCE}
 
 
 def put(office, offer_id="summer", **more):
