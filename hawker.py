@@ -91,14 +91,14 @@ def train(
     until: Annotated[str | None, typer.Option(help="Use nothing later than this time.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train and evaluate everything that the placements need; publish it with `hawker publish`."""
+    """Train what the placements need, to be published with `hawker publish`; or write a prediction into the lake."""
     from engine.storage.batch import read_moment
-    from training.produce import produce
+    from training.train_command import run_recipe
 
     settings, home = here()
     moment = None if until is None else read_moment(until)
     with progress() as say:
-        made = produce(home, settings, recipe, until=moment, say=say)
+        made = run_recipe(home, settings, recipe, until=moment, say=say)
     answer(made.as_json(), as_json, made.table())
 
 

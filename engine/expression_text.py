@@ -24,15 +24,17 @@ from engine.expression import (
     Fields,
     Joined,
     Not,
+    Tree,
     checked,
     parse_json,
 )
 
-_TOKEN = re.compile(
-    r'\s*(?:(?P<text>"(?:[^"\\]|\\.)*")|(?P<quoted>`[^`]+`)|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)'
-    r"|(?P<word>[^\W\d][\w.]*)|(?P<sign>!=|<=|>=|[=<>(),]))"
+TOKENS = (
+    r'(?P<text>"(?:[^"\\]|\\.)*")|(?P<quoted>`[^`]+`)|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)'
+    r"|(?P<word>[^\W\d][\w.]*)|(?P<sign>!=|<=|>=|[=<>(),])"
 )
-_WORDS = frozenset({"and", "or", "not", "in", "is", "null", "has", "contains", "true", "false"})
+_TOKEN = re.compile(rf"\s*(?:{TOKENS})")
+WORDS = frozenset({"and", "or", "not", "in", "is", "null", "has", "contains", "true", "false"})
 
 
 def parse(given: Any, fields: Fields) -> Expression:
@@ -44,9 +46,7 @@ def parse(given: Any, fields: Fields) -> Expression:
 
 def parse_text(text: str, fields: Fields) -> Expression:
     """The tree of a text; `position` of a BadInput is the character."""
-    if len(text) > LONGEST_TEXT:
-        raise BadInput(f"filter: has {len(text)} characters, at most {LONGEST_TEXT}", field="filter")
-    return _Reader(text, fields).whole()
+    return Reader(text, fields).whole()
 
 
 def to_text(expression: Expression) -> str:
@@ -60,55 +60,68 @@ def to_text(expression: Expression) -> str:
         # No brackets around what needs none: reading counts them as one more level.
         inner = to_text(expression.part)
         return f"not ({inner})" if isinstance(expression.part, Joined) else f"not {inner}"
-    plain = re.fullmatch(r"[^\W\d][\w.]*", expression.field) and expression.field.lower() not in _WORDS
-    name = expression.field if plain else f"`{expression.field}`"
-    if expression.op == "is null":
-        return f"{name} is null"
-    if expression.op == "in":
-        return f"{name} in ({', '.join(map(json.dumps, expression.value))})"
-    return f"{name} {expression.op} {json.dumps(expression.value)}"
+    return f"{name_in_text(expression.field)} {asked_in_text(expression.op, expression.value)}"
 
 
-class _Reader:
-    """Recursive descent over the tokens of one text."""
+def name_in_text(name: str) -> str:
+    plain = re.fullmatch(r"[^\W\d][\w.]*", name) and name.lower() not in WORDS
+    return name if plain else f"`{name}`"
+
+
+def asked_in_text(op: str, value: Any) -> str:
+    """What is asked of a field: the operator and the value."""
+    if op == "is null":
+        return op
+    return f"in ({', '.join(map(json.dumps, value))})" if op == "in" else f"{op} {json.dumps(value)}"
+
+
+class Reader:
+    """Recursive descent over the tokens of one text. Errors name `word` as their field and the character as place."""
+
+    word = "filter"
+    token = _TOKEN
+    most_tokens = MOST_TERMS * 4
 
     def __init__(self, text: str, fields: Fields) -> None:
+        if len(text) > LONGEST_TEXT:
+            raise BadInput(f"{self.word}: has {len(text)} characters, at most {LONGEST_TEXT}", field=self.word)
         self._fields = fields
         self._tokens: list[tuple[str, str, int]] = []
         self._at = self._depth = 0
         place = 0
         text = text.rstrip()
         while place < len(text):
-            found = _TOKEN.match(text, place)
+            found = self.token.match(text, place)
             if found is None:
                 place += len(text[place:]) - len(text[place:].lstrip())
-                raise BadInput(f"filter: cannot read {text[place : place + 10]!a}", field="filter", position=place)
+                told = f"{self.word}: cannot read {text[place : place + 10]!a}"
+                raise BadInput(told, field=self.word, position=place)
             kind = str(found.lastgroup)
             self._tokens.append((kind, found[kind], found.start(kind)))
             place = found.end()
         self._end = len(text)
 
-    def whole(self) -> Expression:
+    def whole(self) -> Tree[Any]:
         found = self._either()
         if self._at < len(self._tokens):
             self._refuse("expected and, or, or the end")
         return found
 
-    def _either(self) -> Expression:
+    def _either(self) -> Tree[Any]:
         return self._joined("any", "or", lambda: self._joined("all", "and", self._one))
 
-    def _joined(self, how: Literal["all", "any"], word: str, read: Callable[[], Expression]) -> Expression:
+    def _joined(self, how: Literal["all", "any"], word: str, read: Callable[[], Tree[Any]]) -> Tree[Any]:
         parts = [read()]
         while self._take(word):
             parts.append(read())
         return parts[0] if len(parts) == 1 else Joined(how, tuple(parts))
 
-    def _one(self) -> Expression:
+    def _one(self) -> Tree[Any]:
         self._depth += 1
-        if self._depth > DEEPEST or self._at > MOST_TERMS * 4:
+        if self._depth > DEEPEST or self._at > self.most_tokens:
             self._refuse(f"at most {MOST_TERMS} terms, {DEEPEST} deep")
         if self._take("not"):
-            found: Expression = Not(self._one())
+            found: Tree[Any] = Not(self._one())
         elif self._take("("):
             found = self._either()
             self._need(")")
@@ -117,25 +130,34 @@ class _Reader:
         self._depth -= 1
         return found
 
-    def _term(self) -> Expression:
-        kind, text, position = self._peek()
-        if kind not in ("word", "quoted") or (kind == "word" and text.lower() in _WORDS):
-            self._refuse("expected a field")
+    def _term(self) -> Tree[Any]:
+        _, _, position = self._peek()
+        term, negated = self._asked(self._name("expected a field"))
+        found = self._checked(term, position)
+        return Not(found) if negated else found
+
+    def _checked(self, term: Comparison, position: int) -> Comparison:
+        return checked(term, self._fields, position, self.word)
+
+    def _name(self, expected: str) -> str:
+        kind, text, _ = self._peek()
+        if kind not in ("word", "quoted") or (kind == "word" and text.lower() in WORDS):
+            self._refuse(expected)
         self._at += 1
-        field = text.strip("`") if kind == "quoted" else text
+        return text.strip("`") if kind == "quoted" else text
+
+    def _asked(self, name: str) -> tuple[Comparison, bool]:
+        """The operator and value after a name, not yet checked; and whether it is the opposite that is asked."""
         if self._take("is"):
             negated = self._take("not")
             self._need("null")
-            term = checked(Comparison(field, "is null", None), self._fields, position)
-            return Not(term) if negated else term
+            return Comparison(name, "is null", None), negated
         negated = self._take("not")
         op = self._peek()[1].lower()
         if op not in OPERATORS["any"] or (negated and op != "in"):
             self._refuse(f"expected one of {', '.join(OPERATORS['any'])}")
         self._at += 1
-        value = self._list() if op == "in" else self._value()
-        term = checked(Comparison(field, op, value), self._fields, position)
-        return Not(term) if negated else term
+        return Comparison(name, op, self._list() if op == "in" else self._value()), negated
 
     def _list(self) -> list[Any]:
         self._need("(")
@@ -156,8 +178,9 @@ class _Reader:
         self._at += 1
         return value
 
-    def _peek(self) -> tuple[str, str, int]:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ("end", "", self._end)
+    def _peek(self, ahead: int = 0) -> tuple[str, str, int]:
+        place = self._at + ahead
+        return self._tokens[place] if place < len(self._tokens) else ("end", "", self._end)
 
     def _take(self, word: str) -> bool:
         kind, text, _ = self._peek()
@@ -173,4 +196,4 @@ class _Reader:
     def _refuse(self, told: str) -> NoReturn:
         _, text, position = self._peek()
         found = f", found {text!a}" if text else ", found the end"
-        raise BadInput(f"filter: {told}{found}", field="filter", position=position)
+        raise BadInput(f"{self.word}: {told}{found}", field=self.word, position=position)

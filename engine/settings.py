@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 from engine.access import checked_origin
 from engine.errors import BadInput
 from engine.events import EventType, own_types
+from engine.thresholds import read_thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,13 @@ SETTINGS = (
     Setting(
         "HAWKER_ORIGINS", "", "Origins whose pages may ask the storefront, by commas: https://shop.example.", _origins
     ),
+    Setting("HAWKER_ZONE", "UTC", "The shop's time zone, such as Asia/Shanghai: its hours, days and birthdays.", _zone),
     Setting("HAWKER_WORKERS", "1", "Number of storefront processes.", int),
     Setting("HAWKER_ZONE", "UTC", "The shop's time zone (IANA), which days, weeks and months of limits follow.", _zone),
     Setting("HAWKER_EVENT_TYPES", "", "The shop's own event types: name:weight:half_life_days, by commas.", own_types),
+    Setting(
+        "HAWKER_GROUPS", "", "Thresholds of the ready-made groups that differ: name=value, by commas.", read_thresholds
+    ),
     Setting("HAWKER_OLDEST_EVENT_DAYS", "730", "Older events come by import, not over HTTP.", _positive_number),
     Setting(
         "HAWKER_LAKE_RETENTION_DAYS", "30", "How long versions of the lake's tables stay readable.", _positive_number
@@ -94,9 +99,11 @@ class Settings:
     port: int
     marketing_port: int
     origins: tuple[str, ...]
+    zone: str
     workers: int
     zone: str
     event_types: tuple[EventType, ...]
+    groups: Mapping[str, float]
     oldest_event_days: float
     lake_retention_days: float
     least_free_mib: int

@@ -149,6 +149,12 @@ def _import(conditions: Conditions) -> Findings:
     return measure_import(conditions)
 
 
+def _customers(conditions: Conditions) -> Findings:
+    from experiments.customers_bench import measure_customers
+
+    return measure_customers(conditions)
+
+
 def _crashes(conditions: Conditions) -> Findings:
     from experiments.crash_bench import measure_crashes
 
@@ -178,6 +184,10 @@ BENCHES: Mapping[str, Bench] = {
     "import": Bench(
         "Rows a second of 30 million events from Parquet, and that a second, spoiled import stores nothing twice.",
         _import,
+    ),
+    "customers": Bench(
+        "Who orders, is lost, buys in a category, wants an item: beside recency alone, on The Complete Journey.",
+        _customers,
     ),
     "crashes": Bench(
         "kill -9 of each process and store under load, and a full disk: nothing lost or doubled.", _crashes

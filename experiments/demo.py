@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -102,14 +102,19 @@ def trained_on_everything(home: Home, recipe: str) -> int | None:
     A version trained `--until` an earlier time read the same tables, but is not it.
     """
     lake = Lake(home)
-    wanted = lake.versions()
+    wanted = _told(lake.versions())
     last = lake.query("SELECT epoch(max(time)) AS last FROM events")["last"][0].as_py()
     for version in reversed(versions(home)):
         manifest = read_manifest(version_folder(home, version))
         is_whole = last is not None and manifest["as_of"] > last
-        if is_whole and manifest["data_versions"] == wanted and manifest["recipe"]["name"] == recipe:
+        if is_whole and _told(manifest["data_versions"]) == wanted and manifest["recipe"]["name"] == recipe:
             return version
     return None
+
+
+def _told(versions: Mapping[str, int]) -> dict[str, int]:
+    """The versions of the tables that training reads; what is served or predicted changes nothing."""
+    return {name: versions.get(name, -1) for name in ("events", "items", "users", "merges")}
 
 
 def _figures(evaluation: dict[str, Any], placement: str, kind: str) -> dict[str, float]:

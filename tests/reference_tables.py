@@ -19,6 +19,7 @@ from engine.recommend.placements import PLACEMENTS
 from engine.segment_words import EVENT_NAMES
 from engine.settings import SETTINGS, read_settings
 from engine.storage.home import Home
+from engine.storage.lake_tables import PREDICTIONS
 from experiments.bench import BENCHES
 from hawker import app as command_line
 from serving.app import create_app
@@ -29,6 +30,7 @@ from serving.wire import STATUSES
 from tests.bundles import toy_bundle
 from tests.serving.conftest import publish
 from training.models import MODELS
+from training.predictions.recipe import PredictionRecipe
 from training.recipe import Recipe
 
 REFERENCE = Path(__file__).resolve().parents[1] / "REFERENCE.md"
@@ -142,6 +144,26 @@ def recipe_keys() -> Iterator[Row]:
         yield (code(each.name), code(shown) if shown else "", meanings.get(code(each.name), ""))
 
 
+def prediction_keys() -> Iterator[Row]:
+    """As `recipe_keys`."""
+    yield ("Key", "Default", "Meaning")
+    meanings = {row[0]: row[-1] for row in rows_of(REFERENCE.read_text(), "Recipes of predictions")}
+    defaults = PredictionRecipe()
+    for each in dataclasses.fields(PredictionRecipe):
+        value = getattr(defaults, each.name)
+        shown = ", ".join(value) if isinstance(value, tuple) else str(value)
+        if each.name != "name":
+            yield (code(each.name), code(shown) if shown else "", meanings.get(code(each.name), ""))
+
+
+def prediction_columns() -> Iterator[Row]:
+    """As `recipe_keys`."""
+    yield ("Column", "Type", "Meaning")
+    meanings = {row[0]: row[-1] for row in rows_of(REFERENCE.read_text(), "Predictions")}
+    for each in PREDICTIONS.schema:
+        yield (code(each.name), str(each.type), meanings.get(code(each.name), ""))
+
+
 def families() -> Iterator[Row]:
     yield ("Name", "What it learns", "Parameters")
     for each in MODELS.values():
@@ -173,6 +195,8 @@ TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     "Segment": segment_events,
     "Placements": placements,
     "Recipes": recipe_keys,
+    "Recipes of predictions": prediction_keys,
+    "Predictions": prediction_columns,
     "Model families": families,
     "Benchmarks": benches,
 }

@@ -2,7 +2,7 @@
 
 Two steps, as the storefront takes them: tables, one a feature, that add up (boosted stumps), for all
 candidates; then at most 64 small trees for the best 60. Both minimise LambdaRank's loss (Burges 2010:
-From RankNet to LambdaRank to LambdaMART). The only file that imports lightgbm.
+From RankNet to LambdaRank to LambdaMART).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import lightgbm
 import numpy as np
 
 from engine.bundle import Bundle
@@ -23,6 +22,7 @@ from engine.recommend.features import FEATURES, columns
 from engine.recommend.placements import Placement
 from engine.recommend.query import Query
 from engine.recommend.recommender import candidates
+from training.boosting import boost
 from training.evaluate import Truth
 
 _STUMPS = 120
@@ -30,14 +30,7 @@ _TREES = 64
 _NEGATIVES = 100  # candidates not bought that each user shows to the tables; the trees see the real best 60
 _CURVE_USERS, _CURVE_TREES = 300, (0, 8, 16, 32, 64)
 _LEAST_USERS = 30  # fewer lists teach noise
-_BOTH = {
-    "objective": "lambdarank",
-    "verbosity": -1,
-    "lambda_l2": 5.0,
-    "deterministic": True,
-    "force_row_wise": True,
-    "use_missing": False,
-}
+_BOTH = {"objective": "lambdarank", "lambda_l2": 5.0}
 _ADDITIVE = {"learning_rate": 0.25, "num_leaves": 2, "min_data_in_leaf": 200, "max_bin": 63}
 _ADDITIVE |= {"lambdarank_truncation_level": 60}
 _REFINE = {"learning_rate": 0.1, "num_leaves": 16, "max_depth": 6, "min_data_in_leaf": 100, "max_bin": 127}
@@ -154,15 +147,16 @@ def _boost(
     replays: Sequence[Replay], params: dict[str, Any], rounds: int, start: np.ndarray | None = None
 ) -> list[dict[str, Any]]:
     """The trees of a booster, as nested nodes; `start` are the scores to improve on."""
-    data = lightgbm.Dataset(
+    found = boost(
         np.concatenate([each.columns for each in replays]),
-        label=np.concatenate([each.bought for each in replays]).astype(np.int32),
-        group=np.concatenate([each.sizes for each in replays]),
-        init_score=start,
-        feature_name=list(FEATURES),
+        np.concatenate([each.bought for each in replays]),
+        params,
+        rounds,
+        names=FEATURES,
+        sizes=np.concatenate([each.sizes for each in replays]),
+        start=start,
     )
-    booster = lightgbm.train(params, data, rounds)
-    return [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
+    return found.structures()
 
 
 def _additive(stumps: list[dict[str, Any]]) -> Ranking:

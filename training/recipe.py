@@ -45,6 +45,11 @@ class Recipe:
 
 def read_recipe(name_or_path: str) -> Recipe:
     """A shipped recipe by name, or a TOML file by path; every unknown key is refused with the nearest known one."""
+    return parse_recipe(read_document(name_or_path))
+
+
+def read_document(name_or_path: str) -> dict[str, Any]:
+    """What a recipe's file says, not checked yet, with the file's name as its `name` unless it says another."""
     path = Path(name_or_path)
     if path.suffix != ".toml":
         path = _SHIPPED / f"{name_or_path}.toml"
@@ -55,13 +60,15 @@ def read_recipe(name_or_path: str) -> Recipe:
         document = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
         raise BadInput(f"the recipe {path} cannot be read: {problem}", field="recipe") from problem
-    return parse_recipe({"name": path.stem, **document})
+    return {"name": path.stem, **document}
 
 
 def parse_recipe(document: Mapping[str, Any]) -> Recipe:
     """A checked recipe from its TOML tables."""
+    if "prediction" in document:
+        raise BadInput("this recipe is of a prediction, not of what the storefront serves", field="prediction")
     known = {each.name: each for each in dataclasses.fields(Recipe)}
-    _refuse_unknown(document, known, "")
+    refuse_unknown(document, known, "")
     values: dict[str, Any] = {
         name: tuple(value) if name == "compare" and isinstance(value, list) else value
         for name, value in document.items()
@@ -74,9 +81,9 @@ def parse_recipe(document: Mapping[str, Any]) -> Recipe:
     recipe = dataclasses.replace(defaults, **values)
     _check_numbers(recipe)
     for name, table in (("weights", EVENT_TYPES), ("half_lives", EVENT_TYPES), ("models", MODELS)):
-        _refuse_unknown(getattr(recipe, name), table, f"{name}.")
-    _refuse_unknown(dict.fromkeys(map(str, recipe.compare)), MODELS, "compare: ")
-    _refuse_unknown({recipe.factors: None}, dict.fromkeys(("als", "bpr", "hybrid")), "factors: ")
+        refuse_unknown(getattr(recipe, name), table, f"{name}.")
+    refuse_unknown(dict.fromkeys(map(str, recipe.compare)), MODELS, "compare: ")
+    refuse_unknown({recipe.factors: None}, dict.fromkeys(("als", "bpr", "hybrid")), "factors: ")
     for name, weight in recipe.weights.items():
         _check(_is_number(weight) and math.isfinite(weight), f"weights.{name}", "a finite number", weight)
     for name, days in recipe.half_lives.items():
@@ -112,7 +119,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+def refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+    """BadInput for the first key of `given` that `known` lacks, with the nearest that it has."""
     for name in given:
         if name not in known:
             nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]

@@ -12,13 +12,11 @@ it is marked FAILED and the version is recorded anew.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -32,6 +30,7 @@ from engine.storage.home import Home
 from engine.storage.releases import version_folder, versions
 from training import run_record
 from training.evidence import Evidence, digest_of, read_evidence
+from training.quiet import quiet
 from training.run_record import CHALLENGER, CHAMPION, Recorded, RegisteredVersion, Repaired
 
 _PATIENCE = 300.0  # seconds; another process records a bundle in one or two, creating the store takes ten
@@ -66,7 +65,7 @@ class Tracker:
 
     def record(self, version: int) -> Recorded:
         """Make sure that a stored version is recorded, and say where."""
-        with self._open() as client:
+        with self.opened() as client:
             known = self._registered(client)
             return self._find(known, version) or self._record(client, version)
 
@@ -75,7 +74,7 @@ class Tracker:
 
         `challenger` is the newest version trained after the champion; a broken folder is left out.
         """
-        with self._open() as client:
+        with self.opened() as client:
             known = self._registered(client)
             recorded, unusable = [], []
             for version in versions(self._home):
@@ -90,7 +89,7 @@ class Tracker:
 
     def models(self) -> tuple[RegisteredVersion, ...]:
         """All recorded versions, newest first."""
-        with self._open() as client:
+        with self.opened() as client:
             return tuple(
                 RegisteredVersion(
                     bundle_version=_number(each),
@@ -105,7 +104,7 @@ class Tracker:
 
     def aliases(self) -> dict[str, int]:
         """Alias -> bundle version."""
-        with self._open() as client:
+        with self.opened() as client:
             return {alias: _number(each) for each in self._registered(client) for alias in each.aliases}
 
     def _set_aliases(self, client: Any, wanted: Mapping[str, int]) -> bool:
@@ -150,7 +149,7 @@ class Tracker:
         folder = version_folder(self._home, version)
         Bundle.load(folder)  # what MLflow copies must be whole
         found = read_evidence(folder)
-        experiment = self._experiment(client)
+        experiment = self.experiment(client, self.name)
         self._fail_unfinished(client, experiment, found)
         tags = {_VERSION_TAG: str(version), _DIGEST_TAG: found.digest, "as_of": str(found.as_of)}
         data = {f"data.{table}": str(number) for table, number in found.data_versions.items()}
@@ -159,7 +158,7 @@ class Tracker:
         self._on_step("figures")
         _log_figures(client, run_id, found)
         self._on_step("model")
-        model_id = _log_model(run_id, folder, tags)
+        model_id = _log_bundle(run_id, folder, tags)
         self._on_step("register")
         registered = self._register(client, run_id, model_id, tags)
         self._on_step("finish")
@@ -174,12 +173,13 @@ class Tracker:
             self.name, f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
         )
 
-    def _experiment(self, client: Any) -> str:
-        found = client.get_experiment_by_name(self.name)
+    def experiment(self, client: Any, name: str) -> str:
+        """The id of the experiment of this name, made where there is none."""
+        found = client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        place = (self._home.mlflow.absolute() / "artifacts" / self.name).as_uri() if self._file else None
-        return str(client.create_experiment(self.name, artifact_location=place))
+        place = (self._home.mlflow.absolute() / "artifacts" / name).as_uri() if self._file else None
+        return str(client.create_experiment(name, artifact_location=place))
 
     def _fail_unfinished(self, client: Any, experiment: str, found: Evidence) -> None:
         wanted = f"tags.{_DIGEST_TAG} = '{found.digest}' and attributes.status != 'FAILED'"
@@ -187,11 +187,11 @@ class Tracker:
             client.set_terminated(run.info.run_id, "FAILED")
 
     @contextmanager
-    def _open(self) -> Iterator[Any]:
+    def opened(self) -> Iterator[Any]:
         """A client, alone at work in this home; whatever MLflow raises becomes StoreUnavailable."""
         try:
             mlflow = _import_mlflow()
-            with self._alone(), _quiet():
+            with self._alone(), quiet():
                 if self._file is not None and not self._file.exists():
                     _create_store(mlflow, self._file)
                 mlflow.set_tracking_uri(self.uri)
@@ -236,22 +236,49 @@ def _log_figures(client: Any, run_id: str, found: Evidence) -> None:
         client.log_artifacts(run_id, scratch)
 
 
-def _log_model(run_id: str, folder: Path, tags: Mapping[str, str]) -> str:
-    """The bundle inside a pyfunc model, with the code that answers; return the logged model's id."""
+def log_model(
+    run_id: str,
+    name: str,
+    data: Path,
+    *,
+    loader: str,
+    code: Sequence[Path],
+    packages: Sequence[str],
+    signature: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> str:
+    """Data inside a pyfunc model, with the code that answers from it; return the logged model's id.
+
+    Called while the store is open. `loader` is a module of `code`, `packages` are what it imports, at our versions.
+    """
     import mlflow
     from mlflow.models import ModelSignature
 
-    with tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_id=run_id):
+    with mlflow.start_run(run_id=run_id):
         logged = mlflow.pyfunc.log_model(
-            name="bundle",
-            loader_module=run_record.LOADER,
-            data_path=str(folder),
-            code_paths=[str(path) for path in run_record.copy_code(Path(scratch))],
-            pip_requirements=[f"{name}=={installed(name)}" for name in ("numpy", "pandas", "faiss-cpu")],
-            signature=ModelSignature.from_dict(run_record.SIGNATURE),
+            name=name,
+            loader_module=loader,
+            data_path=str(data),
+            code_paths=[str(path) for path in code],
+            pip_requirements=[f"{package}=={installed(package)}" for package in packages],
+            signature=ModelSignature.from_dict(signature),
             tags=dict(tags),
         )
     return str(logged.model_id)
+
+
+def _log_bundle(run_id: str, folder: Path, tags: Mapping[str, str]) -> str:
+    with tempfile.TemporaryDirectory() as scratch:
+        return log_model(
+            run_id,
+            "bundle",
+            folder,
+            loader=run_record.LOADER,
+            code=run_record.copy_code(Path(scratch)),
+            packages=("numpy", "pandas", "faiss-cpu"),
+            signature=run_record.SIGNATURE,
+            tags=tags,
+        )
 
 
 def _create_store(mlflow: Any, file: Path) -> None:
@@ -271,23 +298,3 @@ def _import_mlflow() -> Any:
     import mlflow
 
     return mlflow
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """MLflow tells of each step on stderr; its errors we raise ourselves."""
-    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
-    before = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        # MLflow's own tables still use a strategy that SQLAlchemy 2.1 warns about.
-        warnings.filterwarnings("ignore", "The ``noload`` loader strategy is deprecated")
-        warnings.filterwarnings("ignore", ".*Any type hint is inferred as AnyType")  # of its own type hints
-        # An example of the input would be a shopper's id; the signature is given instead.
-        warnings.filterwarnings("ignore", ".*An input example was not provided")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, before, strict=True):
-                logger.setLevel(level)

@@ -69,6 +69,24 @@ class DeltaStore:
             raise UnknownThing(f"the lake has no table {table.name}, so no version {version} of it", field=table.name)
         return sorted(Path(unquote(urlparse(uri).path) if "://" in uri else uri) for uri in opened.file_uris())
 
+    def added(self, table: LakeTable, since: int, until: int) -> list[Path] | None:
+        """The files of rows that the versions after `since` up to `until` brought, and are still there.
+
+        None where that cannot be told any more: rows were replaced, or the log or the files are cleaned away.
+        """
+        found: list[Path] = []
+        folder = self.root / table.name
+        for number in range(since + 1, until + 1):
+            log = folder / "_delta_log" / f"{number:020}.json"
+            if not log.exists():
+                return None
+            actions = [json.loads(line) for line in log.read_text().splitlines()]
+            told = [each["add"] for each in actions if each.get("add", {}).get("dataChange")]
+            if any(each.get("remove", {}).get("dataChange") for each in actions):
+                return None
+            found += [folder / unquote(each["path"]) for each in told]
+        return found if all(path.exists() for path in found) else None
+
     @contextmanager
     def writing(self, table: LakeTable) -> Iterator[None]:
         """One writer a table at a time, across processes; the lock dies with its process."""
@@ -90,9 +108,12 @@ class DeltaStore:
         *,
         base: int,
         replace: bool = False,
+        instead_of: str | None = None,
         position: int | None = None,
     ) -> int:
         """Write `rows` as the version after `base`, all or nothing; with `replace` they become the whole table.
+
+        `instead_of` is an SQL condition: the rows take the place of all that fulfil it, and must fulfil it themselves.
 
         On the disk when it returns. `position` is the place in the stream up to which the rows go; it becomes readable
         with them, so that whoever was killed after the commit knows that it was done.
@@ -106,7 +127,8 @@ class DeltaStore:
             write_deltalake(
                 target,
                 rows,
-                mode="error" if base == NO_VERSION else "overwrite" if replace else "append",
+                mode="error" if base == NO_VERSION else "overwrite" if replace or instead_of else "append",
+                predicate=None if base == NO_VERSION else instead_of,
                 # A table that was made before a column was thought of gets it with the first row that may have it.
                 schema_mode=None if base == NO_VERSION else "overwrite" if replace else "merge",
                 partition_by=[table.partition] if table.partition else None,

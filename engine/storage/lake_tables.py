@@ -161,6 +161,47 @@ DEAD_LETTERS = LakeTable(
     required=("kind", "entry"),
 )
 
+#: Who entered and who left a segment, and when it was seen; `version` is that of the segment's rule.
+MEMBERSHIPS = LakeTable(
+    "memberships",
+    pa.schema(
+        [
+            ("segment", pa.string()),
+            ("user_id", pa.string()),
+            ("change", pa.string()),
+            ("version", pa.int64()),
+            ("time", UTC_MICROSECONDS),
+        ]
+    ),
+    key="segment",
+    required=("segment", "user_id", "change", "time"),
+)
+
+#: One predicted probability a row, 0 to 1: of what `name` predicts for this user, within its horizon after `as_of`.
+#: `subject` is a category where the prediction is about one, else null. `low` and `high` bound `score` (90 %),
+#: `baseline` is what recency alone says, `model` made the score in MLflow's run `run_id`. A name's rows come and go
+#: together, see lake_predictions.py.
+PREDICTIONS = LakeTable(
+    "predictions",
+    pa.schema(
+        [
+            ("user_id", pa.string()),
+            ("name", pa.string()),
+            ("subject", pa.string()),
+            ("score", pa.float64()),
+            ("low", pa.float64()),
+            ("high", pa.float64()),
+            ("baseline", pa.float64()),
+            ("model", pa.string()),
+            ("as_of", UTC_MICROSECONDS),
+            ("run_id", pa.string()),
+            ("written_at", UTC_MICROSECONDS),
+        ]
+    ),
+    key="user_id",
+    required=("user_id", "name", "score", "low", "high", "as_of", "run_id", "written_at"),
+)
+
 LAKE_TABLES: Mapping[str, LakeTable] = {
-    table.name: table for table in (EVENTS, ITEMS, USERS, SERVED, MERGES, DEAD_LETTERS)
+    table.name: table for table in (EVENTS, ITEMS, USERS, SERVED, MERGES, DEAD_LETTERS, MEMBERSHIPS, PREDICTIONS)
 }

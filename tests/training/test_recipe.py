@@ -76,7 +76,7 @@ def test_a_recipe_that_is_not_there_or_is_no_text_is_refused(tmp_path):
     for name in ("binary", "folder", "nothing"):
         with pytest.raises(BadInput, match="cannot be read"):
             read_recipe(str(tmp_path / f"{name}.toml"))
-    with pytest.raises(BadInput, match="no recipe is called 'dfault'; there are default"):
+    with pytest.raises(BadInput, match="no recipe is called 'dfault'; there are category, churn, default"):
         read_recipe("dfault")
 
 

@@ -1,0 +1,123 @@
+"""Memberships: who is in which segment and since when, and a record of who entered and left.
+
+The current ones lie among the customers' files, where rules look them up; each change becomes a row of the lake's table
+`memberships`, in one commit a refresh, before the files show it: whoever is stopped in between repeats the same changes
+under the same moment, and the record drops them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from engine.storage.customer_files import CustomerFiles, State, moment_sql
+from engine.storage.home import Home
+from engine.storage.lake_delta import DeltaStore
+from engine.storage.lake_sql import one_row, quoted
+from engine.storage.lake_tables import MEMBERSHIPS
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`select` is the SQL of the numbers of those who belong; `version` is the definition's."""
+
+    segment: str
+    version: int
+    select: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    segment: str
+    size: int
+    entered: int
+    left: int
+
+
+def refresh_memberships(
+    sql: Any, home: Home, files: CustomerFiles, state: State, rules: list[Rule], now: float
+) -> tuple[State, list[Change]]:
+    """Evaluate `rules` in their order, so that one may look up those before it; those not named end.
+
+    `sql` has the views of `files.lay_out` as of `now` (epoch seconds). The state that is returned is not published.
+    """
+    before = files.source(state, "memberships")
+    sql.execute(f"CREATE OR REPLACE TEMP TABLE was AS SELECT * FROM {before}")
+    sql.execute("CREATE OR REPLACE TEMP TABLE membership_now AS SELECT * FROM was WHERE false")
+    sql.execute("CREATE OR REPLACE TEMP VIEW memberships AS SELECT * FROM membership_now")
+    for rule in rules:
+        sql.execute(
+            f"INSERT INTO membership_now SELECT {quoted(rule.segment)}, found.person,"
+            f" coalesce(was.since, {moment_sql(now)})"
+            f" FROM (SELECT DISTINCT person FROM ({rule.select})) found"
+            f" LEFT JOIN was ON was.person = found.person AND was.segment = {quoted(rule.segment)}"
+        )
+    sql.execute(
+        "CREATE OR REPLACE TEMP TABLE membership_changes AS"
+        " SELECT segment, person, 'entered' AS change FROM membership_now ANTI JOIN was USING (segment, person)"
+        " UNION ALL SELECT was.segment, was.person, 'left' FROM was ANTI JOIN membership_now USING (segment, person)"
+    )
+    changes = _counted(sql, rules)
+    if any(each.entered or each.left for each in changes) or one_row(sql, "SELECT count(*) FROM membership_changes")[0]:
+        _record(sql, home, {rule.segment: rule.version for rule in rules}, now)
+        state = state.with_files(
+            memberships=(files.write(sql, "memberships", "SELECT * FROM membership_now ORDER BY segment, person"),)
+        )
+    return state, changes
+
+
+def changed_users(sql: Any, segment: str, change: str) -> list[str]:
+    """The user_ids that the last `refresh_memberships` of this connection saw enter or leave a segment."""
+    rows = sql.execute(
+        "SELECT user_id FROM membership_changes JOIN people USING (person)"
+        f" WHERE segment = {quoted(segment)} AND change = {quoted(change)} ORDER BY user_id"
+    ).fetchall()
+    return [user for (user,) in rows]
+
+
+def _counted(sql: Any, rules: list[Rule]) -> list[Change]:
+    sizes = dict(sql.execute("SELECT segment, count(*) FROM membership_now GROUP BY segment").fetchall())
+    moved: Mapping[tuple[str, str], int] = {
+        (segment, change): number
+        for segment, change, number in sql.execute(
+            "SELECT segment, change, count(*) FROM membership_changes GROUP BY ALL"
+        ).fetchall()
+    }
+    return [
+        Change(
+            rule.segment,
+            sizes.get(rule.segment, 0),
+            moved.get((rule.segment, "entered"), 0),
+            moved.get((rule.segment, "left"), 0),
+        )
+        for rule in rules
+    ]
+
+
+def _record(sql: Any, home: Home, versions: Mapping[str, int], now: float) -> None:
+    """One commit with a row a change; one that was recorded under this moment already is not recorded again."""
+    store = DeltaStore(home.lake)
+    with store.writing(MEMBERSHIPS):
+        base = store.version(MEMBERSHIPS)
+        # The clock in microseconds only grows, and says which refresh was recorded last.
+        position = round(now * 1e6)
+        if store.position(MEMBERSHIPS) >= position:
+            return
+        rows = sql.sql(
+            "SELECT segment, user_id, change FROM membership_changes JOIN people USING (person)"
+        ).to_arrow_table()
+        number = rows.num_rows
+        table = pa.table(
+            {
+                "segment": rows["segment"],
+                "user_id": rows["user_id"],
+                "change": rows["change"],
+                "version": pa.array([versions.get(each) for each in rows["segment"].to_pylist()], pa.int64()),
+                "time": pa.array([datetime.fromtimestamp(now, UTC)] * number, pa.timestamp("us", tz="UTC")),
+            },
+        ).cast(MEMBERSHIPS.schema)
+        store.commit(MEMBERSHIPS, table.to_reader(), base=base, position=position)

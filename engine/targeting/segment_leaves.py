@@ -1,0 +1,122 @@
+"""Segment leaves: what every form of a rule checks of its leaves, in one place for JSON and text."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from engine.events import LARGEST_AMOUNT
+from engine.expression import Comparison, Fields, checked, is_whole, nearest
+from engine.targeting.segments import (
+    LONGEST,
+    MEASURES,
+    SHORTEST,
+    VALUES,
+    Events,
+    First,
+    Measured,
+    Place,
+    Predicted,
+    Sequence,
+    Share,
+    Words,
+    check_of,
+)
+
+_ISO = re.compile(r"P(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,7})H)?(?:(\d{1,8})M)?(?:(\d{1,9})S)?)?")
+_SHORT = re.compile(r"(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,7})h)?(?:(\d{1,8})m)?(?:(\d{1,9})s)?", re.IGNORECASE)
+_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
+_PLAIN = ("=", "!=", "<", "<=", ">", ">=")
+
+
+def duration(text: Any, place: Place) -> timedelta:
+    """A window from `P90D`, or in a rule's text from `90d`."""
+    found = (_ISO if str(text)[:1] == "P" else _SHORT).fullmatch(text) if isinstance(text, str) else None
+    if found is None or not any(found.groups()):
+        if isinstance(text, str) and re.match(r"P\d+[YM]", text):
+            place.refuse(f"{text!a}: years and months have no fixed length; write days, such as P90D")
+        place.refuse(f"{text!a} is no duration; write P90D, PT12H or PT30M (in text 90d, 12h or 30m)")
+    length = timedelta(**{unit: int(count) for unit, count in zip(_UNITS, found.groups(), strict=True) if count})
+    if not SHORTEST <= length < LONGEST:
+        told = f"a window is at least a minute and less than {LONGEST.days} days; leave it out to mean ever"
+        place.refuse(f"{text!a}: {told}")
+    return length
+
+
+def written_duration(length: timedelta, *, short: bool = False) -> str:
+    """The ISO-8601 form, or the short one of a rule's text."""
+    hours, rest = divmod(length.seconds, 3600)
+    day, *clock = (
+        f"{count}{unit}" if count else ""
+        for count, unit in ((length.days, "D"), (hours, "H"), (rest // 60, "M"), (rest % 60, "S"))
+    )
+    if short:
+        return "".join((day, *clock)).lower()
+    return f"P{day}" + ("T" + "".join(clock) if any(clock) else "")
+
+
+def event_type(name: Any, words: Words, place: Place) -> str:
+    if not isinstance(name, str) or name not in words.event_types:
+        place.refuse(f"there is no event type {name!a}{nearest(str(name), words.event_types)}")
+    return name
+
+
+def whole_text(text: Any, place: Place) -> str:
+    if not isinstance(text, str) or not text or not is_whole(text):
+        place.refuse("must be a text that is not empty, without NUL or half of a surrogate pair")
+    return text
+
+
+def share(salt: Any, start: Any, end: Any, place: Place) -> Share:
+    whole_text(salt, place)
+    if not all(type(each) in (int, float) for each in (start, end)) or not 0 <= start < end <= 1:
+        place.refuse("a share goes from one number to a greater one, both between 0 and 1")
+    return Share(salt, float(start), float(end))
+
+
+def predicted(term: Comparison, predictions: Fields, place: Place) -> Predicted:
+    checked(term, predictions, place.position, place.field)
+    return Predicted(term.field, term.op, term.value)
+
+
+def measured(events: Events, measure: str, *, of: str | None, asked: Comparison, place: Place) -> Measured:
+    """The leaf, when the measure can be of that and be asked so."""
+    check_of(measure, of, place)
+    op, value = asked.op, asked.value
+    if measure == "last" and isinstance(value, str | bool):
+        if op not in ("=", "!=") or VALUES.get(str(of), "any") == "number":
+            place.refuse(f"last of {of} needs a number, or = or != and a text")
+        if isinstance(value, str) and not is_whole(value):
+            place.refuse("a text holds NUL or half of a surrogate pair, which no text can carry")
+        if isinstance(value, bool) and VALUES.get(str(of), "any") != "any":
+            place.refuse(f"last of {of} needs a text in quotes")
+        return Measured(events, measure, of, op, value)
+    if measure == "last" and VALUES.get(str(of), "any") == "text":
+        place.refuse(f"last of {of} needs a text in quotes")
+    ops = _PLAIN[2:] if measure == "days_since" else _PLAIN
+    if op not in ops:
+        place.refuse(f"{measure} can be asked {', '.join(ops)}, not {op!a}")
+    if type(value) not in (int, float) or not abs(value) <= LARGEST_AMOUNT:
+        place.refuse(f"{measure} {op} needs a number, at most 10^15")
+    if measure == "days_since" and not 0 <= value < LONGEST.days:
+        place.refuse(f"days_since is asked for 0 to less than {LONGEST.days} days; ask count = 0 for never")
+    return Measured(events, measure, of, op, value)  # type: ignore[arg-type]
+
+
+def measure_named(name: Any, place: Place) -> str:
+    if not isinstance(name, str) or name not in MEASURES:
+        place.refuse(f"there is no measure {name!a}{nearest(str(name), MEASURES)}")
+    return name
+
+
+def first(events: Events, place: Place) -> First:
+    if not events.span.within and not events.span.since and not events.span.until:
+        place.refuse("the first such event lies in a window: add one, such as P30D (in text 30d)")
+    return First(events)
+
+
+def sequence(did: Events, then: Events, *, absent: bool, within: timedelta | None, place: Place) -> Sequence:
+    if then.span.within or then.span.since or then.span.until:
+        place.refuse("what comes then has no window of its own; give the time between both")
+    return Sequence(did, then, absent, within)
