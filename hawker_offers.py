@@ -151,6 +151,19 @@ def stats(id: OfferId, as_json: AsJson = False) -> None:  # noqa: A002
     answer({"offer_id": id, **found}, as_json, "\n".join(lines))
 
 
+@offer.command("adopt-past")
+def adopt_past(
+    currency: Annotated[str, typer.Option(help="What the past counted in, ISO 4217.")],
+    as_json: AsJson = False,
+) -> None:
+    """Bring imported campaigns of the past, their coupons and redemptions among the offers, all disabled."""
+    from engine.storage.past_offers import adopt_past_offers
+
+    with _ledger() as (ledger, _, _zone):
+        found = adopt_past_offers(ledger, currency=currency)
+    answer(dict(found), as_json, ", ".join(f"{number:,} {name}" for name, number in found.items()))
+
+
 @contextmanager
 def _ledger() -> Iterator[tuple[LedgerPool, float, str]]:
     from engine.storage import clock

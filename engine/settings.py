@@ -71,7 +71,6 @@ SETTINGS = (
     ),
     Setting("HAWKER_ZONE", "UTC", "The shop's time zone, such as Asia/Shanghai: its hours, days and birthdays.", _zone),
     Setting("HAWKER_WORKERS", "1", "Number of storefront processes.", int),
-    Setting("HAWKER_ZONE", "UTC", "The shop's time zone (IANA), which days, weeks and months of limits follow.", _zone),
     Setting("HAWKER_EVENT_TYPES", "", "The shop's own event types: name:weight:half_life_days, by commas.", own_types),
     Setting(
         "HAWKER_GROUPS", "", "Thresholds of the ready-made groups that differ: name=value, by commas.", read_thresholds
@@ -101,7 +100,6 @@ class Settings:
     origins: tuple[str, ...]
     zone: str
     workers: int
-    zone: str
     event_types: tuple[EventType, ...]
     groups: Mapping[str, float]
     oldest_event_days: float

@@ -22,6 +22,7 @@ from engine.storage.embedded import open_stores
 from engine.storage.ledger import LedgerPool, at_once, opened_ledger
 from experiments.findings import Asked, Conditions, Findings
 from experiments.redemption_calls import Callers, Pace, wish
+from experiments.redemption_carts import make_offers, try_carts
 from experiments.redemption_history import CallLog
 from experiments.redemption_rounds import (
     FULL,
@@ -63,6 +64,9 @@ def measure_redemptions(conditions: Conditions) -> Findings:
             room = _Room(shop, ledger, CallLog(file), size, seconds)
             figures = {"codes": _codes(ledger, 10_000 if conditions.quick else 100_000), **asyncio.run(_paces(room))}
             figures["floor"] = _floor(ledger)
+            make_offers(ledger)
+            carts = 300 if conditions.quick else 10_000
+            figures["carts"] = asyncio.run(try_carts(shop.port, carts, seed=conditions.seed))
             figures["repeats_answered_oddly"] = asyncio.run(_races(room))
             figures["kills"] = asyncio.run(_storm(room, conditions.seed))
             file.flush()
@@ -172,6 +176,7 @@ def _judged(figures: dict[str, Any], size: Size) -> list[Asked]:
     ]
     contended = min(races[race]["contended"] / races[race]["rounds"] for race in ("ONE", "HUNDRED", "MONEY", "EACH"))
     asked += [
+        Asked(f"{figures['carts']['carts']} random carts: wrong sums", figures["carts"]["wrong"], at_most=0),
         Asked("share of rounds in which calls overlapped, the least of the races", contended, at_least=0.1),
         Asked("kills carried out", figures["kills"]["kills"], at_least=size.kills),
         Asked("repeats answered with neither the effect nor 409", figures["repeats_answered_oddly"], at_most=0),

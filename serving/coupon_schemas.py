@@ -41,12 +41,21 @@ class BasketBody(BaseModel):
     shipping: Whole = Field(0, ge=0, le=LARGEST_PRICE, description="What sending costs, minor units.")
 
 
+class CustomerBody(BaseModel):
+    model_config = _STRICT
+
+    segments: list[StoredId] = Field(default=[], max_length=1_000, description="Segments that the customer is in.")
+    tier: StoredId | None = Field(default=None, description="The customer's tier.")
+    first_order: bool | None = Field(default=None, description="Whether it is; null where nobody knows.")
+
+
 class ValidationRequest(BaseModel):
     model_config = _STRICT
 
     user_id: StoredId | None = Field(None, description="Whose basket it is; some offers need to know.")
     codes: list[Code] = Field(min_length=1, max_length=MOST_CODES, description="In the order of the customer's wish.")
     basket: BasketBody
+    customer: CustomerBody = Field(default_factory=CustomerBody, description="What the shop knows of them.")
     reservation_id: StoredId | None = Field(None, description="What was reserved before; it counts as theirs.")
 
 
@@ -98,7 +107,7 @@ class AppliedCoupon(BaseModel):
     version: int = Field(description="Of the offer, under which the coupon was issued.")
     discount: int
     points: int = Field(description="Points that it earns instead of money.")
-    gifts: list[str] = Field(description="Items that come for free.")
+    gifts: list[dict[str, Any]] = Field(description="`item_id` and `quantity` of what comes for free.")
 
 
 class PricedLine(BaseModel):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from engine.storage.coupon_wallet import coupons_of, read_counters
 from engine.targeting.counting import Hold, day_of, holds_of
+from engine.targeting.reasons import REASONS
+from serving.actions.quotes import window_fault
 from serving.actions.till import Till, full_reason
 from serving.wire import iso
 
@@ -35,7 +37,8 @@ def offers_of_user(till: Till, user_id: str) -> list[dict[str, object]]:
             for hold in holds[each.code]
             if hold.cap is not None and used.get(hold.key, 0) + hold.add > hold.cap
         ]
-        reasons += known.window_reasons(each, now)
+        if why := window_fault(known.offer, now, till.zone):
+            reasons.append({"code": why, "message": REASONS[why], "coupon": each.code})
         found.append(
             {
                 "code": each.code,

@@ -20,7 +20,7 @@ def redeem_coupons(till: Till, ask: Ask) -> Settled:
             "order_id": ask.order_id,
             "user_id": ask.user_id,
             "redeemed_at": iso(facts.now),
-            "prices": quoted.as_json(ask.basket),
+            "prices": quoted.as_json(),
         }
 
     return settle_basket(till, ask, "redeem", words, status=201)

@@ -19,7 +19,7 @@ def reserve_coupons(till: Till, ask: Ask, *, seconds: float) -> Settled:
         return {
             "reservation_id": plan_id,
             "expires_at": iso(facts.now + seconds),
-            "prices": quoted.as_json(ask.basket),
+            "prices": quoted.as_json(),
         }
 
     return settle_basket(till, ask, "reserve", words, seconds=seconds, status=201)

@@ -15,9 +15,10 @@ from uuid import uuid4
 from engine.errors import CouponRefused, Overloaded, TooManyTries
 from engine.storage.coupon_ledger import note_wrong_code, read_facts, settle
 from engine.storage.ledger import LedgerPool
+from engine.targeting.basket import Basket
 from engine.targeting.counting import Hold, day_of, holds_of, owner_of
 from engine.targeting.settling import Coupon, Facts, Line, Mode, Once, Plan, Told, Use
-from serving.actions.quotes import OfferBook, Quote, Shopper, WantedBasket, quote
+from serving.actions.quotes import OfferBook, Quote, Shopper, quote
 
 #: Codes that cannot be used which one asker may try for one user, a minute.
 MOST_WRONG = 10
@@ -41,7 +42,8 @@ class Ask:
 
     asker: str
     codes: Sequence[str]
-    basket: WantedBasket
+    basket: Basket
+    items_known: bool = True
     user_id: str | None = None
     reservation_id: str | None = None
     order_id: str | None = None
@@ -150,7 +152,8 @@ def not_usable(code: str) -> Mapping[str, Any]:
 
 def _quoted(till: Till, ask: Ask, facts: Facts, moment: float) -> Quote:
     coupons = [facts.coupons[code] for code in ask.codes]
-    found = quote(till.book, till.ledger, ask.basket, coupons, ask.user_id, ask.shopper, moment, till.zone)
+    offers = till.book.read(till.ledger, [(each.offer_id, each.version) for each in coupons])
+    found = quote(offers, ask.basket, coupons, ask.shopper, moment, till.zone, items_known=ask.items_known)
     if not found.refused:
         return found
     # That an offer is over is told to whom the coupon belongs; to others it is a code that cannot be used.
@@ -161,7 +164,7 @@ def _quoted(till: Till, ask: Ask, facts: Facts, moment: float) -> Quote:
     raise CouponRefused(str(found.refused[0]["message"]), found.refused)
 
 
-_OVER = frozenset({"expired", "ended", "offer_over"})
+_OVER = frozenset({"expired"})
 
 
 def _plan(
@@ -182,7 +185,7 @@ def _plan(
                 ask.user_id,
                 caps=found.caps[each.code],
                 counted=each.scopes,
-                discount=found.discounts[each.code],
+                discount=found.spent[each.code],
                 day=day_of(moment, till.zone),
             ),
         )
@@ -205,7 +208,7 @@ def _plan(
         found.subtotal,
         sum(found.discounts.values()),
         tuple(
-            Line(place, each.item_id, each.quantity, each.price, shares)
+            Line(place, each.item_id, each.quantity, each.unit_price, shares)
             for place, (each, shares) in enumerate(zip(ask.basket.lines, found.shares, strict=True))
         ),
         ask.reservation_id,

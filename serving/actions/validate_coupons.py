@@ -23,4 +23,4 @@ def validate_coupons(till: Till, ask: Ask) -> Mapping[str, Any]:
         settle_basket(till, ask, "validate", words)
     except CouponRefused as refused:
         return {"valid": False, "reasons": list(refused.reasons), "prices": None}
-    return {"valid": True, "reasons": [], "prices": found[0].as_json(ask.basket)}
+    return {"valid": True, "reasons": [], "prices": found[0].as_json()}

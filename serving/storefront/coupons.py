@@ -9,14 +9,17 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from engine.errors import BadInput
-from serving.actions.quotes import BasketItem, OfferBook, WantedBasket
+from engine.errors import BadInput, StoreUnavailable
+from engine.storage.live_documents import LiveDocuments
+from engine.targeting.basket import Basket, Line
+from serving.actions.quotes import OfferBook, Shopper
 from serving.actions.redeem_coupons import redeem_coupons
 from serving.actions.reserve_coupons import release, reserve_coupons
 from serving.actions.roll_back_coupons import roll_back_coupons
 from serving.actions.till import Ask, Settled, Till
 from serving.actions.validate_coupons import validate_coupons
 from serving.coupon_schemas import (
+    BasketLine,
     RedemptionAnswer,
     RedemptionRequest,
     ReleaseAnswer,
@@ -117,19 +120,41 @@ def till_of(runtime: Runtime) -> AtTill:
 async def _ask(runtime: Runtime, body: ValidationRequest, request: Request, *, once: bool = False) -> Ask:
     known = await once_of(request) if once else None
     lines = body.basket.lines
-    facts = await _facts_of(runtime, [each.item_id for each in lines])
-    basket = WantedBasket(
+    documents = await _documents(runtime, [each.item_id for each in lines])
+    basket = Basket(
+        tuple(_line(each, (documents or {}).get(each.item_id, {})) for each in lines),
         body.basket.currency,
-        tuple(BasketItem(each.item_id, each.quantity, each.unit_price, facts.get(each.item_id, {})) for each in lines),
         body.basket.shipping,
     )
-    order_id = body.order_id if isinstance(body, RedemptionRequest) else None
-    return Ask(asker_of(request), body.codes, basket, body.user_id, body.reservation_id, order_id, known)
+    told = body.customer
+    return Ask(
+        asker_of(request),
+        body.codes,
+        basket,
+        documents is not None,
+        body.user_id,
+        body.reservation_id,
+        body.order_id if isinstance(body, RedemptionRequest) else None,
+        known,
+        Shopper(frozenset(told.segments), told.tier, told.first_order),
+    )
 
 
-async def _facts_of(runtime: Runtime, item_ids: list[str]) -> Mapping[str, Mapping[str, Any]]:
-    """The items' documents, which scopes are about; none while the live store is away."""
-    return {}
+def _line(given: BasketLine, document: Mapping[str, Any]) -> Line:
+    listed, cost = document.get("list_price"), document.get("cost")
+    return Line(given.item_id, given.quantity, given.unit_price, listed, cost, document)
+
+
+async def _documents(runtime: Runtime, item_ids: list[str]) -> Mapping[str, Mapping[str, Any]] | None:
+    """What the shop said of the items, which scopes and profit floors ask for; None while that cannot be read."""
+    if runtime.doors.live is None:
+        return None
+    ids = list(dict.fromkeys(item_ids))
+    try:
+        found = await LiveDocuments(runtime.doors.live, runtime.settings.shop).get("items", ids)
+    except StoreUnavailable:
+        return None
+    return {name: each for name, each in zip(ids, found, strict=True) if each is not None}
 
 
 def _seconds(text: str) -> float:
