@@ -155,6 +155,12 @@ def _customers(conditions: Conditions) -> Findings:
     return measure_customers(conditions)
 
 
+def _traits(conditions: Conditions) -> Findings:
+    from experiments.traits_bench import measure_traits
+
+    return measure_traits(conditions)
+
+
 def _crashes(conditions: Conditions) -> Findings:
     from experiments.crash_bench import measure_crashes
 
@@ -189,6 +195,7 @@ BENCHES: Mapping[str, Bench] = {
         "Who orders, is lost, buys in a category, wants an item: beside recency alone, on The Complete Journey.",
         _customers,
     ),
+    "traits": Bench("A million portraits computed anew, and after a hundred thousand new events.", _traits),
     "crashes": Bench(
         "kill -9 of each process and store under load, and a full disk: nothing lost or doubled.", _crashes
     ),

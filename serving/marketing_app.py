@@ -7,20 +7,37 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.requests import Request
 
+from engine.storage.member_upload import MOST_TOLD, UploadRefused
 from serving import health
+from serving.edge import MOST_BODY
 from serving.interface import PROBLEMS, Lifespan, guarded, needs, new_interface
-from serving.marketing import offers, readiness
+from serving.marketing import customers, offers, previews, readiness, segments
 from serving.marketing_runtime import MarketingRuntime
+from serving.wire import ProblemResponse, refusal
 
 
 def create_marketing_app(runtime: MarketingRuntime) -> FastAPI:
     """The application on the marketing port. Its routes need a key of scope `marketing`."""
     app = new_interface("Hawker marketing", "A shop's customers, segments and campaigns.", _running(runtime))
-    app.include_router(offers.routes(runtime), responses=PROBLEMS, dependencies=[needs("marketing")])
+    for resource in (previews, segments, customers, offers):
+        app.include_router(resource.routes(runtime), responses=PROBLEMS, dependencies=[needs("marketing")])
     app.include_router(readiness.routes(runtime))
     app.include_router(health.routes(runtime.metrics))
-    return guarded(app, guard=runtime.guard, metrics=runtime.metrics)
+    app.add_exception_handler(UploadRefused, _lines_refused)
+    return guarded(app, guard=runtime.guard, metrics=runtime.metrics, most_body=_most_body)
+
+
+async def _lines_refused(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, UploadRefused)
+    told = [each.as_json() for each in error.refused[:MOST_TOLD]]
+    return refusal(error, request, {"refused_lines": len(error.refused), "refused": told})
+
+
+def _most_body(path: str) -> int:
+    """Lists of users are longer than what people write."""
+    return segments.MOST_UPLOAD if segments.UPLOAD_PATH.fullmatch(path) else MOST_BODY
 
 
 def _running(runtime: MarketingRuntime) -> Lifespan:

@@ -83,6 +83,7 @@ def serve(
             keepers.append(Keeper("marketing", addresses, lifeline.read_end, Path(metrics), listening=marketing))
         if set(STORES) <= set(need):
             keepers.append(Keeper("jobs", addresses, lifeline.read_end, Path(metrics)))
+            keepers.append(Keeper("customers", addresses, lifeline.read_end, Path(metrics)))
         held.enter_context(_looking_after(stores))
         held.callback(_stop_all, keepers, [listening] if marketing is None else [listening, marketing])
         _keep_running(keepers, stopping, lambda: on_ready(address))

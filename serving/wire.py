@@ -78,8 +78,9 @@ def problem(
     field: str | None = None,
     position: int | str | None = None,
     headers: Mapping[str, str] | None = None,
-    **more: Any,
+    more: Mapping[str, Any] | None = None,
 ) -> ProblemResponse:
+    """`more` are members of this kind of problem, as RFC 9457 lets it have."""
     content = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -89,7 +90,7 @@ def problem(
         "field": field and _shortened(field, _LONGEST_FIELD),
         "position": position,
         "request_id": request_id,
-        **more,
+        **(more or {}),
     }
     return ProblemResponse(content, status_code=status, headers=headers)
 
@@ -111,10 +112,11 @@ def _shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def refusal(error: HawkerError, request: Request) -> ProblemResponse:
+def refusal(error: HawkerError, request: Request, more: Mapping[str, Any] | None = None) -> ProblemResponse:
     """The answer to a request that the engine refused."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
-    more = {"reasons": list(error.reasons)} if isinstance(error, CouponRefused) else {}
+    if isinstance(error, CouponRefused):
+        more = {"reasons": list(error.reasons)}
     waits = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyTries) else None
     return problem(
         status,
@@ -124,7 +126,7 @@ def refusal(error: HawkerError, request: Request) -> ProblemResponse:
         field=error.field,
         position=error.position,
         headers=waits or _HEADERS.get(status),
-        **more,
+        more=more,
     )
 
 

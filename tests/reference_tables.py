@@ -20,6 +20,9 @@ from engine.segment_words import EVENT_NAMES
 from engine.settings import SETTINGS, read_settings
 from engine.storage.home import Home
 from engine.storage.lake_tables import PREDICTIONS
+from engine.targeting.groups import ACTIONS, groups
+from engine.targeting.traits import TRAITS
+from engine.thresholds import THRESHOLDS, read_thresholds
 from experiments.bench import BENCHES
 from hawker import app as command_line
 from serving.app import create_app
@@ -41,6 +44,27 @@ def settings() -> Iterator[Row]:
     yield ("Name", "Default", "Meaning")
     for each in SETTINGS:
         yield (code(each.name), code(each.default) if each.default else "", each.meaning)
+
+
+def traits() -> Iterator[Row]:
+    yield ("Trait", "Kind", "Meaning", "Formula")
+    for each in TRAITS:
+        unit = f"{each.kind}, {each.unit}" if each.unit else each.kind
+        yield (code(each.name), unit, each.meaning, each.formula)
+
+
+def ready_made_groups() -> Iterator[Row]:
+    yield ("Group", "Name", "Means", "Usual actions")
+    for each in groups(read_thresholds("")):
+        why = "; ask first why" if each.ask_why else ""
+        told = ", ".join(ACTIONS[name]["en"] for name in each.actions)
+        yield (code(each.id), f"{each.name['en']} {each.name['zh']}", each.meaning, f"{told}{why}")
+
+
+def thresholds() -> Iterator[Row]:
+    yield ("Threshold", "Default", "Unit", "Meaning")
+    for each in THRESHOLDS:
+        yield (code(each.name), f"{each.default:g}", each.unit, each.meaning)
 
 
 def verbs() -> Iterator[Row]:
@@ -193,6 +217,9 @@ TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     "Metrics": metrics,
     "Event types": event_types,
     "Segment": segment_events,
+    "Traits": traits,
+    "Ready-made groups": ready_made_groups,
+    "Thresholds of the groups": thresholds,
     "Placements": placements,
     "Recipes": recipe_keys,
     "Recipes of predictions": prediction_keys,

@@ -24,7 +24,7 @@ from engine.storage.lake_moments import instant_sql
 from engine.storage.lake_sql import UNREADABLE, open_sql, parquet, quoted
 from engine.storage.trait_view import traits_sql
 
-FORMAT = 1
+FORMAT = 2
 #: Files that the newest state does not name are kept so long for those who still read an older one.
 KEPT_SECONDS = 600.0
 
@@ -52,7 +52,7 @@ EMPTY: Mapping[str, str] = {
 class State:
     """What the files hold. `files` maps a table to its files in order; `versions` are the lake's that were read.
 
-    `as_of` is the clock (epoch seconds) that the traits were computed at.
+    `as_of` is the clock (epoch seconds) that the traits were computed at, `segments` are those that were evaluated.
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -61,6 +61,7 @@ class State:
     zone: str = "UTC"
     people: int = 0
     rows: int = 0
+    segments: tuple[str, ...] = ()
 
     def with_files(self, **files: tuple[str, ...]) -> State:
         return replace(self, files={**self.files, **files})
@@ -83,7 +84,8 @@ class CustomerFiles:
             raise StoreUnavailable(f"{path} cannot be read ({problem}); remove it, and it is made again") from problem
         if told.pop("format", None) != FORMAT:
             return None
-        return State(**{**told, "files": {name: tuple(files) for name, files in told["files"].items()}})
+        files = {name: tuple(each) for name, each in told["files"].items()}
+        return State(**{**told, "files": files, "segments": tuple(told["segments"])})
 
     def publish(self, state: State) -> None:
         """Make this the newest state, and remove what none has named for a while."""
@@ -93,6 +95,12 @@ class CustomerFiles:
         for path in self.folder.glob("*.parquet"):
             if path.name not in named and time.time() - path.stat().st_mtime > KEPT_SECONDS:
                 path.unlink(missing_ok=True)
+
+    def discard(self, state: State, *, besides: State) -> None:
+        """Remove the files of a state that was never published, but for those that `besides` names too."""
+        kept = {name for files in besides.files.values() for name in files}
+        for name in {name for files in state.files.values() for name in files} - kept:
+            (self.folder / name).unlink(missing_ok=True)
 
     def write(self, sql: Any, table: str, select: str) -> str:
         """The rows of a SELECT as a new file; its name."""

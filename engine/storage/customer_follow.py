@@ -28,6 +28,7 @@ _MOST_TAILS = 30
 _DECLARED = """
 SELECT names.person, region, zone, gender, age_band, birthday,
   coalesce(attributes ->> '$.household', attributes ->> '$.household_size') AS household,
+  attributes ->> '$.personalization' AS personalization,
   TRY_CAST(json_extract(attributes, '$.tags') AS VARCHAR[]) AS tags
 FROM users JOIN names ON names.name = 'u' || user_id WHERE NOT deleted"""
 

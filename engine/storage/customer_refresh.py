@@ -1,4 +1,4 @@
-"""One refresh of the customers: follow the lake, compute what changed, evaluate the segments, publish all of it at once.
+"""One refresh of the customers: follow the lake, compute what changed, evaluate the segments, publish it all at once.
 
 One process does it at a time. Whatever is stopped in between is done again by the next refresh; readers see the state
 before until then.
@@ -55,8 +55,8 @@ def refresh_customers(
 ) -> Refreshed:
     """Bring the customers' files up to the lake and the clock (`now`, epoch seconds), and `rules` up to both.
 
-    Without `rules` memberships stay as they are. `moved` is told, before anything is published, who entered and who left
-    those segments that are in `watched`; a refresh that is repeated after a stop tells the same again.
+    Without `rules` memberships stay as they are. `moved` is told, before anything is published, who entered and who
+    left those segments that are in `watched`; a refresh that is repeated after a stop tells the same again.
     """
     files = CustomerFiles(home)
     moment = Moment(datetime.fromtimestamp(now, UTC), zone)

@@ -60,6 +60,8 @@ def open_sql(spill: Path, *, threads: int | None = None, memory: str = "1GB") ->
         yield connection
     except _FAULTY_QUERY as error:
         raise BadInput(f"the query cannot be answered: {_first_line(error)}", code="bad_query") from error
+    except duckdb.InterruptException as error:
+        raise BadInput("the query was cancelled", code="cancelled") from error
     except duckdb.OutOfMemoryException as error:
         raise StoreUnavailable(f"the query needs more than {memory}: {_first_line(error)}") from error
     finally:

@@ -116,7 +116,7 @@ class LiveDocuments:
         return f"{self._shop}:documents:lock"
 
     def _key(self, kind: Kind, thing_id: str) -> str:
-        return f"{self._shop}:{kind[:-1]}:{thing_id}"
+        return document_key(self._shop, kind, thing_id)
 
 
 async def item_changes(client: AsyncClient, shop: str, since: int) -> tuple[int, list[dict[str, Any]]]:
@@ -133,3 +133,8 @@ async def item_changes(client: AsyncClient, shop: str, since: int) -> tuple[int,
 
 def _unavailable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(f"the live store does not answer: {error}; try again")
+
+
+def document_key(shop: str, kind: Kind, thing_id: str) -> str:
+    """Where a document lies in the live store."""
+    return f"{shop}:{kind[:-1]}:{thing_id}"

@@ -7,8 +7,8 @@ under the same moment, and the record drops them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,11 +23,15 @@ from engine.storage.lake_tables import MEMBERSHIPS
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`select` is the SQL of the numbers of those who belong; `version` is the definition's."""
+    """`select` is the SQL of the numbers of those who belong; `version` is the definition's.
+
+    With `user_ids`, a list that somebody made, `select` is over the view `listed` of their numbers.
+    """
 
     segment: str
     version: int
     select: str
+    user_ids: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,11 @@ def refresh_memberships(
     sql.execute("CREATE OR REPLACE TEMP TABLE membership_now AS SELECT * FROM was WHERE false")
     sql.execute("CREATE OR REPLACE TEMP VIEW memberships AS SELECT * FROM membership_now")
     for rule in rules:
+        if rule.user_ids is not None:
+            sql.register("listed_ids", pa.table({"user_id": pa.array(rule.user_ids, pa.string())}))
+            sql.execute(
+                "CREATE OR REPLACE TEMP VIEW listed AS SELECT person FROM people SEMI JOIN listed_ids USING (user_id)"
+            )
         sql.execute(
             f"INSERT INTO membership_now SELECT {quoted(rule.segment)}, found.person,"
             f" coalesce(was.since, {moment_sql(now)})"
@@ -62,6 +71,7 @@ def refresh_memberships(
         " UNION ALL SELECT was.segment, was.person, 'left' FROM was ANTI JOIN membership_now USING (segment, person)"
     )
     changes = _counted(sql, rules)
+    state = replace(state, segments=tuple(rule.segment for rule in rules))
     if any(each.entered or each.left for each in changes) or one_row(sql, "SELECT count(*) FROM membership_changes")[0]:
         _record(sql, home, {rule.segment: rule.version for rule in rules}, now)
         state = state.with_files(

@@ -132,6 +132,8 @@ FROM (
     count(*) FILTER (type = 'coupon_redeem' AND {year}) AS coupons_redeemed,
     sum(amount) FILTER (type = 'return' AND {year}) AS returned_365d,
     sum(quantity) FILTER (type = 'return' AND {year}) AS pieces_returned,
+    arg_max(type = 'subscribe', (time, type = 'unsubscribe'))
+      FILTER (type IN ('subscribe', 'unsubscribe')) AS subscribed,
     count(*) FILTER ({year}) AS recent, [{hours}] AS hours, [{weekdays}] AS weekdays
   FROM (SELECT *, {moment.local_us()} // 3600000000 AS local_hour FROM chosen) GROUP BY person)"""
 

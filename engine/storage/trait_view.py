@@ -10,7 +10,15 @@ from engine.expression import Kind
 from engine.storage.lake_sql import quoted
 from engine.targeting.traits import OF_ALL, OF_THE_CLOCK, TRAITS
 
-_TYPES: Mapping[Kind, str] = {"number": "DOUBLE", "text": "VARCHAR", "texts": "VARCHAR[]", "time": "TIMESTAMPTZ"}
+_TYPES: Mapping[Kind, str] = {
+    "number": "DOUBLE",
+    "text": "VARCHAR",
+    "texts": "VARCHAR[]",
+    "flag": "BOOLEAN",
+    "time": "TIMESTAMPTZ",
+}
+#: Below this age nobody is profiled or advertised to.
+ADULT_YEARS = 14
 #: The columns that are stored, with their types.
 STORED = {each.name: _TYPES[each.kind] for each in TRAITS if each.name not in (*OF_THE_CLOCK, *OF_ALL)}
 _DAY_US = 86_400_000_000.0
@@ -35,11 +43,19 @@ def traits_sql(tables: Mapping[str, str | None], now: datetime, zone: str) -> st
         return f"({us} - epoch_us({column})) / {_DAY_US}"
 
     return f"""
-SELECT stored.*, {standing}, {birthday_sql(now, zone)} AS days_to_birthday,
+SELECT stored.*, {standing}, {birthday_sql(now, zone)} AS days_to_birthday, {minor_sql(now, zone)} AS minor,
   {days_since("last_seen_at")} AS days_since_seen, {days_since("first_seen_at")} AS tenure_days,
   {days_since("last_order_at")} AS days_since_order,
   order_interval_days - {days_since("last_order_at")} AS due_in_days
 FROM {stored} stored{joined}"""
+
+
+def minor_sql(now: datetime, zone: str) -> str:
+    """Whether a customer is younger than ADULT_YEARS, null where nothing tells the age."""
+    today = now.astimezone(ZoneInfo(zone)).date()
+    born = "TRY_CAST(CASE WHEN length(birthday) = 10 THEN birthday END AS DATE)"
+    upper = "TRY_CAST(nullif(list_last(regexp_extract_all(age_band, '[0-9]+')), '') AS INTEGER)"
+    return f"coalesce({born} + INTERVAL {ADULT_YEARS} YEAR > DATE {quoted(today.isoformat())}, {upper} < {ADULT_YEARS})"
 
 
 def birthday_sql(now: datetime, zone: str) -> str:

@@ -31,11 +31,6 @@ from engine.targeting.segments import (
     Share,
     Span,
     Words,
-    event_term,
-    moment,
-    trait_term,
-    weighed,
-    written_time,
 )
 
 _SELECTING = {"type", "where", "within", "since", "until"}
@@ -50,8 +45,7 @@ def parse_rule_json(given: Any, words: Words, *, field: str = "rule") -> Rule:
         nonlocal count
         count += 1
         if depth > DEEPEST or count > MOST_TERMS:
-            told = f"a rule has at most {MOST_TERMS} terms, {DEEPEST} deep; make segments of its parts"
-            Place(field).refuse(told)
+            Place(field).refuse(leaves.TOO_LARGE)
         if type(part) is not dict or not part:
             Place(path).refuse('must be an object such as {"all": [...]} or {"trait", "op", "value"}')
         if set(part) in ({"all"}, {"any"}):
@@ -64,12 +58,12 @@ def parse_rule_json(given: Any, words: Words, *, field: str = "rule") -> Rule:
             return Not(read(part["not"], f"{path}.not", depth + 1))
         return _leaf(part, words, path)
 
-    return weighed(read(given, field, 1), Place(field))
+    return leaves.weighed(read(given, field, 1), Place(field))
 
 
 def _leaf(part: dict[str, Any], words: Words, path: str) -> RuleLeaf:
     if "trait" in part:
-        return trait_term(_comparison(part, "trait", path), words.traits, None, f"{path}.trait")
+        return leaves.trait_term(_comparison(part, "trait", path), words.traits, None, f"{path}.trait")
     if "prediction" in part:
         return leaves.predicted(_comparison(part, "prediction", path), words.predictions, Place(f"{path}.prediction"))
     if len(part) == 1:
@@ -87,7 +81,7 @@ def _leaf(part: dict[str, Any], words: Words, path: str) -> RuleLeaf:
             _known(given, {"salt", "from", "to"}, inner)
             return leaves.share(given.get("salt"), given.get("from", 0), given.get("to"), Place(inner))
     told = "a rule is all, any or not, or has one of trait, prediction, segment, event, sequence, bucket"
-    Place(path).refuse(told)
+    return Place(path).refuse(told)
 
 
 def _comparison(part: dict[str, Any], name: str, path: str) -> Comparison:
@@ -121,12 +115,12 @@ def _events(given: Any, words: Words, path: str, *, also: set[str]) -> Events:
     name = leaves.event_type(given.get("type"), words, Place(f"{path}.type"))
     where = None
     if given.get("where") is not None:
-        where = parse_json(given["where"], EVENT_FIELDS, word=f"{path}.where", check=event_term)
+        where = parse_json(given["where"], EVENT_FIELDS, word=f"{path}.where", check=leaves.event_term)
     within, since, until = (given.get(name) for name in ("within", "since", "until"))
     if within is not None and (since is not None or until is not None):
         Place(f"{path}.within").refuse("is for a moving window, since and until for a fixed one; take one of both")
-    start = None if since is None else moment(since, Place(f"{path}.since"))
-    end = None if until is None else moment(until, Place(f"{path}.until"))
+    start = None if since is None else leaves.moment(since, Place(f"{path}.since"))
+    end = None if until is None else leaves.moment(until, Place(f"{path}.until"))
     if start and end and start >= end:
         Place(f"{path}.until").refuse("must be later than since")
     length = None if within is None else leaves.duration(within, Place(f"{path}.within"))
@@ -180,7 +174,7 @@ def _events_json(events: Events) -> dict[str, Any]:
         found["within"] = leaves.written_duration(events.span.within)
     for name, time in (("since", events.span.since), ("until", events.span.until)):
         if time is not None:
-            found[name] = written_time(time)
+            found[name] = leaves.written_time(time)
     return found
 
 

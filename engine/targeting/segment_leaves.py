@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.events import LARGEST_AMOUNT
-from engine.expression import Comparison, Fields, checked, is_whole, nearest
+from engine.expression import (
+    DEEPEST,
+    MOST_TERMS,
+    Comparison,
+    Fields,
+    Joined,
+    Not,
+    Tree,
+    checked,
+    is_whole,
+    kind_of,
+    moment_of,
+    nearest,
+)
 from engine.targeting.segments import (
     LONGEST,
     MEASURES,
@@ -18,11 +32,15 @@ from engine.targeting.segments import (
     Measured,
     Place,
     Predicted,
+    Rule,
     Sequence,
     Share,
     Words,
-    check_of,
+    events_of,
+    leaves_of,
 )
+
+TOO_LARGE = f"a rule has at most {MOST_TERMS} terms, {DEEPEST} deep; make segments of its parts"
 
 _ISO = re.compile(r"P(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,7})H)?(?:(\d{1,8})M)?(?:(\d{1,9})S)?)?")
 _SHORT = re.compile(r"(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,7})h)?(?:(\d{1,8})m)?(?:(\d{1,9})s)?", re.IGNORECASE)
@@ -91,7 +109,7 @@ def measured(events: Events, measure: str, *, of: str | None, asked: Comparison,
             place.refuse("a text holds NUL or half of a surrogate pair, which no text can carry")
         if isinstance(value, bool) and VALUES.get(str(of), "any") != "any":
             place.refuse(f"last of {of} needs a text in quotes")
-        return Measured(events, measure, of, op, value)
+        return Measured(events, "last", of, op, value)
     if measure == "last" and VALUES.get(str(of), "any") == "text":
         place.refuse(f"last of {of} needs a text in quotes")
     ops = _PLAIN[2:] if measure == "days_since" else _PLAIN
@@ -120,3 +138,68 @@ def sequence(did: Events, then: Events, *, absent: bool, within: timedelta | Non
     if then.span.within or then.span.since or then.span.until:
         place.refuse("what comes then has no window of its own; give the time between both")
     return Sequence(did, then, absent, within)
+
+
+def weighed(rule: Rule, place: Place) -> Rule:
+    """The rule, unless it is too large or too deep to be read again from its JSON form."""
+    terms = 0
+    waiting: list[tuple[Tree[Any], int]] = [(rule, 1)]
+    for leaf in leaves_of(rule):
+        waiting += [(each.where, 1) for each in events_of(leaf) if each.where is not None]
+    while waiting:
+        part, depth = waiting.pop()
+        terms += 1
+        if depth > DEEPEST or terms > MOST_TERMS:
+            place.refuse(TOO_LARGE)
+        inner = part.parts if isinstance(part, Joined) else (part.part,) if isinstance(part, Not) else ()
+        waiting.extend((each, depth + 1) for each in inner)
+    return rule
+
+
+def trait_term(term: Comparison, fields: Fields, position: int | None, word: str) -> Comparison:
+    """A comparison with a trait, its times brought to UTC."""
+    found = checked(term, fields, position, word)
+    if kind_of(term.field, fields) != "time" or term.value is None:
+        return found
+    return Comparison(term.field, term.op, written_time(moment(term.value, Place(word, position))))
+
+
+def event_term(term: Comparison, fields: Fields, position: int | None, word: str) -> Comparison:
+    """A comparison with a field of an event or its item."""
+    found = checked(term, fields, position, word)
+    place = Place(word, position)
+    if term.op in ("<", "<=", ">", ">=") and isinstance(term.value, str):
+        place.refuse(f"{term.field} {term.op} needs a number; texts have no order here")
+    _check_property(term.field, place)
+    return found
+
+
+def _check_property(name: str, place: Place) -> None:
+    if name.startswith("properties.") and (re.search(r'["\\*]', name) or "" in name.split(".")):
+        place.refuse(f'{name!a} cannot be asked: between dots stand names without ", \\ and *')
+
+
+def check_of(measure: str, of: str | None, place: Place) -> None:
+    """Refuses what a measure cannot be of."""
+    kinds = MEASURES[measure]
+    if not kinds:
+        if of is not None:
+            place.refuse(f"{measure} is of the event itself; leave {of!a} out")
+        return
+    fitting = [name for name, kind in VALUES.items() if kind in kinds]
+    if of is None or kind_of(of, VALUES) not in kinds:
+        place.refuse(f"{measure} must be of one of {', '.join(fitting)}, not {of!a}")
+    _check_property(of, place)
+
+
+def moment(text: Any, place: Place) -> datetime:
+    """A time in UTC."""
+    found = moment_of(text)
+    with suppress(OverflowError):
+        if found is not None:
+            return found.astimezone(UTC)
+    return place.refuse('needs a time with its zone, such as "2026-01-31T12:00:00Z"')
+
+
+def written_time(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")

@@ -43,11 +43,6 @@ from engine.targeting.segments import (
     Share,
     Span,
     Words,
-    event_term,
-    moment,
-    trait_term,
-    weighed,
-    written_time,
 )
 
 #: Short words for a measure of a type: (type, measure, of).
@@ -70,7 +65,7 @@ def parse_rule(given: Any, words: Words, *, field: str = "rule") -> Rule:
 
 def parse_rule_text(text: str, words: Words) -> Rule:
     """The tree of a text; `position` of a BadInput is the character."""
-    return weighed(_RuleReader(text, words).whole(), Place("rule", 0))
+    return leaves.weighed(_RuleReader(text, words).whole(), Place("rule", 0))
 
 
 def rule_to_text(rule: Rule) -> str:
@@ -126,8 +121,8 @@ def _arguments(subject: str, events: Events) -> str:
                 subject,
                 to_text(events.where) if events.where is not None else "",
                 leaves.written_duration(span.within, short=True) if span.within is not None else "",
-                f'since "{written_time(span.since)}"' if span.since is not None else "",
-                f'until "{written_time(span.until)}"' if span.until is not None else "",
+                f'since "{leaves.written_time(span.since)}"' if span.since is not None else "",
+                f'until "{leaves.written_time(span.until)}"' if span.until is not None else "",
             ),
         )
     )
@@ -137,7 +132,7 @@ class _RuleReader(Reader):
     """The reader of conditions, with calls for terms; inside the brackets of a call it reads conditions on events."""
 
     word = "rule"
-    token = re.compile(rf"\s*(?:(?P<window>(?:\d+[wdhmsWDHMS])+)(?![\w.])|{TOKENS})")
+    token = re.compile(rf"\s*(?:(?P<window>(?:\d+[A-Za-z])+)(?![\w.])|{TOKENS})")
     most_tokens = 20_000  # the length of the text is the limit, and then `weighed`
 
     def __init__(self, text: str, words: Words) -> None:
@@ -152,7 +147,7 @@ class _RuleReader(Reader):
         return super()._term()
 
     def _checked(self, term: Comparison, position: int) -> Comparison:
-        check = event_term if self._in_scope else trait_term
+        check = leaves.event_term if self._in_scope else leaves.trait_term
         return check(term, self._fields, position, self.word)
 
     def _here(self) -> Place:
@@ -192,7 +187,7 @@ class _RuleReader(Reader):
         if len(given) != (3 if name == "share" else 1):
             place.refuse('is written prediction("name"), segment("id") or share("salt", 0, 0.1)')
         if name == "share":
-            return leaves.share(*given, place=place)
+            return leaves.share(given[0], given[1], given[2], place)
         told = leaves.whole_text(given[0], place)
         if name == "segment":
             return Member(told)
@@ -245,7 +240,7 @@ class _RuleReader(Reader):
                 within = self._window()
             elif word in ("since", "until") and word not in bounds and within is None:
                 self._at += 1
-                bounds[word] = moment(self._value(), place)
+                bounds[word] = leaves.moment(self._value(), place)
             elif kind == "window" or word in ("since", "until"):
                 place.refuse("a second window; there is one, moving (90d) or fixed (since, until)")
             elif where is None:

@@ -1,33 +1,21 @@
 """Segments: a rule is a tree of all, any and not over leaves on traits, predictions, memberships and events.
 
 Windows mean the same wherever a rule is answered: `Span.limits` says it, nothing else does. Money is in minor units.
-A comparison with what is not there is false; `count` and `sum` of nothing are 0, other measures of nothing are not there.
+A comparison with what is not there is false; `count`, `sum` and `distinct` of nothing are 0,
+other measures of nothing are not there.
 """
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, NoReturn, TypeAlias
 
 from engine.errors import BadInput
 from engine.events import EVENT_TYPES
-from engine.expression import (
-    DEEPEST,
-    MOST_TERMS,
-    Comparison,
-    Expression,
-    Fields,
-    Joined,
-    Kind,
-    Not,
-    Tree,
-    checked,
-    kind_of,
-    moment_of,
-)
+from engine.expression import Comparison, Expression, Fields, Joined, Kind, Not, Tree
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=3650)  # a window is at least the one and less than the other
 SHARES = 1 << 60  # the salted hash of a user is a whole number below it
@@ -241,69 +229,11 @@ def in_order(rules: Mapping[str, Rule]) -> tuple[str, ...]:
     return tuple(done)
 
 
-def weighed(rule: Rule, place: Place) -> Rule:
-    """The rule, unless it is too large or too deep to be read again from its JSON form."""
-    terms, waiting = 0, [(rule, 1)]
-    conditions: list[tuple[Expression, int]] = []
-    for leaf in leaves_of(rule):
-        conditions += [(each.where, 1) for each in events_of(leaf) if each.where is not None]
-    for pile in (waiting, conditions):
-        while pile:
-            part, depth = pile.pop()  # type: ignore[attr-defined]
-            terms += 1
-            if depth > DEEPEST or terms > MOST_TERMS:
-                place.refuse(f"a rule has at most {MOST_TERMS} terms, {DEEPEST} deep; make segments of its parts")
-            inner = part.parts if isinstance(part, Joined) else (part.part,) if isinstance(part, Not) else ()
-            pile.extend((each, depth + 1) for each in inner)  # type: ignore[attr-defined]
-    return rule
+def millionths(value: float) -> int:
+    """What a sum is compared with, as a whole number of millionths."""
+    return value * MILLION if isinstance(value, int) else math.floor(value * 1e6 + 0.5)
 
 
-def trait_term(term: Comparison, fields: Fields, position: int | None, word: str) -> Comparison:
-    """A comparison with a trait, its times brought to UTC."""
-    found = checked(term, fields, position, word)
-    if kind_of(term.field, fields) != "time" or term.value is None:
-        return found
-    return Comparison(term.field, term.op, written_time(moment(term.value, Place(word, position))))
-
-
-def event_term(term: Comparison, fields: Fields, position: int | None, word: str) -> Comparison:
-    """A comparison with a field of an event or its item."""
-    found = checked(term, fields, position, word)
-    place = Place(word, position)
-    if term.op in ("<", "<=", ">", ">=") and isinstance(term.value, str):
-        place.refuse(f"{term.field} {term.op} needs a number; texts have no order here")
-    _check_property(term.field, place)
-    return found
-
-
-def _check_property(name: str, place: Place) -> None:
-    if name.startswith("properties.") and (re.search(r'["\\*]', name) or "" in name.split(".")):
-        place.refuse(f'{name!a} cannot be asked: between dots stand names without ", \\ and *')
-
-
-def check_of(measure: str, of: str | None, place: Place) -> None:
-    """Refuses what a measure cannot be of."""
-    kinds = MEASURES[measure]
-    if not kinds:
-        if of is not None:
-            place.refuse(f"{measure} is of the event itself; leave {of!a} out")
-        return
-    fitting = [name for name, kind in VALUES.items() if kind in kinds]
-    if of is None or kind_of(of, VALUES) not in kinds:
-        place.refuse(f"{measure} must be of one of {', '.join(fitting)}, not {of!a}")
-    _check_property(of, place)
-
-
-def moment(text: Any, place: Place) -> datetime:
-    """A time in UTC."""
-    found = moment_of(text)
-    try:
-        if found is not None:
-            return found.astimezone(UTC)
-    except OverflowError:
-        pass
-    place.refuse('needs a time with its zone, such as "2026-01-31T12:00:00Z"')
-
-
-def written_time(time: datetime) -> str:
-    return time.isoformat().replace("+00:00", "Z")
+def share_limits(leaf: Share) -> tuple[int, int]:
+    """The whole numbers [start, end) below SHARES; neighbouring shares leave nobody out and double nobody."""
+    return math.ceil(leaf.start * SHARES), math.ceil(leaf.end * SHARES)

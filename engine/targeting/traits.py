@@ -46,6 +46,12 @@ TRAITS: tuple[Trait, ...] = (
     Trait("days_to_birthday", "number", "declared", "days", "Days until the next birthday, 0 on the day.",
           "next birthday in the shop's zone - today; of 29 February, the 28th where there is none"),
     Trait("household", "text", "declared", "", "Household, as declared.", "attributes.household, household_size"),
+    Trait("personalization", "text", "declared", "", "off: no list and no offer by what the customer did.",
+          "attributes.personalization"),
+    Trait("minor", "flag", "declared", "", "Under 14 years old.",
+          "by the birthday; else the upper number of age_band is below 14"),
+    Trait("subscribed", "flag", "declared", "", "Whether messages are welcome; null: never said.",
+          "the last of subscribe and unsubscribe"),
     Trait("tags", "texts", "declared", "", "The shop's own labels.", "attributes.tags, a list of texts"),
     # When, and how often, the customer is there.
     Trait("first_seen_at", "time", "activity", "", "The first event.", "min(time)"),
@@ -158,6 +164,6 @@ TRAIT: Mapping[str, Trait] = {each.name: each for each in TRAITS}
 #: The names and kinds that rules are checked against.
 TRAIT_FIELDS: Mapping[str, Kind] = {each.name: each.kind for each in TRAITS}
 #: Traits that move with the clock alone; they are computed when they are read.
-OF_THE_CLOCK = ("days_to_birthday", "days_since_seen", "tenure_days", "days_since_order", "due_in_days")
+OF_THE_CLOCK = ("minor", "days_to_birthday", "days_since_seen", "tenure_days", "days_since_order", "due_in_days")
 #: Traits that depend on everybody; computed once a refresh.
 OF_ALL = ("spend_rank", "orders_rank", "rfm_recency", "rfm_frequency", "rfm_money")

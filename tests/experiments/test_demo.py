@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from engine.storage.home import Home
 from engine.storage.lake import Lake
+from engine.storage.lake_predictions import replace_predictions
+from engine.storage.lake_tables import PREDICTIONS
 from experiments.demo import trained_on_everything
 from tests.trained import TINY, settings_of
 from training.produce import produce
@@ -20,6 +22,12 @@ def test_the_version_of_the_whole_lake_is_used_again(trained_home: Home):
 def test_a_newer_version_that_stopped_before_the_last_event_is_not_taken_for_it(own_home: Home, tiny_data: ShopData):
     until = moment(tiny_data.until) - timedelta(days=3)
     assert produce(own_home, settings_of(own_home), TINY, until=until).version == 2
+    assert trained_on_everything(own_home, TINY.name) == 1
+
+
+def test_predictions_in_the_lake_make_no_version_stale(own_home: Home):
+    replace_predictions(own_home, "churn", PREDICTIONS.schema.remove(1).empty_table())
+    assert Lake(own_home).versions()["predictions"] == 0
     assert trained_on_everything(own_home, TINY.name) == 1
 
 

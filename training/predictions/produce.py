@@ -50,6 +50,7 @@ class Predicted:
     def table(self) -> Table:
         """The comparison with recency alone, for a person; the caption says what was written."""
         found, test = self.trained, self.trained.figures["test"]
+        ece = "ece" if found.is_better else "ece_of_recency"  # of what is written
         table = Table(title=f"Prediction {found.recipe.name}: {_meaning(found.recipe)}")
         for name in ("AUC with its 95 % interval", found.chosen, "recency alone", "difference"):
             table.add_column(name, justify="left" if name.startswith("AUC") else "right")
@@ -57,7 +58,7 @@ class Predicted:
             table.add_row(name, told(each.model), told(each.recency), told(each.difference, "+"))
         table.caption = (
             f"{found.sentence()}\n"
-            f"Calibration error on the test period {test['ece']:.3f} (below {test['ece_by_chance']:.3f} is chance); "
+            f"Calibration error on the test period {test[ece]:.3f} (below {test[f'{ece}_by_chance']:.3f} is chance); "
             f"{test['base_rate']:.1%} of {test['users']:,} users did it.\n"
             f"{found.rows.num_rows:,} rows as of {found.as_of:%Y-%m-%d %H:%M} are in the lake, run {self.run_id}."
         )

@@ -211,6 +211,7 @@ def _figures(
         "ece_by_chance": accuracy.error_by_chance(said[chosen], seed=recipe.seed),
         "ece_uncalibrated": accuracy.calibration_error(1 - raw if is_absence else raw, outcomes),
         "ece_of_recency": accuracy.calibration_error(said["recency"], outcomes),
+        "ece_of_recency_by_chance": accuracy.error_by_chance(said["recency"], seed=recipe.seed),
         "brier": accuracy.brier(said[chosen], outcomes),
         "brier_of_recency": accuracy.brier(said["recency"], outcomes),
         "lift_at_10_percent": accuracy.lift(said[chosen], outcomes),

@@ -50,3 +50,17 @@ def _looks_chinese(text: bytes) -> bool:
         chinese += not four and text[at] <= 0xF7 and at + 1 < len(text) and text[at + 1] >= 0xA1
         at += 4 if four else 2
     return chinese >= _CHINESE * pairs
+
+
+def decoded(content: bytes) -> str:
+    """The text of an upload, without its mark. Raises BadInput."""
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if encoding == "utf-8-sig" or _looks_chinese(content):
+            return text
+    raise BadInput(
+        "the file is written neither in UTF-8 nor in GB18030; save it as UTF-8", code="wrong_encoding", field="body"
+    )

@@ -211,6 +211,30 @@ def test_the_next_birthday_is_so_many_days_away(shop, birthday, days):
     assert shop.traits()["u"]["days_to_birthday"] == days
 
 
+@pytest.mark.parametrize(
+    ("told", "minor"),
+    [
+        ({"birthday": "2012-06-02"}, True),
+        ({"birthday": "2012-06-01"}, False),
+        ({"age_band": "10-13"}, True),
+        ({"age_band": "under 14"}, False),
+        ({"age_band": "25-34"}, False),
+        ({}, None),
+    ],
+)
+def test_who_is_under_fourteen_is_a_minor(shop, told, minor):
+    shop.knows(u=told)
+    shop.refreshed()
+    assert shop.traits()["u"]["minor"] is minor
+
+
+def test_the_last_word_on_messages_counts(shop):
+    shop.happened(("u", "subscribe", 9, {}), ("u", "unsubscribe", 2, {}), ("v", "subscribe", 1, {}))
+    shop.happened(("w", "view", 1, {"item_id": "a"}))
+    shop.refreshed()
+    assert [shop.traits()[who]["subscribed"] for who in "uvw"] == [False, True, None]
+
+
 def test_buyers_stand_in_fifths_and_ranks_among_each_other(shop):
     shop.happened(*(order(f"u{at}", at, 100 * at) for at in range(1, 11)))
     shop.knows(quiet={})

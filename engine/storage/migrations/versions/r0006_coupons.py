@@ -14,7 +14,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 _FUNCTIONS = Path(__file__).parents[1] / "r0006_settle.sql"
 _MOMENT = sa.DateTime(timezone=True)

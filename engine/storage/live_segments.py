@@ -1,0 +1,60 @@
+"""The segments that are kept up to date: the ready-made groups, and what marketers defined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.expression import Kind
+from engine.settings import Settings
+from engine.storage.ledger import LedgerPool, connection_of, rows_of
+from engine.storage.memberships import Rule
+from engine.storage.segment_sql import members_sql
+from engine.storage.segments import Segment, live_segments
+from engine.targeting.groups import groups
+from engine.targeting.segment_json import parse_rule_json
+from engine.targeting.segments import Words
+from engine.targeting.traits import TRAIT_FIELDS
+
+
+class _AnyPrediction(dict[str, Kind]):
+    """Predictions come and go with trainings; one that nobody makes any more has no scores, and is no error."""
+
+    def __missing__(self, name: str) -> Kind:
+        return "number"
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return "number"
+
+
+def words_of(settings: Settings) -> Words:
+    """What rules of this shop may name."""
+    own = [each.name for each in settings.event_types]
+    return Words(TRAIT_FIELDS, _AnyPrediction(), (*Words().event_types, *own))
+
+
+def group_rules(thresholds: Mapping[str, float], now: float) -> list[Rule]:
+    """The ready-made groups, as of `now` (epoch seconds)."""
+    words, moment = Words(TRAIT_FIELDS), datetime.fromtimestamp(now, UTC)
+    return [Rule(each.id, 1, members_sql(parse_rule_json(each.rule, words), moment)) for each in groups(thresholds)]
+
+
+def live_rules(settings: Settings, ledger: LedgerPool, now: float) -> list[Rule]:
+    """All that memberships are kept of, each behind those that it names."""
+    stored = [_stored_rule(settings, ledger, each, now) for each in live_segments(ledger)]
+    return [*group_rules(settings.groups, now), *stored]
+
+
+def _stored_rule(settings: Settings, ledger: LedgerPool, segment: Segment, now: float) -> Rule:
+    if segment.kind == "static":
+        return Rule(segment.id, segment.version, "SELECT person FROM listed", members_of(ledger, segment.id))
+    rule = parse_rule_json(segment.definition, words_of(settings))
+    return Rule(segment.id, segment.version, members_sql(rule, datetime.fromtimestamp(now, UTC)))
+
+
+def members_of(ledger: LedgerPool, segment_id: str) -> list[str]:
+    """The user_ids of a static segment."""
+    with connection_of(ledger) as connection:
+        rows = rows_of(connection, "SELECT user_id FROM segment_members WHERE segment_id = :id", id=segment_id)
+    return [user for (user,) in rows]

@@ -1,0 +1,95 @@
+"""A preview of a rule: how many it fits, how many of them can be reached, and what they are like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.storage.customer_files import CustomerFiles
+from engine.storage.home import Home
+from engine.storage.lake_sql import all_cores, quoted
+from engine.storage.segment_sql import members_sql
+from engine.targeting.segments import Rule
+
+#: Why somebody of a segment is not reached, the first that holds. Caps and holdouts come with campaigns.
+_UNREACHABLE: Mapping[str, str] = {
+    "minor": "minor",
+    "opted_out": "lower(personalization) = 'off'",
+    "suppressed": "complaints_open > 0",
+    "no_consent": "subscribed IS DISTINCT FROM true",
+}
+_NOT_YET = ("capped", "held_out")
+MOST_SAMPLED = 100
+
+
+def preview(
+    home: Home,
+    rule: Rule,
+    *,
+    now: float,
+    sample: int = 10,
+    overlap_with: Sequence[str] = (),
+    begun: Callable[[Any], None] = lambda sql: None,
+) -> dict[str, Any]:
+    """Size, reachable size by reason, figures of orders, some users and overlaps, as of `now` (epoch seconds).
+
+    `begun` gets the connection; its `interrupt()` from another thread ends the preview with BadInput. The traits are of
+    the last refresh, which the answer names; events of the rule's windows are read up to `now`.
+    """
+    files = CustomerFiles(home)
+    # Somebody waits for this answer, at a lower priority than any storefront's.
+    with files.reading(now, threads=all_cores(), memory="2GB") as sql:
+        begun(sql)
+        state = files.state()
+        select = members_sql(rule, datetime.fromtimestamp(now, UTC))
+        sql.execute(f"CREATE TEMP TABLE fitting AS SELECT DISTINCT person FROM ({select})")
+        (figures,) = _rows(sql, _FIGURES)
+        reasons = " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in _UNREACHABLE.items())
+        reached = {
+            each["reason"]: each["customers"]
+            for each in _rows(
+                sql,
+                f"SELECT CASE {reasons} ELSE 'reachable' END AS reason, count(*) AS customers"
+                " FROM fitting LEFT JOIN traits USING (person) GROUP BY reason",
+            )
+        }
+        users = _rows(
+            sql,
+            "SELECT user_id FROM people SEMI JOIN fitting USING (person)"
+            f" ORDER BY hash(person), person LIMIT {int(sample)}",
+        )
+        overlaps = [_overlap(sql, name, figures["size"]) for name in overlap_with]
+    return {
+        "as_of": datetime.fromtimestamp(now, UTC).isoformat(),
+        "traits_as_of": datetime.fromtimestamp(state.as_of if state else 0.0, UTC).isoformat(),
+        "size": figures.pop("size"),
+        "customers": figures.pop("customers"),
+        "reachable": reached.get("reachable", 0),
+        "unreachable_by": {name: reached.get(name, 0) for name in (*_UNREACHABLE, *_NOT_YET)},
+        "figures": figures,
+        "sample": [each["user_id"] for each in users],
+        "overlap": overlaps,
+    }
+
+
+_FIGURES = """
+SELECT count(*) AS size, (SELECT count(*) FROM people) AS customers,
+  coalesce(sum(orders_365d), 0)::BIGINT AS orders_365d, coalesce(sum(spend_365d), 0)::BIGINT AS spend_365d,
+  avg(spend_365d) AS mean_spend_365d, median(spend_365d) AS median_spend_365d, avg(basket_value) AS mean_basket_value,
+  count(*) FILTER (orders_365d > 0) AS buyers_365d
+FROM fitting LEFT JOIN traits USING (person)"""
+
+
+def _overlap(sql: Any, segment: str, size: int) -> dict[str, Any]:
+    (found,) = _rows(
+        sql,
+        "SELECT count(*) AS size, count(fitting.person) AS both FROM memberships"
+        f" LEFT JOIN fitting USING (person) WHERE segment = {quoted(segment)}",
+    )
+    return {"segment": segment, **found, "share": found["both"] / size if size else None}
+
+
+def _rows(sql: Any, statement: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = sql.sql(statement).to_arrow_table().to_pylist()
+    return found

@@ -1,0 +1,55 @@
+"""Labels: what people call what they define: an id for programs, and a name in each language."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from engine.errors import BadInput
+
+#: The languages that names come in.
+LANGUAGES = ("en", "zh")
+LONGEST_NAME = 200
+ID_PATTERN = "[a-z0-9][a-z0-9_-]{0,63}"
+_ID = re.compile(ID_PATTERN)
+
+
+def checked_id(given: Any, field: str) -> str:
+    """An id that people define: it stands in rules and paths. Raises BadInput."""
+    if not isinstance(given, str) or not _ID.fullmatch(given):
+        raise BadInput(
+            f"{field}: is 1 to 64 of a-z, 0-9, _ and -, and begins with a letter or digit, such as big-spenders",
+            field=field,
+        )
+    return given
+
+
+def checked_names(given: Any, field: str = "names") -> dict[str, str]:
+    """At least one name, by language. Raises BadInput."""
+    if type(given) is str:
+        given = {"en": given}
+    if not isinstance(given, Mapping) or not given:
+        raise BadInput(f'{field}: an object with a name by language, such as {{"en": "Big spenders"}}', field=field)
+    names: dict[str, str] = {}
+    for language, name in given.items():
+        if language not in LANGUAGES:
+            raise BadInput(f"{field}: {language!a} is not one of {', '.join(LANGUAGES)}", field=field)
+        if type(name) is not str or not name.strip() or len(name) > LONGEST_NAME or not _is_plain(name):
+            raise BadInput(
+                f"{field}.{language}: a name is 1 to {LONGEST_NAME} printable characters", field=f"{field}.{language}"
+            )
+        names[language] = name.strip()
+    return names
+
+
+def _is_plain(text: str) -> bool:
+    # Cc: line breaks and the like; Cs: half of a surrogate pair, which no store holds.
+    return all(unicodedata.category(each) not in ("Cc", "Cs") for each in text)
+
+
+def id_from(names: Mapping[str, str]) -> str | None:
+    """An id made of the English name, None where that leaves nothing of it."""
+    plain = unicodedata.normalize("NFKD", names.get("en", "")).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].strip("-") or None

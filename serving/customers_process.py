@@ -1,0 +1,81 @@
+"""The customers: `python -m serving.customers_process`, started by the supervisor; one is active for a shop.
+
+It keeps traits and segments up to the lake and to the clock. Whatever goes wrong is logged once and tried again: the
+state before is served meanwhile, with its time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from engine.errors import HawkerError
+from engine.settings import Settings, read_settings
+from engine.storage import clock
+from engine.storage.customer_refresh import refresh_customers
+from engine.storage.durable import locked
+from engine.storage.home import Home, home_of
+from engine.storage.ledger import LedgerPool, open_ledger
+from engine.storage.live_segments import live_rules
+from serving.child import end_with_supervisor, start_logging
+
+log = logging.getLogger("hawker.customers")
+
+GRACE = 7.0  # seconds for the refresh in hand
+# Seconds between two refreshes. With the worker's pause, an entry and an exit are visible well within a minute.
+_PAUSE = 10.0
+_PATIENCE = 2.0  # seconds before a store that was away is asked again
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Work until told to stop."""
+    options = _options(arguments)
+    os.nice(10)  # the storefront comes first
+    stopping = threading.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stopping.set())
+    threading.Thread(target=end_with_supervisor, args=(options.lifeline, GRACE), daemon=True).start()
+    settings = read_settings(os.environ)
+    start_logging(access_log=False)
+    home = home_of(settings)
+    os.write(options.status, b'{"ready": true}')
+    with locked(home.shop_folder / "customers.lock"):
+        _work(settings, home, stopping)
+    return 0
+
+
+def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
+    ledger: LedgerPool | None = None
+    said = ""
+    while not stopping.is_set():
+        try:
+            ledger = ledger or open_ledger(settings.postgres_url, settings.shop)
+            _refresh(settings, home, ledger)
+            said = ""
+            stopping.wait(_PAUSE)
+        except (HawkerError, OSError) as problem:
+            if str(problem) != said:
+                said = str(problem)
+                log.warning("the customers wait: %s", said)
+            stopping.wait(_PATIENCE)
+
+
+def _refresh(settings: Settings, home: Home, ledger: LedgerPool) -> None:
+    now = clock.now(home)
+    refresh_customers(home, now=now, zone=settings.zone, rules=live_rules(settings, ledger, now))
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="customers", description="The shop's traits and segments.")
+    parser.add_argument("--lifeline", type=int, required=True, help="descriptor that ends with the supervisor")
+    parser.add_argument("--status", type=int, required=True, help="descriptor to report the start on")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
