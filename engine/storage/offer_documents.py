@@ -20,13 +20,14 @@ def put_offer(ledger: Ledger, document: Mapping[str, Any], *, actor: str | None,
     """
     offer = checked_offer(dict(document))
     terms, scopes = offer_document(offer), caps_of(offer).keys()
+    wording = {name: terms[name] for name in ("name", "description") if name in terms}
     told: dict[str, Any] = {"actor": actor, "now": now, "zone": zone}
     try:
-        return create_offer(ledger, offer.offer_id, terms, {}, scopes, campaign_id=offer.campaign_id, **told)
+        return create_offer(ledger, offer.offer_id, terms, wording, scopes, campaign_id=offer.campaign_id, **told)
     except NotAllowed as problem:
         if problem.code != "offer_exists":
             raise
-    return add_version(ledger, offer.offer_id, terms, {}, scopes, **told)
+    return add_version(ledger, offer.offer_id, terms, wording, scopes, **told)
 
 
 def caps_of(offer: Offer) -> dict[Scope, int]:
