@@ -179,6 +179,12 @@ def _fuzz(conditions: Conditions) -> Findings:
     return measure_fuzz(conditions)
 
 
+def _redemptions(conditions: Conditions) -> Findings:
+    from experiments.redemptions_bench import measure_redemptions
+
+    return measure_redemptions(conditions)
+
+
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
@@ -201,6 +207,9 @@ BENCHES: Mapping[str, Bench] = {
     ),
     "crashes": Bench(
         "kill -9 of each process and store under load, and a full disk: nothing lost or doubled.", _crashes
+    ),
+    "redemptions": Bench(
+        "Coupons under races, repeats and kill -9: as many as promised; and redemptions a second.", _redemptions
     ),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz
