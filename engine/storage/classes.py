@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -127,7 +127,7 @@ def find_classification(ledger: Ledger, classification_id: str, *, locked: bool 
             " FROM classes WHERE classification_id = :id ORDER BY place, class_id",
             id=classification_id,
         )
-    return Classification(*rows[0], classes=tuple(Class(*row) for row in classes))
+    return replace(Classification(*rows[0]), classes=tuple(Class(*row) for row in classes))
 
 
 def rename_classification(
@@ -212,7 +212,8 @@ def delete_class(
         found = find_class(connection, classification_id, class_id)
         if found.members and not release:
             raise NotAllowed(
-                f"{found.members:,} users are in {class_id!r} by hand; move them first, or let them go with release=true",
+                f"{found.members:,} users are in {class_id!r} by hand; move them first,"
+                " or let them go with release=true",
                 code="in_use",
                 field="class_id",
             )

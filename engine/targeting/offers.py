@@ -9,6 +9,7 @@ from typing import Any
 from engine.expression import Expression
 from engine.targeting.benefits import Benefit, benefit, benefit_document
 from engine.targeting.money import LARGEST_MONEY, percent_of
+from engine.targeting.offer_caps import Budget, Limit, read_budgets, read_limit
 from engine.targeting.scope import scope
 from engine.targeting.terms_reader import (
     Part,
@@ -28,9 +29,6 @@ from engine.targeting.terms_reader import (
 
 LANGUAGES = ("en", "zh")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-PERIODS = ("total", "day", "week", "month")
-#: Who is counted: everybody at the offer or at its campaign, or each customer at the offer or at its campaign.
-COUNTED = ("offer", "campaign", "customer", "customer_campaign")
 CODES = ("none", "generic", "unique")
 
 
@@ -92,24 +90,6 @@ class Stacking:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """At most `count` uses, of all or of each customer, in a period of the shop's calendar."""
-
-    of: str
-    count: int
-    per: str = "total"
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """At most `amount` minor units of discounts, of all or of each customer, in a period of the shop's calendar."""
-
-    amount: int
-    of: str = "offer"
-    per: str = "total"
-
-
-@dataclass(frozen=True, slots=True)
 class Offer:
     """All terms. `largest_discount` of one use and `profit_floor` (what each piece must bring above its cost, where
     that is known) in minor units of `currency`, which is None where no amount is named."""
@@ -147,8 +127,8 @@ def checked_offer(given: Any, *, shop_currency: str | None = None) -> Offer:
         stacking=part.may("stacking", _stacking, Stacking()),
         largest_discount=part.may("largest_discount", some_money, None),
         profit_floor=part.may("profit_floor", whole(0, LARGEST_MONEY), None),
-        limits=part.may("limits", list_of(_limit, least=0), ()),
-        budgets=_budgets(part),
+        limits=part.may("limits", list_of(read_limit, least=0), ()),
+        budgets=read_budgets(part),
         currency=part.may("currency", currency, shop_currency),
         code=part.may("code", choice(*CODES), "unique"),
         campaign_id=part.may("campaign_id", id_text, None),
@@ -278,37 +258,4 @@ def _stacking(value: Any, path: str) -> Stacking:
     part.done()
     if both := set(found.with_) & set(found.without):
         refuse(part.path("without"), f"names {min(both)!a}, which with does, too")
-    return found
-
-
-def _limit(value: Any, path: str) -> Limit:
-    part = Part(value, path)
-    found = Limit(
-        part.need("of", choice(*COUNTED)),
-        part.need("count", whole(1, 10**12)),
-        part.may("per", choice(*PERIODS), "total"),
-    )
-    part.done()
-    return found
-
-
-def _budgets(part: Part) -> tuple[Budget, ...]:
-    several = part.may("budgets", list_of(_budget, least=0), ())
-    # One is written without a list.
-    one = part.may("budget", _budget, None)
-    if one is None:
-        return several
-    if several:
-        refuse("budget", "say either budget or budgets")
-    return (one,)
-
-
-def _budget(value: Any, path: str) -> Budget:
-    part = Part(value, path)
-    found = Budget(
-        part.need("amount", some_money),
-        part.may("of", choice(*COUNTED), "offer"),
-        part.may("per", choice(*PERIODS), "total"),
-    )
-    part.done()
     return found
