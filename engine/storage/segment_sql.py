@@ -167,8 +167,10 @@ class _Plan:
         else:
             value = self._scope.value(name)
         if (leaf.op, leaf.value) in ((">=", 1), (">", 0)):
-            # Whether there is one needs no telling apart, which is the dearest of all measures.
+            # Whether there is one, or another one, needs no telling apart, which is the dearest of all measures.
             return f"{self._measure(f'count({value})', leaf.events)} >= 1"
+        if (leaf.op, leaf.value) in ((">=", 2), (">", 1)):
+            return f"{self._measure(f'min({value})', leaf.events)} <> {self._measure(f'max({value})', leaf.events)}"
         column = self._measure(f"count(DISTINCT {value})", leaf.events)
         return f"coalesce({column}, 0) {leaf.op} {literal(leaf.value)}"
 

@@ -174,7 +174,12 @@ def some_event(random):
             ("last", random.choice(("source", "brand")), random.choice(("=", "!=")), random.choice(("paid", "Acme"))),
             ("last", "properties.stars", "=", random.choice((5, "5"))),
             ("last", "properties.ok", random.choice(("=", "!=")), random.choice((True, False))),
-            ("distinct", random.choice(("order_id", "item_id", "brand")), random.choice(PLAIN), random.choice((0, 2))),
+            (
+                "distinct",
+                random.choice(("order_id", "item_id", "brand")),
+                random.choice(PLAIN),
+                random.choice((0, 1, 2)),
+            ),
             ("distinct", random.choice(("properties.stars", "amount")), random.choice(PLAIN), random.choice((1, 2))),
             ("days_since", None, random.choice(PLAIN[2:]), random.choice((0, 1, 7, 30))),
         )
