@@ -20,7 +20,7 @@ def put_offer(ledger: Ledger, document: Mapping[str, Any], *, actor: str | None,
     """
     offer = checked_offer(dict(document))
     terms, scopes = offer_document(offer), caps_of(offer).keys()
-    wording = {name: terms[name] for name in ("name", "description") if name in terms}
+    wording: dict[str, Any] = {name: terms[name] for name in ("name", "description") if name in terms}
     told: dict[str, Any] = {"actor": actor, "now": now, "zone": zone}
     try:
         return create_offer(ledger, offer.offer_id, terms, wording, scopes, campaign_id=offer.campaign_id, **told)

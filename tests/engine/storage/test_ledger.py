@@ -119,8 +119,10 @@ def test_a_statement_that_stands_alone_is_said_again_where_that_helps(ledger_url
         at_once(pool, "CREATE SEQUENCE turns")
         at_once(
             pool,
-            "CREATE FUNCTION moody(state text) RETURNS bigint LANGUAGE plpgsql AS $$ DECLARE turn bigint := nextval('turns');"
-            " BEGIN IF turn % 3 <> 0 THEN RAISE EXCEPTION 'once more' USING ERRCODE = state; END IF; RETURN turn; END $$",
+            "CREATE FUNCTION moody(state text) RETURNS bigint LANGUAGE plpgsql AS $$"
+            " DECLARE turn bigint := nextval('turns');"
+            " BEGIN IF turn % 3 <> 0 THEN RAISE EXCEPTION 'once more' USING ERRCODE = state; END IF; RETURN turn;"
+            " END $$",
         )
         for state, turn in (("40001", 3), ("40P01", 6)):
             assert at_once(pool, "SELECT moody(:state)", state=state) == [(turn,)]
