@@ -80,6 +80,7 @@ SETTINGS = (
         "HAWKER_LAKE_RETENTION_DAYS", "30", "How long versions of the lake's tables stay readable.", _positive_number
     ),
     Setting("HAWKER_LEAST_FREE_MIB", "256", "Below this much free disk no events are taken.", int),
+    Setting("HAWKER_WEBHOOK_PRIVATE", "off", "Whether webhooks may go to private addresses and by http.", _switch),
     Setting("HAWKER_ACCESS_LOG", "on", "One line a request on stderr: on or off.", _switch),
 )
 
@@ -105,6 +106,7 @@ class Settings:
     oldest_event_days: float
     lake_retention_days: float
     least_free_mib: int
+    webhook_private: bool
     access_log: bool
 
 

@@ -161,6 +161,12 @@ def _traits(conditions: Conditions) -> Findings:
     return measure_traits(conditions)
 
 
+def _segments(conditions: Conditions) -> Findings:
+    from experiments.segments_bench import measure_segments
+
+    return measure_segments(conditions)
+
+
 def _crashes(conditions: Conditions) -> Findings:
     from experiments.crash_bench import measure_crashes
 
@@ -196,6 +202,9 @@ BENCHES: Mapping[str, Bench] = {
         _customers,
     ),
     "traits": Bench("A million portraits computed anew, and after a hundred thousand new events.", _traits),
+    "segments": Bench(
+        "Previews, a hundred live segments and one user's answer at a million people, beside PostgreSQL.", _segments
+    ),
     "crashes": Bench(
         "kill -9 of each process and store under load, and a full disk: nothing lost or doubled.", _crashes
     ),

@@ -2,6 +2,7 @@
 
 Beside them it keeps the coupons' promises in order: what was redeemed is told to the stream, and reservations whose
 time is over are given back although nobody asks.
+The sender of webhooks lives in it, too: all of them are one a shop and wait for the ledger.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from serving.actions.change_by_filter import Outcome, Progress, change_by_filter
 from serving.actions.send_outbox import send_outbox
 from serving.child import end_with_supervisor, start_logging
 from serving.doors import Doors
+from serving.webhook_sender import sending_webhooks
 
 log = logging.getLogger("hawker.jobs")
 
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     start_logging(access_log=False)
     home = home_of(settings)
     os.write(options.status, b'{"ready": true}')
-    with locked(home.shop_folder / "jobs.lock"):
+    with locked(home.shop_folder / "jobs.lock"), sending_webhooks(settings, stopping):
         asyncio.run(_both(settings, home, stopping))
     return 0
 

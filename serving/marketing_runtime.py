@@ -11,6 +11,7 @@ from engine.errors import StoreUnavailable
 from engine.settings import Settings
 from engine.storage import clock
 from engine.storage.home import Home
+from engine.targeting.definition import words_of
 from serving.doors import Doors
 from serving.guard import Guard
 from serving.metrics import RequestMetrics
@@ -30,6 +31,8 @@ class MarketingRuntime:
         self.metrics = RequestMetrics()
         self.doors = Doors(settings, home.root, live_seconds=_LIVE_SECONDS)
         self.guard = Guard(settings, home)
+        #: What rules may name.
+        self.words = words_of(each.name for each in settings.event_types)
         self.problem: str | None = None
         self._real_time = real_time
         self.clock_offset = clock.read_offset(home)

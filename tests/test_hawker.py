@@ -25,7 +25,7 @@ from tests.trained import TINY_TOML
 ROOT = Path(__file__).resolve().parents[1]
 VERBS = {
     *("demo", "import", "train", "evaluate", "models", "publish", "rollback"),
-    *("serve", "recommend", "similar", "bench", "doctor", "keys", "offer"),
+    *("serve", "recommend", "similar", "bench", "doctor", "keys", "offer", "segment", "user"),
 }
 
 

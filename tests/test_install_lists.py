@@ -28,7 +28,16 @@ LOCKS = {
 }
 #: The rooms that a target runs. The lake is training's: a storefront never opens it.
 ROOMS = {
-    "serving": ("engine", "serving", "hawker", "hawker_keys", "hawker_offers", "hawker_users", "terminal"),
+    "serving": (
+        "engine",
+        "serving",
+        "hawker",
+        "hawker_keys",
+        "hawker_offers",
+        "hawker_segments",
+        "hawker_users",
+        "terminal",
+    ),
     "training": (
         "engine",
         "training",
@@ -36,12 +45,20 @@ ROOMS = {
         "hawker",
         "hawker_keys",
         "hawker_offers",
+        "hawker_segments",
         "hawker_users",
         "terminal",
     ),
 }
 #: Run by others, never imported: Alembic's script works inside of a migration only, the bench's server under uvicorn.
-SCRIPT_FILES = ("hawker.py", "hawker_keys.py", "hawker_offers.py", "hawker_users.py", "terminal.py")
+SCRIPT_FILES = (
+    "hawker.py",
+    "hawker_keys.py",
+    "hawker_offers.py",
+    "hawker_segments.py",
+    "hawker_users.py",
+    "terminal.py",
+)
 SCRIPTS = {"engine.storage.migrations.env", "experiments.fuzz_hooks", "experiments.traffic.parse_only"}
 NEVER_SERVED = {
     *("implicit", "lightfm-next", "lightgbm", "matplotlib", "mlflow", "mlflow-skinny"),
@@ -134,7 +151,15 @@ def test_every_locked_package_has_hashes():
 
 #: Extra: the rooms that it is for.
 EXTRAS = {
-    "": ("engine", "hawker.py", "hawker_keys.py", "hawker_offers.py", "hawker_users.py", "terminal.py"),
+    "": (
+        "engine",
+        "hawker.py",
+        "hawker_keys.py",
+        "hawker_offers.py",
+        "hawker_segments.py",
+        "hawker_users.py",
+        "terminal.py",
+    ),
     "serving": ("serving",),
     "lake": ("engine", "serving", "training", "experiments"),
     "training": ("engine", "training", "experiments"),

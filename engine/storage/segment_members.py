@@ -30,8 +30,6 @@ def change_members(
 
     `version` is the one that the caller saw. Raises UnknownThing, BadInput, NotAllowed for a rule or an archived one.
     """
-    if mode not in MODES:
-        raise BadInput(f"mode: must be one of {', '.join(MODES)}", field="mode")
     with connection_of(ledger) as connection:
         lock_definitions(connection)
         found = find_segment(connection, segment_id)
@@ -74,6 +72,14 @@ def change_members(
         )
         keep_version(connection, segment_id)
         return find_segment(connection, segment_id)
+
+
+def checked_mode(given: str) -> Mode:
+    """Raises BadInput."""
+    for mode in MODES:
+        if given == mode:
+            return mode
+    raise BadInput(f"mode: must be one of {', '.join(MODES)}", field="mode")
 
 
 def static_members(ledger: Ledger, segment_id: str, *, after: str = "", limit: int | None = None) -> list[str]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import BadInput
+from engine.events import EVENT_TYPES
+from engine.targeting.segment_json import parse_rule_json, rule_to_json
+from engine.targeting.segment_text import parse_rule_text, rule_to_text
+from engine.targeting.segments import Words, needs
+from engine.targeting.traits import TRAITS
+
+#: Predictions that training writes; one that was not trained yet is there for nobody.
+PREDICTIONS = ("purchase", "churn", "category")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +25,16 @@ class Definition:
     uses: tuple[str, ...] = ()
 
 
-def read_definition(given: Any, field: str) -> Definition:
-    """The rule that somebody says as JSON or as text. Raises BadInput with its place."""
-    if type(given) is not dict:
-        raise BadInput(f"{field}: must be an object", field=field)
-    uses = []
-    waiting = [given]
-    while waiting:
-        part = waiting.pop()
-        if type(part) is list:
-            waiting += part
-        elif type(part) is dict:
-            if type(part.get("segment")) is str:
-                uses.append(part["segment"])
-            waiting += part.values()
-    return Definition(given, json.dumps(given), tuple(sorted(set(uses))))
+def words_of(own_event_types: Iterable[str]) -> Words:
+    """What rules of a shop may name."""
+    return Words(
+        {each.name: each.kind for each in TRAITS},
+        dict.fromkeys(PREDICTIONS, "number"),
+        frozenset(EVENT_TYPES) | frozenset(own_event_types),
+    )
+
+
+def read_definition(given: Any, words: Words, field: str = "definition") -> Definition:
+    """The rule that somebody says, a text as people write it, anything else as JSON. Raises BadInput with its place."""
+    rule = parse_rule_text(given, words) if isinstance(given, str) else parse_rule_json(given, words, field=field)
+    return Definition(rule_to_json(rule), rule_to_text(rule), tuple(sorted(needs(rule).segments)))

@@ -13,7 +13,7 @@ from engine.storage.known_users import known_users
 from engine.storage.ledger import LedgerPool
 from engine.storage.member_upload import MOST_TOLD, read_upload
 from engine.storage.segment_edits import archive_segment, create_segment, delete_segment, edit_segment
-from engine.storage.segment_members import Mode, change_members
+from engine.storage.segment_members import change_members, checked_mode
 from engine.storage.segments import Segment, dependents, find_segment, list_segments, segment_versions
 from engine.targeting.definition import Definition, read_definition
 from serving.gate import actor_of
@@ -88,7 +88,7 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
         """Define a segment by a rule, or an empty list."""
         if body.kind not in ("rule", "static"):
             raise BadInput("kind: must be rule or static", field="kind")
-        definition = _rule_of(body.definition, body.text)
+        definition = rule_of(runtime, body.definition, body.text)
         if body.kind == "static" and definition is not None:
             raise BadInput("definition: a static segment has none; upload its members", field="definition")
         if body.kind == "rule" and definition is None:
@@ -106,7 +106,7 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
     @router.patch(_ONE, response_model=SegmentAnswer)
     async def edit(segment_id: StoredPathId, body: SegmentChange, request: Request) -> JsonResponse:
         """Rename a segment, or give it another rule, which becomes its next version."""
-        definition = _rule_of(body.definition, body.text)
+        definition = rule_of(runtime, body.definition, body.text)
         actor, now = actor_of(request), runtime.now()
 
         def change(ledger: LedgerPool) -> Segment:
@@ -153,6 +153,7 @@ def _uploads(router: APIRouter, runtime: MarketingRuntime) -> None:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "text/csv":
             raise HTTPException(415, "send the file as it is, with the content type text/csv")
+        mode = checked_mode(query.mode)
         content = await request.body()
         actor, now = actor_of(request), runtime.now()
         skip = [each.strip() for each in query.skip.split(",") if each.strip()]
@@ -163,7 +164,6 @@ def _uploads(router: APIRouter, runtime: MarketingRuntime) -> None:
             lambda ids: known_users(runtime.home, runtime.settings.redis_url, ids),
             skip=skip,
         )
-        mode: Mode = query.mode  # type: ignore[assignment]  # change_members refuses another word
         stored = await runtime.doors.ledger.ask(
             lambda ledger: change_members(
                 ledger, segment_id, read.user_ids, mode=mode, version=query.version, actor=actor, now=now
@@ -180,8 +180,9 @@ def _uploads(router: APIRouter, runtime: MarketingRuntime) -> None:
         )
 
 
-def _rule_of(definition: Any, text: str | None) -> Definition | None:
+def rule_of(runtime: MarketingRuntime, definition: Any, text: str | None) -> Definition | None:
+    """The rule that a body says in one of both ways, None where it says none."""
     if definition is not None and text is not None:
         raise BadInput("definition: say the rule once, as definition or as text", field="definition")
     given = text if text is not None else definition
-    return None if given is None else read_definition(given, "text" if text is not None else "definition")
+    return None if given is None else read_definition(given, runtime.words)

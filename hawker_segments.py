@@ -1,0 +1,196 @@
+"""`hawker segment`: the groups of customers that people define."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.errors import BadInput
+from terminal import AsJson, answer, here
+
+if TYPE_CHECKING:
+    from engine.settings import Settings
+    from engine.storage.home import Home
+    from engine.storage.ledger import LedgerPool
+    from engine.targeting.definition import Definition
+
+segment = typer.Typer(help="Define, list, change and archive segments.", no_args_is_help=True)
+
+Name = Annotated[str | None, typer.Option(help="What people call it, in English.")]
+NameZh = Annotated[str | None, typer.Option(help="What people call it, in Chinese.")]
+Rule = Annotated[str | None, typer.Option(help="The rule: spend_90d >= 20000, its JSON, or @FILE that holds one.")]
+By = Annotated[str | None, typer.Option(help="Who does it: the name that stands on the change.")]
+SegmentId = Annotated[str, typer.Argument(help="The segment's id.")]
+
+
+@segment.command("list")
+def list_(
+    archived: Annotated[bool, typer.Option("--archived", help="Show archived ones too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the segments that people defined."""
+    from engine.storage.segments import list_segments
+
+    with _ledger() as (ledger, _):
+        found = [each.as_json() for each in list_segments(ledger, archived=archived, limit=100_000)]
+    answer({"segments": found}, as_json, "\n".join(map(_line, found)) or "no segments yet")
+
+
+@segment.command()
+def show(segment_id: SegmentId, as_json: AsJson = False) -> None:
+    """Show a segment, its versions, and what names it."""
+    from engine.storage.segments import dependents, find_segment, segment_versions
+
+    with _ledger() as (ledger, _):
+        found = find_segment(ledger, segment_id)
+        named_by = dependents(ledger, segment_id)
+        versions = [each.as_json() for each in segment_versions(ledger, segment_id)]
+    told = {**found.as_json(), "dependents": named_by, "versions": versions}
+    lines = [_line(told), *(f"named by {name}" for name in named_by)]
+    lines += [
+        f"version {each['version']}  {each['created_at']}  {each['text'] or each['members']}" for each in versions
+    ]
+    answer(told, as_json, "\n".join(lines))
+
+
+@segment.command()
+def create(
+    name: Name = None,
+    name_zh: NameZh = None,
+    id: Annotated[str | None, typer.Option(help="Its id; default: made of the English name.")] = None,  # noqa: A002
+    rule: Rule = None,
+    static: Annotated[bool, typer.Option("--static", help="A list of users instead of a rule.")] = False,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Define a segment by a rule, or an empty list."""
+    from engine.storage.segment_edits import create_segment
+
+    if static == (rule is not None):
+        raise BadInput("rule: say the rule with --rule, or that it is a list with --static", field="rule")
+    with _ledger() as (ledger, now):
+        definition = _rule(rule)
+        made = create_segment(
+            ledger, _names(name, name_zh), definition=definition, segment_id=id, actor=by, now=now
+        ).as_json()
+    answer(made, as_json, _line(made))
+
+
+@segment.command()
+def edit(
+    segment_id: SegmentId,
+    name: Name = None,
+    name_zh: NameZh = None,
+    rule: Rule = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rename a segment, or give it another rule, which becomes its next version."""
+    from engine.storage.segment_edits import edit_segment
+    from engine.storage.segments import find_segment
+
+    with _ledger() as (ledger, now):
+        names = {**find_segment(ledger, segment_id).names, **_names(name, name_zh)}
+        done = edit_segment(ledger, segment_id, names=names, definition=_rule(rule), actor=by, now=now).as_json()
+    answer(done, as_json, _line(done))
+
+
+@segment.command()
+def archive(
+    segment_id: SegmentId,
+    restore: Annotated[bool, typer.Option("--restore", help="Use it again instead.")] = False,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a segment out of use; refused while others name it."""
+    from engine.storage.segment_edits import archive_segment
+
+    with _ledger() as (ledger, now):
+        done = archive_segment(ledger, segment_id, archived=not restore, actor=by, now=now).as_json()
+    answer(done, as_json, _line(done))
+
+
+@segment.command()
+def upload(
+    segment_id: SegmentId,
+    file: Annotated[Path, typer.Argument(help="A CSV with a column user_id.")],
+    mode: Annotated[str, typer.Option(help="add, remove or replace.")] = "add",
+    skip: Annotated[str, typer.Option(help="Why lines may be left out, by commas: unknown_user, doubled, ...")] = "",
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the list of a static segment; all of the file is taken or nothing."""
+    from engine.storage.known_users import known_users
+    from engine.storage.member_upload import UploadRefused, read_upload
+    from engine.storage.segment_members import change_members, checked_mode
+    from terminal import err
+
+    chosen, left_out = checked_mode(mode), [each.strip() for each in skip.split(",") if each.strip()]
+    with _stores("ledger", "live") as (ledger, now, settings, home):
+        try:
+            read = read_upload(file.read_bytes(), lambda ids: known_users(home, settings.redis_url, ids), skip=left_out)
+        except UploadRefused as refused:
+            for each in refused.refused[1:21]:
+                err.print(f"line {each.line}: {each.user_id[:100]!a}: {each.message}", markup=False, soft_wrap=True)
+            raise
+        done = change_members(ledger, segment_id, read.user_ids, mode=chosen, actor=by, now=now).as_json()
+    told = {"segment": done, "users": len(read.user_ids), "skipped": len(read.refused)}
+    answer(
+        told, as_json, f"{_line(done)}\n{len(read.user_ids):,} users of the file, {len(read.refused):,} lines skipped"
+    )
+
+
+@contextmanager
+def _ledger() -> Iterator[tuple[LedgerPool, float]]:
+    with _stores("ledger") as (ledger, now, _, _home):
+        yield ledger, now
+
+
+@contextmanager
+def _stores(*need: str) -> Iterator[tuple[LedgerPool, float, Settings, Home]]:
+    """The ledger, the shop's time, and the settings with the addresses of the stores in `need`."""
+    from dataclasses import replace
+
+    from engine.storage import clock
+    from engine.storage.embedded import open_stores
+    from engine.storage.ledger import opened_ledger
+    from engine.storage.migrate import migrate
+
+    settings, home = here()
+    with open_stores(settings, need) as stores:
+        migrate(stores.ledger_url, settings.shop)
+        if "live" in need:
+            settings = replace(settings, redis_url=stores.live_url)
+        with opened_ledger(stores.ledger_url, settings.shop) as ledger:
+            yield ledger, clock.now(home), settings, home
+
+
+def _rule(given: str | None) -> Definition | None:
+    from engine.targeting.definition import read_definition, words_of
+
+    if given is None:
+        return None
+    text = Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+    settings, _ = here()
+    rule: Any = text
+    if text.lstrip().startswith("{"):
+        try:
+            rule = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise BadInput(f"rule: is no JSON: {error}", field="rule") from error
+    return read_definition(rule, words_of(each.name for each in settings.event_types))
+
+
+def _names(name: str | None, name_zh: str | None) -> dict[str, str]:
+    return {language: each for language, each in (("en", name), ("zh", name_zh)) if each is not None}
+
+
+def _line(told: dict[str, Any]) -> str:
+    what = told["text"] if told["kind"] == "rule" else f"{told['members']:,} users"
+    ended = "  archived" if told["archived_at"] else ""
+    return f"{told['segment_id']}  {' '.join(told['names'].values())}  version {told['version']}  {what}{ended}"
