@@ -93,9 +93,9 @@ class BenefitKind:
     """A kind of benefit.
 
     `read` makes its terms of the JSON, `compute` what they give, `told` a part of a sentence. `phase` is its turn among
-    offers of one priority, small first; those that are `last` look at what is to be paid in the end. `moves` lets what a
-    line cannot take (its profit floor) be taken off the others. `worth` is what one use gives if that is known before,
-    minor units; `has_money` says whether the terms hold amounts, which need a currency.
+    offers of one priority, small first; those that are `last` look at what is to be paid in the end. `moves` lets what
+    a line cannot take (its profit floor) be taken off the others. `worth` is what one use gives if that is known
+    before, minor units; `has_money` says whether the terms hold amounts, which need a currency.
     """
 
     read: Callable[[Part], Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -124,7 +125,7 @@ def _read_stepped(part: Part) -> Stepped:
         return found
 
     steps = part.need("steps", list_of(step, most=MOST_STEPS))
-    for place, (low, high) in enumerate(zip(steps, steps[1:], strict=False), start=1):
+    for place, (low, high) in enumerate(pairwise(steps), start=1):
         path = f"{part.path('steps')}[{place}]"
         if (low.amount is None) != (high.amount is None):
             refuse(path, "all steps give amounts, or all percentages")

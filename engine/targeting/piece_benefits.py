@@ -34,7 +34,7 @@ class BuyXGetY:
 
     buy: int
     get: int
-    percent: float = 100
+    percent: float = 100.0
     of: Expression | None = None
     same_item: bool = False
     times: int | None = None
@@ -105,7 +105,7 @@ def _read_buy_x_get_y(part: Part) -> BuyXGetY:
     return BuyXGetY(
         part.need("buy", whole(1, _MOST)),
         part.need("get", whole(1, _MOST)),
-        part.may("percent", percent, 100),
+        part.may("percent", percent, 100.0),
         part.may("of", scope, None),
         part.may("same_item", flag, False),
         part.may("times", whole(1, _MOST), None),
