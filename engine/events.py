@@ -55,6 +55,7 @@ _TYPES = (
     EventType("subscribe", 0.0, 180.0, "Messages on a channel are welcome."),
     EventType("unsubscribe", 0.0, 180.0, "Messages on a channel are not welcome any more."),
     EventType("login", 0.0, 14.0, "The user signed in."),
+    EventType("landing", 0.0, 14.0, "A visit came in on a page about no item; tells where it came from."),
 )
 
 #: Happenings that need no item; all others are about one.
@@ -62,6 +63,7 @@ WITHOUT_ITEM = frozenset(
     {
         "search", "exposure", "checkout", "delivered", "complaint_opened", "complaint_closed", "survey", "share",
         "referral", "activity", "check_in", "coupon_view", "coupon_redeem", "subscribe", "unsubscribe", "login",
+        "landing",
     }
 )  # fmt: skip
 
