@@ -95,8 +95,7 @@ def unpacked(value: bytes) -> LivePerson:
     head, first_touch, last_touch, strong, light = _sections(value)
     tail = sorted((*_records(strong), *_records(light)), key=lambda each: each.time)
     first, last = _touch(first_touch), _touch(last_touch)
-    ends = first.source, last.source, tuple(tail), first.time, last.time
-    return LivePerson(*head[1:8], *ends)
+    return LivePerson(*head[1:8], first.source, last.source, tuple(tail), first.time, last.time)
 
 
 def packed_touch(touch: Touch | None) -> bytes:
