@@ -95,7 +95,8 @@ def unpacked(value: bytes) -> LivePerson:
     head, first_touch, last_touch, strong, light = _sections(value)
     tail = sorted((*_records(strong), *_records(light)), key=lambda each: each.time)
     first, last = _touch(first_touch), _touch(last_touch)
-    return LivePerson(*head[1:8], first.source, last.source, tuple(tail), first.time, last.time)
+    touched = {"first_touch_at": first.time, "last_touch_at": last.time}
+    return LivePerson(*head[1:8], first.source, last.source, tuple(tail), **touched)
 
 
 def packed_touch(touch: Touch | None) -> bytes:
