@@ -15,6 +15,7 @@ from engine.errors import BadInput, HawkerError, NotAllowed, StoreUnavailable, U
 from engine.settings import Settings
 from engine.storage.home import Home
 from hawker_keys import keys
+from hawker_offers import offer
 from hawker_segments import segment
 from hawker_users import user
 from terminal import AsJson, answer, err, fail, here, out, progress
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(keys, name="keys")
+app.add_typer(offer, name="offer")
 app.add_typer(segment, name="segment")
 app.add_typer(user, name="user")
 

@@ -4,6 +4,8 @@ HawkerError               never raised itself
 ├─ BadInput               the caller can fix it; the message says how
 ├─ UnknownThing           the id names nothing we have
 ├─ NotAllowed             understood, but the rules say no (a publish gate, a second server)
+├─ CouponRefused          a coupon does not apply or is used up; `reasons` say why, one by one
+├─ TooManyTries           codes that cannot be used were tried too often; try again later
 ├─ NotAuthenticated       no key, or one that is not known
 ├─ NotPermitted           the key is known and may not do this
 ├─ NotEnoughData          the shop has too little history for what was asked
@@ -14,6 +16,9 @@ HawkerError               never raised itself
 The command line turns BadInput and UnknownThing into exit code 2, the rest into 1;
 serving maps them to HTTP statuses. The engine knows neither.
 """
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class HawkerError(Exception):
@@ -45,6 +50,26 @@ class UnknownThing(HawkerError):
 
 class NotAllowed(HawkerError):
     code = "not_allowed"
+
+
+class CouponRefused(HawkerError):
+    """`reasons` are for programs: each has a `code`, a `message` and what it is about."""
+
+    code = "coupon_refused"
+
+    def __init__(self, message: str, reasons: Sequence[Mapping[str, Any]], *, field: str | None = "codes") -> None:
+        super().__init__(message, field=field)
+        self.reasons = tuple(reasons)
+
+
+class TooManyTries(HawkerError):
+    """`seconds` are to be waited."""
+
+    code = "too_many_tries"
+
+    def __init__(self, message: str, *, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class NotAuthenticated(HawkerError):

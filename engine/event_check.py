@@ -20,7 +20,11 @@ _IDS = ("event_id", "user_id", "session_id", "item_id", "order_id", "recommendat
 _MONEY = ("amount", "list_amount")
 FIELDS = frozenset({*_IDS, *_MONEY, "type", "time", "quantity", "currency", "source", "properties"})
 # What a type cannot do without, beside an id, a person, and an item where it is about one.
-_REQUIRED: Mapping[str, tuple[str, ...]] = {"delivered": ("order_id",), "coupon_redeem": ("coupon_code",)}
+_REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "delivered": ("order_id",),
+    "coupon_redeem": ("coupon_code",),
+    "coupon_rollback": ("coupon_code",),
+}
 _ALLOWED: Mapping[str, Mapping[str, Property]] = {
     name: {each.name: each for each in (*COMMON, *OF_TYPE.get(name, ()))} for name in EVENT_TYPES
 }

@@ -128,4 +128,5 @@ OF_TYPE: Mapping[str, tuple[Property, ...]] = {
     "activity": (Property("activity", fault_of_text, "Which one.", required=True),),
     "coupon_view": (Property("offer_id", fault_of_text, "The offer behind the coupon."),),
     "coupon_redeem": (Property("offer_id", fault_of_text, "The offer behind the coupon."),),
+    "coupon_rollback": (Property("offer_id", fault_of_text, "The offer behind the coupon."),),
 }

@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from engine.errors import BadInput
 from engine.event_properties import fault_of_text, fault_of_time, whole
 from engine.events import LARGEST_AMOUNT, LONGEST_ID_BYTES
+from engine.expression import Fields
 
 Kind = Literal["items", "users"]
 Fault = Callable[[Any], str | None]
@@ -19,6 +20,23 @@ LARGEST_DOCUMENT = 32_768  # bytes
 DEEPEST_ATTRIBUTES = 8
 MOST_TEXTS = 100
 ID_FIELD: Mapping[str, str] = {"items": "item_id", "users": "user_id"}
+#: What conditions on documents may name.
+CONDITION_FIELDS: Mapping[Kind, Fields] = {
+    "items": {
+        **dict.fromkeys(
+            ("item_id", "parent_id", "name", "description", "brand", "currency", "url", "image_url"), "text"
+        ),
+        **dict.fromkeys(("categories", "tags"), "texts"),
+        **dict.fromkeys(("price", "list_price", "cost", "stock"), "number"),
+        **dict.fromkeys(("available_from", "available_until"), "time"),
+        "available": "flag",
+        "attributes.*": "any",
+    },
+    "users": {
+        **dict.fromkeys(("user_id", "region", "zone", "gender", "age_band", "birthday"), "text"),
+        "attributes.*": "any",
+    },
+}
 
 
 def check_document(kind: Kind, given: Any, thing_id: str) -> dict[str, Any]:

@@ -116,8 +116,8 @@ def _alone(home: Home, text: str, now: float, times: int) -> dict[str, Any]:
 def _live(shop: ScaledShop, now: float, rounds: int) -> dict[str, Any]:
     """A hundred segments kept up while events arrive: each round brings what came since the last one began.
 
-    An event that came at the beginning of a round is visible at the end of the next one at the latest; the worker's pause
-    before the lake (5 s) is added to what was measured.
+    An event that came at the beginning of a round is visible at the end of the next one at the latest; the worker's
+    pause before the lake (5 s) is added to what was measured.
     """
     took: list[float] = []
     entered = left = 0

@@ -13,6 +13,7 @@ from engine.settings import read_settings
 from engine.storage.customer_files import CustomerFiles
 from engine.storage.embedded import open_stores
 from engine.storage.ledger import connection_of, insert_new, opened_ledger, rows_of
+from engine.storage.migrate import migrate
 from engine.storage.segment_sql import members_sql
 from engine.targeting.segment_text import parse_rule
 from engine.targeting.segments import Words
@@ -38,9 +39,15 @@ SELECT count(*), coalesce(sum(person), 0)::bigint FROM (
 
 def same_rule_on_postgres(shop: ScaledShop, scratch: Path, now: float, *, runs: int) -> dict[str, Any]:
     """Seconds of the best run, and how many users are found by one side only (0, or their sums differ)."""
-    moment = datetime.fromtimestamp(now, UTC)
     settings = read_settings({"HAWKER_HOME": str(scratch / "postgres")})
-    with open_stores(settings, {"ledger"}) as stores, opened_ledger(stores.ledger_url, settings.shop) as ledger:
+    with open_stores(settings, {"ledger"}) as stores:
+        migrate(stores.ledger_url, settings.shop)
+        return _measured(shop, stores.ledger_url, settings.shop, now, runs)
+
+
+def _measured(shop: ScaledShop, url: str, name: str, now: float, runs: int) -> dict[str, Any]:
+    moment = datetime.fromtimestamp(now, UTC)
+    with opened_ledger(url, name) as ledger:
         with connection_of(ledger) as connection:
             rows_of(connection, "CREATE UNLOGGED TABLE bench_events (person int, type text, time timestamptz,"
                     " order_number bigint)")  # fmt: skip

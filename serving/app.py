@@ -11,7 +11,18 @@ from fastapi import FastAPI
 from serving import health
 from serving.interface import PROBLEMS, Lifespan, guarded, needs, new_interface
 from serving.runtime import Runtime
-from serving.storefront import browser, documents, events, jobs, people, readiness, recommendations, segment_spec
+from serving.storefront import (
+    browser,
+    coupons,
+    documents,
+    events,
+    jobs,
+    offers,
+    people,
+    readiness,
+    recommendations,
+    segment_spec,
+)
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -24,6 +35,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(segment_spec.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest")])
     app.include_router(jobs.routes(runtime), responses=PROBLEMS)
     app.include_router(people.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest")])
+    app.include_router(coupons.routes(runtime), responses=PROBLEMS)
+    app.include_router(offers.routes(runtime), responses=PROBLEMS)
     # After the recommendations, whose paths are longer: an item's id may hold slashes.
     app.include_router(documents.routes(runtime, "items"), responses=PROBLEMS)
     app.include_router(documents.routes(runtime, "users"), responses=PROBLEMS)

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 
 from engine.errors import HawkerError
@@ -21,7 +22,7 @@ from engine.storage.customer_refresh import refresh_customers
 from engine.storage.durable import locked
 from engine.storage.home import Home, home_of
 from engine.storage.ledger import LedgerPool, open_ledger
-from engine.storage.live_segments import live_rules
+from engine.storage.live_segments import announce_moves, live_rules, watched_segments
 from serving.child import end_with_supervisor, start_logging
 
 log = logging.getLogger("hawker.customers")
@@ -67,7 +68,16 @@ def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
 
 def _refresh(settings: Settings, home: Home, ledger: LedgerPool) -> None:
     now = clock.now(home)
-    refresh_customers(home, now=now, zone=settings.zone, rules=live_rules(settings, ledger, now))
+    refresh_customers(
+        home,
+        now=now,
+        zone=settings.zone,
+        rules=live_rules(settings, ledger, now),
+        watched=watched_segments(ledger),
+        moved=lambda segment, change, users: announce_moves(
+            ledger, segment, change, users, now=now, real_now=time.time()
+        ),
+    )
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

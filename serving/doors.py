@@ -11,6 +11,9 @@ from engine.storage.online import LIVE_SECONDS, STREAM_SECONDS, AsyncClient, ope
 from serving.ledger_door import LedgerDoor
 from serving.pressure import Pressure
 
+#: Connections for coupons. More of them only wait for one another: a hot code is one row.
+_AT_THE_TILL = 6
+
 
 class Doors:
     """None stands for a store that this process goes without."""
@@ -23,6 +26,7 @@ class Doors:
         self.profiles: LiveProfiles | None = None
         self.live: AsyncClient | None = None
         self.ledger = LedgerDoor(settings.postgres_url, settings.shop)
+        self.till = LedgerDoor(settings.postgres_url, settings.shop, connections=_AT_THE_TILL)
         if settings.stream_url:
             stream = self._open(settings.stream_url, "HAWKER_STREAM_URL", STREAM_SECONDS)
             self.stream = EventStream(stream, settings.shop, seconds=STREAM_SECONDS)
@@ -40,3 +44,4 @@ class Doors:
         for client in self._clients:
             await client.aclose()
         self.ledger.close()
+        self.till.close()

@@ -1,6 +1,8 @@
 """The runner of jobs: `python -m serving.jobs_process`, started by the supervisor; one is active for a shop.
 
-The sender of webhooks lives in it, too: both are one a shop and wait for the ledger.
+Beside them it keeps the coupons' promises in order: what was redeemed is told to the stream, and reservations whose
+time is over are given back although nobody asks.
+The sender of webhooks lives in it, too: all of them are one a shop and wait for the ledger.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ from dataclasses import dataclass
 from engine.errors import HawkerError, StoreUnavailable
 from engine.settings import Settings, read_settings
 from engine.storage import clock
+from engine.storage.coupon_ledger import tidy_coupons
 from engine.storage.durable import locked
 from engine.storage.home import Home, home_of
 from engine.storage.jobs import Job, end_job, next_job, put_back, tell_progress
 from engine.storage.ledger import LedgerPool, open_ledger
 from serving.actions.change_by_filter import Outcome, Progress, change_by_filter, checked_wish, progress_of
+from serving.actions.send_outbox import send_outbox
 from serving.child import end_with_supervisor, start_logging
 from serving.doors import Doors
 from serving.webhook_sender import sending_webhooks
@@ -34,6 +38,7 @@ GRACE = 7.0  # seconds for the batch in hand
 _PAUSE = 0.5  # seconds between two looks at an empty queue
 _PATIENCE = 1.0  # seconds before a store that was away is asked again
 _NOTE_EVERY = 0.5  # seconds
+_TIDY_EVERY = 60.0  # seconds
 # Nobody waits for an answer here, and the storefront comes first.
 _LIVE_SECONDS = 5.0
 
@@ -59,8 +64,33 @@ def main(arguments: Sequence[str]) -> int:
     home = home_of(settings)
     os.write(options.status, b'{"ready": true}')
     with locked(home.shop_folder / "jobs.lock"), sending_webhooks(settings, stopping):
-        asyncio.run(work(settings, home, stopping))
+        asyncio.run(_both(settings, home, stopping))
     return 0
+
+
+async def _both(settings: Settings, home: Home, stopping: threading.Event) -> None:
+    await asyncio.gather(work(settings, home, stopping), keep_promises(settings, home, stopping))
+
+
+async def keep_promises(settings: Settings, home: Home, stopping: threading.Event) -> None:
+    """Send the outbox and tidy the coupons, again and again; stores that are away are waited for."""
+    doors, said, tidied = Doors(settings, home.root, live_seconds=_LIVE_SECONDS), "", time.monotonic()
+    try:
+        while not stopping.is_set():
+            try:
+                sent = await send_outbox(doors) if doors.stream is not None else 0
+                if time.monotonic() - tidied > _TIDY_EVERY:
+                    await doors.ledger.ask(lambda ledger: tidy_coupons(ledger, now=clock.now(home)))
+                    tidied = time.monotonic()
+                said = ""
+                await asyncio.sleep(0 if sent else _PAUSE)
+            except (HawkerError, OSError) as problem:
+                if str(problem) != said:
+                    said = str(problem)
+                    log.warning("what was redeemed waits in the outbox: %s", said)
+                await asyncio.sleep(_PATIENCE)
+    finally:
+        await doors.close()
 
 
 async def work(settings: Settings, home: Home, stopping: threading.Event) -> None:

@@ -225,6 +225,7 @@ class Problem(BaseModel):
     field: str | None
     position: int | str | None
     request_id: str | None
+    reasons: list[dict[str, Any]] = Field([], description="Of coupons: each has a `code` and a `message`.")
 
 
 def problems(*told: tuple[int, str]) -> dict[int | str, dict[str, Any]]:

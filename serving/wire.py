@@ -15,6 +15,7 @@ from starlette.responses import Response
 from engine.errors import (
     BadInput,
     BundleUnusable,
+    CouponRefused,
     HawkerError,
     NotAllowed,
     NotAuthenticated,
@@ -22,6 +23,7 @@ from engine.errors import (
     NotPermitted,
     Overloaded,
     StoreUnavailable,
+    TooManyTries,
     UnknownThing,
 )
 from engine.event_check import Refusal
@@ -30,6 +32,8 @@ STATUSES: tuple[tuple[type[HawkerError], int], ...] = (
     (BadInput, 422),
     (UnknownThing, 404),
     (NotAllowed, 409),
+    (CouponRefused, 409),
+    (TooManyTries, 429),
     (NotAuthenticated, 401),
     (NotPermitted, 403),
     (NotEnoughData, 409),
@@ -111,6 +115,9 @@ def _shortened(text: str, most: int) -> str:
 def refusal(error: HawkerError, request: Request, more: Mapping[str, Any] | None = None) -> ProblemResponse:
     """The answer to a request that the engine refused."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+    if isinstance(error, CouponRefused):
+        more = {"reasons": list(error.reasons)}
+    waits = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyTries) else None
     return problem(
         status,
         error.code,
@@ -118,7 +125,7 @@ def refusal(error: HawkerError, request: Request, more: Mapping[str, Any] | None
         request_id=request.scope.get("hawker.request_id"),
         field=error.field,
         position=error.position,
-        headers=_HEADERS.get(status),
+        headers=waits or _HEADERS.get(status),
         more=more,
     )
 

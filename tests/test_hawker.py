@@ -25,7 +25,7 @@ from tests.trained import TINY_TOML
 ROOT = Path(__file__).resolve().parents[1]
 VERBS = {
     *("demo", "import", "train", "evaluate", "models", "publish", "rollback"),
-    *("serve", "recommend", "similar", "bench", "doctor", "keys", "segment"),
+    *("serve", "recommend", "similar", "bench", "doctor", "keys", "offer", "segment", "user"),
 }
 
 
@@ -428,6 +428,37 @@ def test_a_list_is_uploaded_or_told_line_by_line_what_is_wrong(command, own_home
     assert "line 3: 'nobody': nobody is called so" in refused.err and "line 4: '=cmd()'" in refused.err
     done = command(own_home, "segment", "upload", "invited", listed, "--skip", "unknown_user,formula", "--json").found
     assert (done["users"], done["skipped"], done["segment"]["members"]) == (1, 2, 1)
+
+
+def test_offers_are_made_issued_counted_and_ended(command, tmp_path):
+    file = tmp_path / "summer.json"
+    terms = {"offer_id": "summer", "name": "Summer", "benefit": {"kind": "percent", "percent": 10}}
+    file.write_text(json.dumps(terms))
+    assert command(tmp_path, "offer", "list").out.strip() == "no offers"
+    assert command(tmp_path, "offer", "create", str(file), "--json").found["version"] == 1
+    file.write_text(json.dumps({**terms, "limits": [{"of": "customer", "count": 1}]}))
+    assert command(tmp_path, "offer", "create", str(file), "--json").found["version"] == 2
+    assert command(tmp_path, "offer", "show", "summer", "--json").found["terms"]["benefit"]["percent"] == 10
+    versions = command(tmp_path, "offer", "versions", "summer", "--json").found["versions"]
+    assert [each["version"] for each in versions] == [2, 1]
+    made = command(tmp_path, "offer", "codes", "summer", "--count", "20", "--pattern", "SUN-############", "--json")
+    assert made.found["made"] == 20
+    (tmp_path / "codes.txt").write_text("ELSEWHERE-1\nELSEWHERE-2\n")
+    taken = command(tmp_path, "offer", "import-codes", "summer", str(tmp_path / "codes.txt"), "--json")
+    assert (taken.found["new"], taken.found["known"]) == (2, 0)
+    given = [
+        command(tmp_path, "offer", "publish", "summer", "--user", "anna", "--source", "mail", "--json").found
+        for _ in range(2)
+    ]
+    assert (given[0]["code"], given[0]["fresh"], given[1]["fresh"]) == (given[1]["code"], True, False)
+    assert command(tmp_path, "offer", "stats", "summer", "--json").found["codes"] == 22
+    assert command(tmp_path, "offer", "disable", "summer", "--json").found["state"] == "disabled"
+    refused = command(tmp_path, "offer", "publish", "summer", "--user", "bob")
+    assert (refused.code, "disabled" in refused.refusal) == (1, True)
+    assert command(tmp_path, "offer", "adopt-past", "--currency", "USD", "--json").found["offers"] == 0
+    file.write_text(json.dumps({**terms, "benefit": {"kind": "percent", "percent": 120}}))
+    wrong = command(tmp_path, "offer", "create", str(file))
+    assert (wrong.code, "benefit.percent" in wrong.refusal) == (2, True)
 
 
 def test_doctor_looks_at_the_events_too(command, tmp_path):

@@ -26,16 +26,14 @@ LOCKS = {
     "requirements-serving.lock": {"serving"},
     "requirements-training.lock": {"training"},
 }
+_SCRIPTS_AT_TOP = ("hawker", "hawker_keys", "hawker_offers", "hawker_segments", "hawker_users", "terminal")
 #: The rooms that a target runs. The lake is training's: a storefront never opens it.
 ROOMS = {
-    "serving": ("engine", "serving", "hawker", "hawker_keys", "hawker_segments", "hawker_users", "terminal"),
-    "training": (
-        *("engine", "training", "experiments"),
-        *("hawker", "hawker_keys", "hawker_segments", "hawker_users", "terminal"),
-    ),
+    "serving": ("engine", "serving", *_SCRIPTS_AT_TOP),
+    "training": ("engine", "training", "experiments", *_SCRIPTS_AT_TOP),
 }
-SCRIPT_FILES = ("hawker.py", "hawker_keys.py", "hawker_segments.py", "hawker_users.py", "terminal.py")
 #: Run by others, never imported: Alembic's script works inside of a migration only, the bench's server under uvicorn.
+SCRIPT_FILES = tuple(f"{name}.py" for name in _SCRIPTS_AT_TOP)
 SCRIPTS = {"engine.storage.migrations.env", "experiments.fuzz_hooks", "experiments.traffic.parse_only"}
 NEVER_SERVED = {
     *("implicit", "lightfm-next", "lightgbm", "matplotlib", "mlflow", "mlflow-skinny"),
@@ -128,7 +126,15 @@ def test_every_locked_package_has_hashes():
 
 #: Extra: the rooms that it is for.
 EXTRAS = {
-    "": ("engine", "hawker.py", "hawker_keys.py", "hawker_segments.py", "hawker_users.py", "terminal.py"),
+    "": (
+        "engine",
+        "hawker.py",
+        "hawker_keys.py",
+        "hawker_offers.py",
+        "hawker_segments.py",
+        "hawker_users.py",
+        "terminal.py",
+    ),
     "serving": ("serving",),
     "lake": ("engine", "serving", "training", "experiments"),
     "training": ("engine", "training", "experiments"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -99,7 +99,7 @@ def list_classifications(ledger: Ledger) -> list[Classification]:
             "SELECT classification_id, names, created_at, created_by, updated_at, updated_by FROM classifications"
             " ORDER BY classification_id",
         )
-    return [_classification(row) for row in rows]
+    return [Classification(*row) for row in rows]
 
 
 def find_classification(ledger: Ledger, classification_id: str, *, locked: bool = False) -> Classification:
@@ -127,12 +127,7 @@ def find_classification(ledger: Ledger, classification_id: str, *, locked: bool 
             " FROM classes WHERE classification_id = :id ORDER BY place, class_id",
             id=classification_id,
         )
-    return _classification(rows[0], tuple(Class(*row) for row in classes))
-
-
-def _classification(row: tuple[Any, ...], classes: tuple[Class, ...] = ()) -> Classification:
-    name, names, created_at, created_by, updated_at, updated_by = row
-    return Classification(name, names, created_at, created_by, updated_at, updated_by, classes)
+    return replace(Classification(*rows[0]), classes=tuple(Class(*row) for row in classes))
 
 
 def rename_classification(
@@ -217,7 +212,8 @@ def delete_class(
         found = find_class(connection, classification_id, class_id)
         if found.members and not release:
             raise NotAllowed(
-                f"{found.members:,} users are in {class_id!r} by hand; move them, or let them go with release=true",
+                f"{found.members:,} users are in {class_id!r} by hand; move them first,"
+                " or let them go with release=true",
                 code="in_use",
                 field="class_id",
             )

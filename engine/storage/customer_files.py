@@ -24,7 +24,7 @@ from engine.storage.lake_moments import instant_sql
 from engine.storage.lake_sql import UNREADABLE, open_sql, parquet, quoted
 from engine.storage.trait_view import traits_sql
 
-FORMAT = 2
+FORMAT = 3
 #: Files that the newest state does not name are kept so long for those who still read an older one.
 KEPT_SECONDS = 600.0
 
@@ -52,7 +52,8 @@ EMPTY: Mapping[str, str] = {
 class State:
     """What the files hold. `files` maps a table to its files in order; `versions` are the lake's that were read.
 
-    `as_of` is the clock (epoch seconds) that the traits were computed at, `segments` are those that were evaluated.
+    `as_of` is the clock (epoch seconds) that the traits were computed at, `segments` are those that were evaluated,
+    `recorded` is how far the record of memberships is in them (microseconds).
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class State:
     people: int = 0
     rows: int = 0
     segments: tuple[str, ...] = ()
+    recorded: int = -1
 
     def with_files(self, **files: tuple[str, ...]) -> State:
         return replace(self, files={**self.files, **files})

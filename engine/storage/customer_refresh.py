@@ -6,7 +6,7 @@ before until then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -51,12 +51,13 @@ def refresh_customers(
     threads: int | None = None,
     memory: str = "2GB",
     moved: Moved | None = None,
-    watched: Mapping[str, Any] | None = None,
+    watched: Collection[str] = (),
 ) -> Refreshed:
     """Bring the customers' files up to the lake and the clock (`now`, epoch seconds), and `rules` up to both.
 
     Without `rules` memberships stay as they are. `moved` is told, before anything is published, who entered and who
-    left those segments that are in `watched`; a refresh that is repeated after a stop tells the same again.
+    left those segments that are in `watched`, from their second evaluation on; a refresh that is repeated after a stop
+    tells the same again.
     """
     files = CustomerFiles(home)
     moment = Moment(datetime.fromtimestamp(now, UTC), zone)
@@ -75,7 +76,8 @@ def refresh_customers(
         if rules is not None:
             files.lay_out(sql, state, now)
             state, changes = refresh_memberships(sql, home, files, state, list(rules), now)
-            _tell(sql, changes, moved, watched or {})
+            known = set(before.segments) if before else set()
+            _tell(sql, changes, moved, known & set(watched))
         files.publish(state)
     return Refreshed(followed.whole, state.people, state.rows, state.as_of, tuple(changes))
 
@@ -96,6 +98,7 @@ def _renumbered(
         f"SELECT segment, mine.person, since FROM {parquet([files.folder / name for name in memberships])} was"
         f" JOIN {old} named ON named.person = was.person JOIN {now} mine ON mine.name = named.name"
     )
+    state = replace(state, recorded=before.recorded, segments=before.segments)
     return state.with_files(memberships=(files.write(sql, "memberships", select),))
 
 
@@ -114,7 +117,7 @@ def _with_predictions(sql: Any, home: Home, files: CustomerFiles, state: State) 
     return state.with_files(predictions=(files.write(sql, "predictions", select),))
 
 
-def _tell(sql: Any, changes: Sequence[Change], moved: Moved | None, watched: Mapping[str, Any]) -> None:
+def _tell(sql: Any, changes: Sequence[Change], moved: Moved | None, watched: Collection[str]) -> None:
     if moved is None:
         return
     for each in changes:

@@ -6,6 +6,7 @@ A server that may lose what it acknowledged is refused.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,30 +15,34 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from engine.errors import BadInput, StoreUnavailable
 
 #: A pool of connections, and either that or one connection in a transaction of the caller.
 LedgerPool = Engine
+LedgerConnection = Connection
 Ledger = Engine | Connection
 
 _CONNECT_SECONDS = 5
 # PostgreSQL cuts longer names off without a word, and two shops would share a schema.
 _NAME_BYTES = 63
+_MOST_TURNS = 5
 
 # What each setting must not be; data_checksums is decided when the data folder is made.
 _UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "data_checksums": "off"}
 
 
-def open_ledger(url: str, shop: str) -> Engine:
+def open_ledger(url: str, shop: str, *, connections: int | None = None) -> Engine:
     """A pool of connections to the shop's schema of a ledger that was found safe.
 
+    `connections` are those of a pool for `at_once`, which does not ask each connection whether it still stands.
     Raises StoreUnavailable when it cannot be reached or may lose what it acknowledged, BadInput
     for an address or a shop name that cannot be used. Dispose of the engine when done.
     """
-    engine = connect(url, shop)
+    engine = connect(url, shop, connections=connections)
     try:
         with connection_of(engine) as connection:
             check_durability(connection)
@@ -47,10 +52,12 @@ def open_ledger(url: str, shop: str) -> Engine:
     return engine
 
 
-def connect(url: str, shop: str, *, pooled: bool = True) -> Engine:
+def connect(url: str, shop: str, *, pooled: bool = True, connections: int | None = None) -> Engine:
     """An engine whose connections live in the shop's schema and in UTC; nothing is checked yet."""
     schema = schema_of(shop)
     options: dict[str, Any] = {"pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+    if connections is not None:
+        options = {"pool_size": connections, "max_overflow": 0, "isolation_level": "AUTOCOMMIT"}
     engine = create_engine(_address(url), connect_args={"connect_timeout": _CONNECT_SECONDS}, **options)
 
     @event.listens_for(engine, "connect")
@@ -108,6 +115,36 @@ def rows_of(connection: Connection, statement: str, **values: Any) -> list[tuple
         if isinstance(error.orig, psycopg.errors.UndefinedTable):
             raise StoreUnavailable("the ledger's tables are not made yet; try again in a moment") from error
         raise
+
+
+def at_once(ledger: LedgerPool, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+    """The rows of one statement that is a transaction of its own: they are there only after its commit.
+
+    It is said again where PostgreSQL asks for that (deadlock, serialization) and where a connection was lost, so it
+    must be one that may be repeated. Raises StoreUnavailable, also for a statement that waited too long for a lock.
+    """
+    for turn in range(_MOST_TURNS):
+        try:
+            with ledger.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                found = connection.execute(text(statement), values)
+                return [tuple(row) for row in found] if found.returns_rows else []
+        except (DBAPIError, PoolTimeout) as error:
+            last = turn == _MOST_TURNS - 1
+            if isinstance(error, DBAPIError) and _is_passing(error) and not last:
+                time.sleep(0.002 * 2**turn)
+                continue
+            if isinstance(error, ProgrammingError) and not isinstance(error.orig, psycopg.errors.UndefinedTable):
+                raise
+            if isinstance(error, OperationalError | PoolTimeout | ProgrammingError):
+                raise StoreUnavailable(f"the ledger does not answer: {_first_line(error)}") from error
+            raise
+    raise AssertionError("unreachable")
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    """Whether the same may succeed in a moment. A server that starts anew refuses connections for longer than that."""
+    again = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation)
+    return isinstance(error.orig, again) or error.connection_invalidated
 
 
 @contextmanager

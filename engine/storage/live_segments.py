@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,10 +12,16 @@ from engine.storage.ledger import LedgerPool, connection_of, rows_of
 from engine.storage.memberships import Rule
 from engine.storage.segment_sql import members_sql
 from engine.storage.segments import Segment, live_segments
+from engine.storage.webhook_outbox import announce
+from engine.storage.webhooks import list_webhooks
 from engine.targeting.groups import groups
 from engine.targeting.segment_json import parse_rule_json
 from engine.targeting.segments import Words
 from engine.targeting.traits import TRAIT_FIELDS
+
+#: Users that one message of a webhook names.
+MOST_TOLD = 1_000
+_EVENTS = {"entered": "segment.entered", "left": "segment.left"}
 
 
 class _AnyPrediction(dict[str, Kind]):
@@ -58,3 +64,26 @@ def members_of(ledger: LedgerPool, segment_id: str) -> list[str]:
     with connection_of(ledger) as connection:
         rows = rows_of(connection, "SELECT user_id FROM segment_members WHERE segment_id = :id", id=segment_id)
     return [user for (user,) in rows]
+
+
+def watched_segments(ledger: LedgerPool) -> frozenset[str]:
+    """The segments that marketers defined, when somebody wants to be told who enters or leaves."""
+    wanted = {event for each in list_webhooks(ledger) if each.enabled for event in each.events}
+    if not wanted & set(_EVENTS.values()):
+        return frozenset()
+    return frozenset(each.id for each in live_segments(ledger))
+
+
+def announce_moves(
+    ledger: LedgerPool, segment: str, change: str, user_ids: Sequence[str], *, now: float, real_now: float
+) -> None:
+    """Put messages of at most MOST_TOLD users each into the outbox; `now` is the shop's time, both epoch seconds."""
+    at = datetime.fromtimestamp(now, UTC).isoformat()
+    for start in range(0, len(user_ids), MOST_TOLD):
+        announce(
+            ledger,
+            _EVENTS[change],
+            {"segment_id": segment, "as_of": at, "user_ids": list(user_ids[start : start + MOST_TOLD])},
+            message_id=f"{segment}-{change}-{round(now * 1e6)}-{start}",
+            now=real_now,
+        )

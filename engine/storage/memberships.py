@@ -1,15 +1,14 @@
 """Memberships: who is in which segment and since when, and a record of who entered and left.
 
 The current ones lie among the customers' files, where rules look them up; each change becomes a row of the lake's table
-`memberships`, in one commit a refresh, before the files show it: whoever is stopped in between repeats the same changes
-under the same moment, and the record drops them.
+`memberships`, in one commit a refresh, before the files show it. The files say how much of the record is in them, so
+that whoever was stopped in between, or lost the files, takes the rest from the record and nobody enters twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -17,8 +16,8 @@ import pyarrow as pa
 from engine.storage.customer_files import CustomerFiles, State, moment_sql
 from engine.storage.home import Home
 from engine.storage.lake_delta import DeltaStore
-from engine.storage.lake_sql import one_row, quoted
-from engine.storage.lake_tables import MEMBERSHIPS
+from engine.storage.lake_sql import one_row, parquet, quoted
+from engine.storage.lake_tables import MEMBERSHIPS, UTC_MICROSECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,7 @@ def refresh_memberships(
 
     `sql` has the views of `files.lay_out` as of `now` (epoch seconds). The state that is returned is not published.
     """
-    before = files.source(state, "memberships")
-    sql.execute(f"CREATE OR REPLACE TEMP TABLE was AS SELECT * FROM {before}")
+    state = _as_recorded(sql, home, files, state)
     sql.execute("CREATE OR REPLACE TEMP TABLE membership_now AS SELECT * FROM was WHERE false")
     sql.execute("CREATE OR REPLACE TEMP VIEW memberships AS SELECT * FROM membership_now")
     for rule in rules:
@@ -73,8 +71,8 @@ def refresh_memberships(
     changes = _counted(sql, rules)
     state = replace(state, segments=tuple(rule.segment for rule in rules))
     if any(each.entered or each.left for each in changes) or one_row(sql, "SELECT count(*) FROM membership_changes")[0]:
-        _record(sql, home, {rule.segment: rule.version for rule in rules}, now)
-        state = state.with_files(
+        recorded = _record(sql, home, {rule.segment: rule.version for rule in rules}, now)
+        state = replace(state, recorded=recorded).with_files(
             memberships=(files.write(sql, "memberships", "SELECT * FROM membership_now ORDER BY segment, person"),)
         )
     return state, changes
@@ -108,15 +106,33 @@ def _counted(sql: Any, rules: list[Rule]) -> list[Change]:
     ]
 
 
-def _record(sql: Any, home: Home, versions: Mapping[str, int], now: float) -> None:
-    """One commit with a row a change; one that was recorded under this moment already is not recorded again."""
+def _as_recorded(sql: Any, home: Home, files: CustomerFiles, state: State) -> State:
+    """The table `was`: the memberships in the files, and those changes of the record that are not in them."""
+    sql.execute(f"CREATE OR REPLACE TEMP TABLE was AS SELECT * FROM {files.source(state, 'memberships')}")
+    store = DeltaStore(home.lake)
+    position = store.position(MEMBERSHIPS)
+    if position <= state.recorded:
+        return state
+    written = parquet(store.files(MEMBERSHIPS, store.version(MEMBERSHIPS)))
+    sql.execute(
+        "CREATE OR REPLACE TEMP TABLE missed AS"
+        " SELECT segment, person, max(time) AS since, arg_max(change, time) AS last"
+        f" FROM {written} JOIN people USING (user_id) WHERE epoch_us(time) > {state.recorded} GROUP BY segment, person"
+    )
+    sql.execute("DELETE FROM was USING missed WHERE was.segment = missed.segment AND was.person = missed.person")
+    sql.execute("INSERT INTO was SELECT segment, person, since FROM missed WHERE last = 'entered'")
+    # Written now, even if nobody moves any more: the next refresh begins from the files.
+    file = files.write(sql, "memberships", "SELECT * FROM was ORDER BY segment, person")
+    return replace(state, recorded=position).with_files(memberships=(file,))
+
+
+def _record(sql: Any, home: Home, versions: Mapping[str, int], now: float) -> int:
+    """One commit with a row a change; the record's new position, which is its last moment in microseconds."""
     store = DeltaStore(home.lake)
     with store.writing(MEMBERSHIPS):
         base = store.version(MEMBERSHIPS)
-        # The clock in microseconds only grows, and says which refresh was recorded last.
-        position = round(now * 1e6)
-        if store.position(MEMBERSHIPS) >= position:
-            return
+        # The clock may have been set back; the record goes on behind what it holds.
+        position = max(round(now * 1e6), store.position(MEMBERSHIPS) + 1)
         rows = sql.sql(
             "SELECT segment, user_id, change FROM membership_changes JOIN people USING (person)"
         ).to_arrow_table()
@@ -127,7 +143,8 @@ def _record(sql: Any, home: Home, versions: Mapping[str, int], now: float) -> No
                 "user_id": rows["user_id"],
                 "change": rows["change"],
                 "version": pa.array([versions.get(each) for each in rows["segment"].to_pylist()], pa.int64()),
-                "time": pa.array([datetime.fromtimestamp(now, UTC)] * number, pa.timestamp("us", tz="UTC")),
+                "time": pa.array([position] * number, pa.int64()).cast(UTC_MICROSECONDS),
             },
         ).cast(MEMBERSHIPS.schema)
         store.commit(MEMBERSHIPS, table.to_reader(), base=base, position=position)
+    return position

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from engine.errors import BadInput, NotAllowed
-from engine.storage.ledger import Ledger, connection_of, insert_new, rows_of
+from engine.storage.ledger import Ledger, LedgerConnection, connection_of, insert_new, rows_of
 from engine.storage.segment_edits import check_version, keep_version, lock_definitions
 from engine.storage.segments import Segment, find_segment, moment
 
@@ -40,38 +40,43 @@ def change_members(
             )
         if found.archived_at is not None:
             raise NotAllowed(f"{segment_id!r} is archived; restore it first", code="archived", field="segment_id")
-        at, unique = moment(now), list(dict.fromkeys(user_ids))
-        if mode == "replace":
-            rows_of(
-                connection,
-                "DELETE FROM segment_members WHERE segment_id = :id AND NOT user_id = ANY(:users)",
-                id=segment_id,
-                users=unique,
-            )
-        if mode == "remove":
-            rows_of(
-                connection,
-                "DELETE FROM segment_members WHERE segment_id = :id AND user_id = ANY(:users)",
-                id=segment_id,
-                users=unique,
-            )
-        else:
-            columns = ("segment_id", "user_id", "added_at")
-            insert_new(connection, "segment_members", columns, ((segment_id, each, at) for each in unique))
-        members = rows_of(connection, "SELECT count(*) FROM segment_members WHERE segment_id = :id", id=segment_id)
-        if members[0][0] > MOST_MEMBERS:
-            raise BadInput(f"a static segment holds at most {MOST_MEMBERS:,} users", code="too_many", field="user_id")
+        members = _changed(connection, segment_id, list(dict.fromkeys(user_ids)), mode=mode, now=now)
         rows_of(
             connection,
             "UPDATE segments SET version = version + 1, members = :members, updated_at = :at, updated_by = :actor"
             " WHERE segment_id = :id",
             id=segment_id,
-            members=members[0][0],
-            at=at,
+            members=members,
+            at=moment(now),
             actor=actor,
         )
         keep_version(connection, segment_id)
         return find_segment(connection, segment_id)
+
+
+def _changed(connection: LedgerConnection, segment_id: str, users: list[str], *, mode: Mode, now: float) -> int:
+    """How many there are afterwards. Raises BadInput for too many."""
+    if mode == "replace":
+        rows_of(
+            connection,
+            "DELETE FROM segment_members WHERE segment_id = :id AND NOT user_id = ANY(:users)",
+            id=segment_id,
+            users=users,
+        )
+    if mode == "remove":
+        rows_of(
+            connection,
+            "DELETE FROM segment_members WHERE segment_id = :id AND user_id = ANY(:users)",
+            id=segment_id,
+            users=users,
+        )
+    else:
+        columns, at = ("segment_id", "user_id", "added_at"), moment(now)
+        insert_new(connection, "segment_members", columns, ((segment_id, each, at) for each in users))
+    rows = rows_of(connection, "SELECT count(*) FROM segment_members WHERE segment_id = :id", id=segment_id)
+    if rows[0][0] > MOST_MEMBERS:
+        raise BadInput(f"a static segment holds at most {MOST_MEMBERS:,} users", code="too_many", field="user_id")
+    return int(rows[0][0])
 
 
 def checked_mode(given: str) -> Mode:

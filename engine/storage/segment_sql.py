@@ -28,6 +28,8 @@ from engine.targeting.segments import (
     Sequence,
     Share,
     Span,
+    events_of,
+    leaves_of,
     millionths,
     share_limits,
 )
@@ -52,20 +54,35 @@ class _Plan:
         self._has_traits = False
 
     def select(self, rule: Rule) -> str:
-        condition = self._rule(rule, bare=True)
-        steps = self._scope.steps()
-        if self._measures:
-            columns = ", ".join(f"{sql} AS {name}" for sql, name in self._measures.items())
-            where = " OR ".join(f"({each})" for each in self._selected)
-            steps.append(
-                f"happened AS (SELECT e.person, {columns} FROM happenings e {self._scope.join()}"
-                f"WHERE {_limits('e', Span().limits(self._now))} AND ({where}) GROUP BY e.person)"
+        """The whole SELECT. What is asked beside events is asked first, so that fewer users' events are grouped."""
+        beside, rest = _split(rule)
+        people = "people"
+        if beside:
+            chosen = " AND ".join(f"({self._rule(each, bare=True)})" for each in beside)
+            self._steps.append(
+                f"chosen AS MATERIALIZED (SELECT p.person, p.user_id FROM people p{self._traits()} WHERE {chosen})"
             )
-        steps += self._steps
+            people, self._has_traits = "chosen", False
+        condition = " AND ".join(f"({self._rule(each, bare=True)})" for each in rest)
         joins = " LEFT JOIN happened h ON h.person = p.person" if self._measures else ""
-        joins += " LEFT JOIN traits t ON t.person = p.person" if self._has_traits else ""
+        joins += self._traits()
+        if self._measures:
+            self._steps.append(self._happened(people))
+        steps = [*self._scope.steps(), *self._steps]
         begin = f"WITH {', '.join(steps)} " if steps else ""
-        return f"{begin}SELECT p.person FROM people p{joins} WHERE {condition}"
+        return f"{begin}SELECT p.person FROM {people} p{joins} WHERE {condition}"
+
+    def _happened(self, people: str) -> str:
+        columns = ", ".join(f"{sql} AS {name}" for sql, name in self._measures.items())
+        useful = " OR ".join(f"({each})" for each in self._selected)
+        of_chosen = f"e.person IN (SELECT person FROM {people}) AND " if people != "people" else ""
+        return (
+            f"happened AS (SELECT e.person, {columns} FROM happenings e {self._scope.join()}"
+            f"WHERE {of_chosen}{_limits('e', Span().limits(self._now))} AND ({useful}) GROUP BY e.person)"
+        )
+
+    def _traits(self) -> str:
+        return " LEFT JOIN traits t ON t.person = p.person" if self._has_traits else ""
 
     def _rule(self, rule: Rule, *, bare: bool) -> str:
         """`bare`: null may stand for false, since nothing turns it around."""
@@ -150,8 +167,10 @@ class _Plan:
         else:
             value = self._scope.value(name)
         if (leaf.op, leaf.value) in ((">=", 1), (">", 0)):
-            # Whether there is one needs no telling apart, which is the dearest of all measures.
+            # Whether there is one, or another one, needs no telling apart, which is the dearest of all measures.
             return f"{self._measure(f'count({value})', leaf.events)} >= 1"
+        if (leaf.op, leaf.value) in ((">=", 2), (">", 1)):
+            return f"{self._measure(f'min({value})', leaf.events)} <> {self._measure(f'max({value})', leaf.events)}"
         column = self._measure(f"count(DISTINCT {value})", leaf.events)
         return f"coalesce({column}, 0) {leaf.op} {literal(leaf.value)}"
 
@@ -193,6 +212,16 @@ class _Plan:
     def _rows(self, events: Events, limits: tuple[tuple[str, datetime], ...]) -> str:
         such = self._such(events)
         return f"SELECT e.person, e.time FROM happenings e {self._scope.join()}WHERE {_limits('e', limits)} AND {such}"
+
+
+def _split(rule: Rule) -> tuple[list[Rule], list[Rule]]:
+    """The parts that all must hold: those without events, and the others; only one list when one would be empty."""
+    parts = list(rule.parts) if isinstance(rule, Joined) and rule.how == "all" else [rule]
+    eventful = [any(events_of(leaf) for leaf in leaves_of(each)) for each in parts]
+    if all(eventful) or not any(eventful):
+        return [], parts
+    pairs = list(zip(parts, eventful, strict=True))
+    return [each for each, has in pairs if not has], [each for each, has in pairs if has]
 
 
 def _limits(row: str, limits: tuple[tuple[str, datetime], ...], *, column: str = "") -> str:

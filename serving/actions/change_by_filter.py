@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any, get_args
 
 from engine.errors import BadInput
-from engine.expression import Expression, Fields, matches
+from engine.expression import Expression, matches
 from engine.expression_text import parse
-from engine.shop_documents import ID_FIELD, Kind, check_document
+from engine.shop_documents import CONDITION_FIELDS, ID_FIELD, Kind, check_document
 from serving.actions.change_documents import (
     Change,
     Changed,
@@ -24,23 +24,6 @@ from serving.actions.change_documents import (
 
 _BATCH = 500
 _MOST_REASONS = 10
-#: What conditions on documents may name.
-FIELDS: Mapping[Kind, Fields] = {
-    "items": {
-        **dict.fromkeys(
-            ("item_id", "parent_id", "name", "description", "brand", "currency", "url", "image_url"), "text"
-        ),
-        **dict.fromkeys(("categories", "tags"), "texts"),
-        **dict.fromkeys(("price", "list_price", "cost", "stock"), "number"),
-        **dict.fromkeys(("available_from", "available_until"), "time"),
-        "available": "flag",
-        "attributes.*": "any",
-    },
-    "users": {
-        **dict.fromkeys(("user_id", "region", "zone", "gender", "age_band", "birthday"), "text"),
-        "attributes.*": "any",
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +85,7 @@ def checked_wish(arguments: Mapping[str, Any]) -> Wanted:
             check_document(kind, patch, "any")
         except BadInput as error:
             raise BadInput(f"patch.{error.message}", code=error.code, field=f"patch.{error.field}") from error
-    return Wanted(kind, parse(arguments["filter"], FIELDS[kind]), patch, bool(arguments.get("dry_run")))
+    return Wanted(kind, parse(arguments["filter"], CONDITION_FIELDS[kind]), patch, bool(arguments.get("dry_run")))
 
 
 async def change_by_filter(

@@ -11,12 +11,12 @@ from engine.errors import BadInput, NotAllowed
 from engine.expression import matches
 from engine.expression_text import parse
 from engine.settings import Settings
+from engine.shop_documents import CONDITION_FIELDS
 from engine.storage.home import Home
 from engine.storage.known_users import known_users
 from engine.storage.ledger import LedgerPool
 from engine.storage.segment_members import static_members
 from engine.storage.segments import find_segment
-from serving.actions.change_by_filter import FIELDS
 from serving.actions.change_documents import live_documents
 from serving.doors import Doors
 
@@ -81,7 +81,7 @@ async def _of_list(shop: Stores, user_ids: Sequence[str], *, skip_unknown: bool)
 
 
 async def _of_condition(shop: Stores, condition: Any) -> list[str]:
-    wanted = parse(condition, FIELDS["users"])
+    wanted = parse(condition, CONDITION_FIELDS["users"])
     found: dict[str, None] = {}
     async for documents in live_documents(shop).all("users", _BATCH):
         for each in documents:

@@ -12,7 +12,7 @@ from engine.storage import postgres_place
 from engine.storage.embedded import open_stores
 from engine.storage.embedded_postgres import PostgresServer, install_folder
 from engine.storage.home import Home
-from engine.storage.ledger import connect, open_ledger, schema_of
+from engine.storage.ledger import at_once, connect, open_ledger, schema_of
 from engine.storage.migrate import migrate
 from engine.storage.run_as import UserNamespaces, run
 from engine.storage.server import start, stop
@@ -111,3 +111,32 @@ def _assert_refused(home: Path, server: PostgresServer, setting: str) -> None:
     finally:
         stop(server)
         remove_socket_folder(home, SOCKETS)
+
+
+def test_a_statement_that_stands_alone_is_said_again_where_that_helps(ledger_url: str, ledger: Engine) -> None:
+    pool = open_ledger(ledger_url, SHOP, connections=1)
+    try:
+        at_once(pool, "CREATE SEQUENCE turns")
+        at_once(
+            pool,
+            "CREATE FUNCTION moody(state text) RETURNS bigint LANGUAGE plpgsql AS"
+            " $$ DECLARE turn bigint := nextval('turns'); BEGIN IF turn % 3 <> 0 THEN"
+            " RAISE EXCEPTION 'once more' USING ERRCODE = state; END IF; RETURN turn; END $$",
+        )
+        for state, turn in (("40001", 3), ("40P01", 6)):
+            assert at_once(pool, "SELECT moody(:state)", state=state) == [(turn,)]
+        with pytest.raises(Exception, match="once more"):
+            at_once(pool, "SELECT moody(:state)", state="22012")
+    finally:
+        pool.dispose()
+
+
+def test_a_connection_that_was_lost_meanwhile_is_not_the_callers_trouble(ledger_url: str, ledger: Engine) -> None:
+    pool = open_ledger(ledger_url, SHOP, connections=2)
+    try:
+        backend = at_once(pool, "SELECT pg_backend_pid()")[0][0]
+        with ledger.connect() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": backend})
+        assert at_once(pool, "SELECT pg_backend_pid()")[0][0] != backend
+    finally:
+        pool.dispose()

@@ -1,10 +1,12 @@
 """Memberships: who enters and who leaves, and the record of it."""
 
+import shutil
 from datetime import timedelta
 
 import pytest
 
 from engine.storage.customer_files import CustomerFiles
+from engine.storage.customer_refresh import refresh_customers
 from engine.storage.home import Home
 from engine.storage.lake_sql import open_sql
 from engine.storage.memberships import Rule, changed_users, refresh_memberships
@@ -61,6 +63,43 @@ def test_a_refresh_that_was_stopped_before_it_was_published_is_recorded_once(sho
     evaluated(shop, LATELY, publish=False)
     evaluated(shop, LATELY)
     assert shop.lake.query("SELECT count(*) AS n FROM memberships")["n"][0].as_py() == 1
+
+
+def test_whoever_lost_the_files_takes_the_memberships_from_the_record(shop):
+    shop.happened(order("u", 1, 100), order("v", 6.5, 100))
+    shop.refreshed()
+    evaluated(shop, LATELY)
+    shutil.rmtree(CustomerFiles(shop.home).folder)
+    shop.refreshed(days_later=1)
+    assert evaluated(shop, LATELY, days_later=1) == {"lately": (1, [], ["v"])}
+    with CustomerFiles(shop.home).reading(NOW.timestamp()) as sql:
+        since = sql.sql("SELECT since FROM memberships").to_arrow_table()["since"][0].as_py()
+    assert since == NOW
+
+
+def test_making_everything_anew_moves_nobody(shop):
+    shop.happened(order("u", 1, 100))
+    rules = [LATELY]
+    for whole in (False, True):
+        done = refresh_customers(shop.home, now=NOW.timestamp(), zone="UTC", rules=rules, whole=whole)
+    assert (done.changes[0].size, done.changes[0].entered, done.changes[0].left) == (1, 0, 0)
+
+
+def test_who_moves_is_told_from_the_second_evaluation_on(shop):
+    told = []
+
+    def refreshed(days_later):
+        now = (NOW + timedelta(days=days_later)).timestamp()
+        refresh_customers(
+            shop.home, now=now, zone="UTC", rules=[LATELY], watched={"lately"}, moved=lambda *each: told.append(each)
+        )
+
+    shop.happened(order("u", 6.5, 100))
+    refreshed(0)
+    assert told == []
+    shop.happened(order("v", 0, 100))
+    refreshed(1)
+    assert told == [("lately", "entered", ["v"]), ("lately", "left", ["u"])]
 
 
 def test_a_segment_may_look_up_one_before_it(shop):

@@ -102,6 +102,10 @@ def _classes() -> None:
         *_rule(),
         *_signed(),
     )
+    _class_members()
+
+
+def _class_members() -> None:
     op.create_table(
         "class_batches",
         sa.Column("batch_id", sa.Text, primary_key=True),
