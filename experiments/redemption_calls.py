@@ -65,6 +65,10 @@ class Callers:
         await asyncio.gather(*(caller(each) for each in self._free))
         return statuses
 
+    async def one(self, name: str, wish: Wish) -> Call:
+        """One call by itself."""
+        return await self.call(self._free[0], name, wish)
+
     def promise(self, name: str, promise: Promise) -> None:
         self._log.promise(name, promise)
 

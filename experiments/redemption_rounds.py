@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from engine.storage.coupon_issue import import_codes
+from engine.storage.coupon_issue import import_codes, never, publish
 from engine.storage.ledger import LedgerPool
 from engine.storage.offer_documents import put_offer
 from experiments.redemption_calls import Callers, wish
@@ -38,10 +38,11 @@ class Size:
     customer_rounds: int
     repeat_rounds: int
     kills: int
+    guesses: int
 
 
-FULL = Size(200, 64, 50, 2_000, 100, 50, 1_000, 50, 50, 50)
-QUICK = Size(5, 16, 2, 150, 20, 2, 100, 3, 3, 2)
+FULL = Size(200, 64, 50, 2_000, 100, 50, 1_000, 50, 50, 50, 200)
+QUICK = Size(5, 16, 2, 150, 20, 2, 100, 3, 3, 2, 20)
 
 
 def make_offer(
@@ -125,6 +126,40 @@ async def repeats(callers: Callers, ledger: LedgerPool, size: Size) -> int:
     return odd
 
 
+async def guesses(callers: Callers, ledger: LedgerPool, number: int) -> dict[str, float]:
+    """Median milliseconds until a code is refused that nobody knows, that is used, that has expired, or is another's.
+
+    Each guess comes from a user of its own, so that none has to wait.
+    """
+    make_offer(ledger, "GUESS")
+    now = time.time()
+    import_codes(ledger, "GUESS", [f"GUESS-used-{each}" for each in range(number)], now=now)
+    await callers.rush(
+        "GUESS-uses", Promise(), [wish(f"guess use {each}", f"GUESS-used-{each}") for each in range(number)]
+    )
+    late, foreign = (
+        [
+            publish(ledger, "GUESS", f"{who} {each}", join_once=False, expiry=expiry, now=now).code
+            for each in range(number)
+        ]
+        for who, expiry in (("late", lambda *_: now - 60), ("foreign", never))
+    )
+    codes = {
+        "unknown": [f"GUESS-none-{each}" for each in range(number)],
+        "used": [f"GUESS-used-{each}" for each in range(number)],
+        "expired": late,
+        "foreign": foreign,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in codes}
+    callers.promise("GUESS-tries", Promise(uses=0))
+    for each in range(number):  # in turns, so that what the machine does besides is shared fairly
+        for name, of_kind in codes.items():
+            guess = wish(f"guess {name} {each}", of_kind[each])
+            call = await callers.one("GUESS-tries", guess)
+            seconds[name].append(call.answered - call.sent)
+    return {name: round(1_000 * sorted(times)[number // 2], 2) for name, times in seconds.items()}
+
+
 async def kills(callers: Callers, ledger: LedgerPool, shop: Served, size: Size, seed: int) -> dict[str, Any]:
     """kill -9 of one storefront worker or of PostgreSQL, in turns; orders go on, and each repeats until it is told."""
     codes = [f"STORM-{turn}" for turn in range(size.kills)]
@@ -149,11 +184,11 @@ async def kills(callers: Callers, ledger: LedgerPool, shop: Served, size: Size, 
         for turn in range(size.kills):
             await asyncio.sleep(chance.uniform(0.5, 1.5))
             name = ("storefront", "postgres")[turn % 2]
-            victims = await asyncio.to_thread(shop.processes, name)
-            if victims:
-                with suppress(ProcessLookupError):
-                    os.kill(chance.choice(victims), signal.SIGKILL)
-                    killed[name] += 1
+            while not (victims := await asyncio.to_thread(shop.processes, name)):
+                await asyncio.sleep(0.05)  # it is being started still
+            with suppress(ProcessLookupError):
+                os.kill(chance.choice(victims), signal.SIGKILL)
+                killed[name] += 1
         await asyncio.sleep(2.0)
         stop.set()
 

@@ -28,6 +28,7 @@ from experiments.redemption_rounds import (
     FULL,
     QUICK,
     Size,
+    guesses,
     kills,
     make_offer,
     race_for_a_hundred,
@@ -67,11 +68,19 @@ def measure_redemptions(conditions: Conditions) -> Findings:
             make_offers(ledger)
             carts = 300 if conditions.quick else 10_000
             figures["carts"] = asyncio.run(try_carts(shop.port, carts, seed=conditions.seed))
+            figures["guesses_median_ms"] = asyncio.run(_guesses(room))
             figures["repeats_answered_oddly"] = asyncio.run(_races(room))
             figures["kills"] = asyncio.run(_storm(room, conditions.seed))
             file.flush()
             figures["checker"] = _independent_check(history, stores.ledger_url)
     return Findings(figures, tuple(_judged(figures, size)))
+
+
+async def _guesses(room: _Room) -> dict[str, float]:
+    callers = Callers(room.shop.port, room.log, connections=8)
+    found = await guesses(callers, room.ledger, room.size.guesses)
+    await callers.close()
+    return found
 
 
 async def _races(room: _Room) -> int:
@@ -177,6 +186,11 @@ def _judged(figures: dict[str, Any], size: Size) -> list[Asked]:
     contended = min(races[race]["contended"] / races[race]["rounds"] for race in ("ONE", "HUNDRED", "MONEY", "EACH"))
     asked += [
         Asked(f"{figures['carts']['carts']} random carts: wrong sums", figures["carts"]["wrong"], at_most=0),
+        Asked(
+            "guesses: medians of unknown, used, expired and foreign codes apart, ms",
+            max(figures["guesses_median_ms"].values()) - min(figures["guesses_median_ms"].values()),
+            at_most=1,
+        ),
         Asked("share of rounds in which calls overlapped, the least of the races", contended, at_least=0.1),
         Asked("kills carried out", figures["kills"]["kills"], at_least=size.kills),
         Asked("repeats answered with neither the effect nor 409", figures["repeats_answered_oddly"], at_most=0),

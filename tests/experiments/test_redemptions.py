@@ -14,7 +14,7 @@ from experiments.redemptions_bench import measure_redemptions
 from tests.stores import SHOP
 
 #: Figures of a pace, which a busy machine may miss.
-PACES = ("a second", "p95", "seconds for")
+PACES = ("a second", "p95", "seconds for", "medians")
 
 
 @pytest.fixture
