@@ -56,6 +56,7 @@ _TYPES = (
     EventType("unsubscribe", 0.0, 180.0, "Messages on a channel are not welcome any more."),
     EventType("login", 0.0, 14.0, "The user signed in."),
     EventType("coupon_rollback", 0.0, 60.0, "What a coupon had given was taken back, whole or in part."),
+    EventType("landing", 0.0, 14.0, "A visit came in on a page about no item; tells where it came from."),
 )
 
 #: Happenings that need no item; all others are about one.
@@ -63,7 +64,7 @@ WITHOUT_ITEM = frozenset(
     {
         "search", "exposure", "checkout", "delivered", "complaint_opened", "complaint_closed", "survey", "share",
         "referral", "activity", "check_in", "coupon_view", "coupon_redeem", "coupon_rollback", "subscribe",
-        "unsubscribe", "login",
+        "unsubscribe", "login", "landing",
     }
 )  # fmt: skip
 

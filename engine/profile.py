@@ -19,7 +19,8 @@ class Profile:
 
     `row` is the user's row in the bundle, -1 for one that the bundle does not know. `is_stored` says
     that these are exactly the events which the bundle was trained on, so that what was learned for
-    this very user (factors, score lists) fits.
+    this very user (factors, score lists) fits. `is_continued`: they begin with exactly those events, and newer
+    ones follow; what was learned for this user is older than the profile, and says nothing of its future.
     """
 
     row: int
@@ -28,6 +29,7 @@ class Profile:
     times: NDArray[np.int64]
     quantities: NDArray[np.float32]
     is_stored: bool = False
+    is_continued: bool = False
 
     def __len__(self) -> int:
         return len(self.items)
@@ -73,6 +75,7 @@ def with_tail(
         np.concatenate([profile.types, types[order]]),
         np.concatenate([profile.times, times[order]]),
         np.concatenate([profile.quantities, quantities[order]]),
+        is_continued=profile.is_stored or profile.is_continued,
     )
 
 

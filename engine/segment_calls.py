@@ -109,7 +109,10 @@ def _happened(call: Call, kind: str, user: str | None, session: str | None, arri
     name = (text_of(call.get("event")) or "").strip().lower() if kind == "track" else "product viewed"
     if not name:
         return Refusal("missing", "event", "event: a track call names what happened")
+    source, visit = source_of(context), visit_of(context, call.get("channel"))
     ours = _type_of(name, arrival) if kind == "track" or _item_of(said) else _own(kind, arrival)
+    if ours is None and kind != "track" and (source or "campaign" in visit):
+        ours = "landing"  # the page shows no item, yet only this call says which campaign led here
     if ours is None:
         return Meaning(ignored=f"no event type for {call.get('event') or kind!r}")
     try:
@@ -123,9 +126,8 @@ def _happened(call: Call, kind: str, user: str | None, session: str | None, arri
         "time": _time(call, arrival),
         "recommendation_id": text_of(said.get("recommendation_id")),
         "order_id": text_of(said.get("order_id") or said.get("checkout_id")),
-        "source": source_of(context),
+        "source": source,
     }
-    visit = visit_of(context, call.get("channel"))
     listed = said.get("products") if name in WITH_PRODUCTS else None
     lines = [object_of(each) for each in listed] if isinstance(listed, list) and listed else [said]
     share = _paid_share(said, lines)

@@ -143,6 +143,12 @@ def _ingest(conditions: Conditions) -> Findings:
     return measure_ingest(conditions)
 
 
+def _freshness(conditions: Conditions) -> Findings:
+    from experiments.freshness_bench import measure_freshness
+
+    return measure_freshness(conditions)
+
+
 def _import(conditions: Conditions) -> Findings:
     from experiments.import_bench import measure_import
 
@@ -193,6 +199,7 @@ BENCHES: Mapping[str, Bench] = {
     "journey": Bench("The served lists on The Complete Journey's test period, and items never sold before.", _journey),
     "browse": Bench("What browsing adds to purchases on never-bought items, on a generated shop.", _browse),
     "ingest": Bench("Events a second over HTTP, durably acknowledged, and whether all of them arrive.", _ingest),
+    "freshness": Bench("How soon somebody's own event is in what they are recommended next.", _freshness),
     "import": Bench(
         "Rows a second of 30 million events from Parquet, and that a second, spoiled import stores nothing twice.",
         _import,

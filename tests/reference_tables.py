@@ -58,7 +58,7 @@ def ready_made_groups() -> Iterator[Row]:
     for each in groups(read_thresholds("")):
         why = "; ask first why" if each.ask_why else ""
         told = ", ".join(ACTIONS[name]["en"] for name in each.actions)
-        yield (code(each.id), f"{each.name['en']} {each.name['zh']}", each.meaning, f"{told}{why}")
+        yield (code(each.id), f"{each.name['en']} {each.name['zh']}", each.meaning, f"{told}{why}" or "none")
 
 
 def thresholds() -> Iterator[Row]:

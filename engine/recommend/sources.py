@@ -55,8 +55,8 @@ def neighbours(profile: Profile, bundle: Bundle, now: float, context: NDArray[np
 
 
 def similar_users(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
-    """What the most similar users buy, as learned for this very user."""
-    return bundle.similar_users.of(profile.row) if profile.is_stored else NOTHING
+    """What the most similar users buy, as learned for this very user, be it before their latest events."""
+    return bundle.similar_users.of(profile.row) if profile.is_stored or profile.is_continued else NOTHING
 
 
 def factors(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:

@@ -16,7 +16,7 @@ from engine.storage import postgres_place
 from engine.storage.embedded import Machine, Stores, open_stores
 from engine.storage.home import Home
 from engine.storage.ledger import check_durability, connect, connection_of
-from engine.storage.migrate import is_current
+from engine.storage.migrate import is_current, missing_tables
 from engine.storage.online import connect_live, connect_stream
 from engine.storage.releases import current, open_bundle
 
@@ -91,14 +91,24 @@ def _ledger(url: str, shop: str) -> Iterator[Finding]:
             yield Finding("ledger", True, "The ledger answers.")
             yield _found("durability", lambda: check_durability(connection), "The ledger keeps what it acknowledges.")
             try:
-                current = is_current(connection, shop)
+                current, missing = is_current(connection, shop), ", ".join(missing_tables(connection, shop))
             except HawkerError as error:
                 yield Finding("migrations", False, f"{error.message}.")
             else:
-                state = "up to date" if current else "not made yet or old; the next command that needs them migrates"
-                yield Finding("migrations", True, f"The ledger's tables of shop {shop!r} are {state}.")
+                yield _migrations(shop, missing, current=current)
     finally:
         engine.dispose()
+
+
+def _migrations(shop: str, missing: str, *, current: bool) -> Finding:
+    whose = f"The ledger's tables of shop {shop!r} are"
+    if current and missing:  # nothing makes them again
+        told = f"The ledger of shop {shop!r} is up to date, yet lacks {missing}; restore a backup that has them."
+        return Finding("migrations", False, told)
+    if current:
+        return Finding("migrations", True, f"{whose} up to date.")
+    lacks = f"missing {missing}" if missing else "those of an older Hawker"
+    return Finding("migrations", True, f"{whose} {lacks}; hawker serve, or the next command that needs them, migrates.")
 
 
 def _found(name: str, check: Callable[[], None], sentence: str) -> Finding:

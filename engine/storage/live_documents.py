@@ -14,7 +14,10 @@ from engine.errors import StoreUnavailable
 from engine.shop_documents import Kind
 from engine.storage.online import AsyncClient, StoreError
 
-LOCK_MILLISECONDS = 10_000
+#: A writer that dies blocks the others so long, which is less than they wait. One that lives renews its lock, but not
+#: for ever: one that hangs is as good as dead.
+LOCK_MILLISECONDS = 3_000
+_RENEW_EVERY, _RENEWALS = 1.0, 9
 _ATTEMPTS, _PAUSE = 250, 0.02
 
 # KEYS: lock, version, changed, then a document each. ARGV: token, then id and text each. 0: the lock is lost.
@@ -27,6 +30,7 @@ for at = 1, #KEYS - 3 do
 end
 return version
 """
+_HOLD = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 _UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
@@ -74,8 +78,17 @@ class LiveDocuments:
         except (StoreError, OSError) as error:
             raise _unavailable(error) from error
         if not version:
-            raise StoreUnavailable("the catalogue took too long to write; send the change again", code="lock_lost")
+            raise _lock_lost()
         return int(version)
+
+    async def hold(self, token: str) -> None:
+        """Raises StoreUnavailable where the lock is lost: asked before anything that cannot be taken back."""
+        try:
+            held = await self._renewed(token)
+        except (StoreError, OSError) as error:
+            raise _unavailable(error) from error
+        if not held:
+            raise _lock_lost()
 
     async def remember(self, kind: Kind, documents: Mapping[str, dict[str, Any]]) -> None:
         """Write documents that storefronts know already, so that they can be read; no new version of the catalogue."""
@@ -89,15 +102,18 @@ class LiveDocuments:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[str]:
-        """One writer of the shop at a time, across processes; gives the token that `put` asks for."""
+        """One writer of the shop at a time, across processes; gives the token that `hold` and `put` ask for."""
         token = secrets.token_hex(16)
         try:
             await self._take(token)
         except (StoreError, OSError) as error:
             raise _unavailable(error) from error
+        renewing = asyncio.create_task(self._renew(token))
         try:
             yield token
         finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
             with suppress(StoreError, OSError):  # else it expires
                 await self._evaluate(_UNLOCK, [self._lock], [token])
 
@@ -107,6 +123,15 @@ class LiveDocuments:
                 return
             await asyncio.sleep(_PAUSE)
         raise StoreUnavailable("others are changing the catalogue; send the change again", code="busy")
+
+    async def _renew(self, token: str) -> None:
+        for _ in range(_RENEWALS):
+            await asyncio.sleep(_RENEW_EVERY)
+            with suppress(StoreError, OSError):  # the next try, or else it expires
+                await self._renewed(token)
+
+    async def _renewed(self, token: str) -> bool:
+        return bool(await self._evaluate(_HOLD, [self._lock], [token, LOCK_MILLISECONDS]))
 
     async def _evaluate(self, script: str, keys: Sequence[str], values: Sequence[Any]) -> Any:
         return await self._client.eval(script, len(keys), *keys, *values)
@@ -129,6 +154,10 @@ async def item_changes(client: AsyncClient, shop: str, since: int) -> tuple[int,
         raise _unavailable(error) from error
     found = await LiveDocuments(client, shop).get("items", [each.decode() for each in raw])
     return int(version or 0), [each for each in found if each is not None]
+
+
+def _lock_lost() -> StoreUnavailable:
+    return StoreUnavailable("the catalogue took too long to write; send the change again", code="lock_lost")
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

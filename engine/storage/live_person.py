@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from engine.events import TYPE_CODES
 
 _HEAD = struct.Struct("<BIIIHHHH")
+_TIME = struct.Struct("<d")
+_LONGEST_SOURCE = 40  # bytes
 _RECORD = struct.Struct("<BIeI")  # type code, time, quantity, hash of the event's id; the item's id follows
 
 
@@ -29,6 +31,13 @@ class LiveEvent(NamedTuple):
     time: float
     quantity: float = 1.0
     source: str | None = None
+
+
+class Touch(NamedTuple):
+    """Where a visit came from, and when (epoch seconds; 0 where an older form did not keep it). Ordered by both."""
+
+    time: float
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,8 @@ class LivePerson:
     first_touch: str
     last_touch: str
     tail: tuple[TailEvent, ...]
+    first_touch_at: float = 0.0
+    last_touch_at: float = 0.0
 
 
 def packed(event: LiveEvent) -> bytes | None:
@@ -83,8 +94,20 @@ def _sections(value: bytes) -> tuple[tuple[Any, ...], bytes, bytes, bytes, bytes
 def unpacked(value: bytes) -> LivePerson:
     head, first_touch, last_touch, strong, light = _sections(value)
     tail = sorted((*_records(strong), *_records(light)), key=lambda each: each.time)
-    touches = first_touch.decode(errors="replace"), last_touch.decode(errors="replace")
-    return LivePerson(*head[1:8], *touches, tuple(tail))  # type: ignore[call-arg]
+    first, last = _touch(first_touch), _touch(last_touch)
+    ends = first.source, last.source, tuple(tail), first.time, last.time
+    return LivePerson(*head[1:8], *ends)
+
+
+def packed_touch(touch: Touch | None) -> bytes:
+    """The mark of this form, the time, the source; nothing for nothing. Older touches are the source alone."""
+    return b"" if touch is None else b"\x01" + _TIME.pack(touch.time) + touch.source.encode()[:_LONGEST_SOURCE]
+
+
+def _touch(packed: bytes) -> Touch:
+    if packed[:1] != b"\x01":
+        return Touch(0.0, packed.decode(errors="replace"))
+    return Touch(_TIME.unpack_from(packed, 1)[0], packed[1 + _TIME.size :].decode(errors="replace"))
 
 
 def _records(tail: bytes) -> Iterable[TailEvent]:
@@ -99,5 +122,5 @@ def _records(tail: bytes) -> Iterable[TailEvent]:
 
 def as_arguments(value: bytes) -> list[Any]:
     """A stored person as if all of it had happened now."""
-    head, _, last_touch, strong, light = _sections(value)
-    return [strong, light, head[1], head[2], last_touch]
+    head, first_touch, last_touch, strong, light = _sections(value)
+    return [strong, light, head[1], head[2], first_touch, last_touch]

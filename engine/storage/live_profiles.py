@@ -16,20 +16,21 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.events import TYPE_CODES
-from engine.storage.live_person import LiveEvent, LivePerson, as_arguments, packed, unpacked
+from engine.storage.live_person import LiveEvent, LivePerson, Touch, as_arguments, packed, packed_touch, unpacked
 from engine.storage.online import AsyncClient, ScriptMissing
 
 #: Bytes of a tail: about 15 events with item ids of 6 characters, 5 with UUIDs.
 STRONG_BYTES, LIGHT_BYTES = 280, 280
 EXPIRY_DAYS = 90
-_LONGEST_TOUCH = 40  # bytes of `source|campaign`
 _TREND_HOURS = 48
 
 _LIGHT = frozenset({"view", "click", "search", "exposure", "login", "check_in"})
 _TREND_WEIGHTS = {"purchase": 1.0, "cart_add": 0.3}
 
 # KEYS: a person each. ARGV: limits of the tails, expiry, then for each person: the new strong and light records, each
-# record behind its length; first and last time of them; the touch. Counters: views, searches, purchases, others.
+# record behind its length; first and last time of them; first and last touch. The first touch is the earliest by time
+# and the last one the latest, in whatever order they arrive; at the same instant the source decides. Counters: views,
+# searches, purchases, others.
 _RECORD_SCRIPT = """
 local strong_limit, light_limit, expiry = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local view, search, purchase = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -50,8 +51,18 @@ local function added(tail, new, limit, counts)
   while #tail - first + 1 > limit do first = first + string.byte(tail, first) + 1 end
   return string.sub(tail, first)
 end
+local function told(touch)
+  if string.byte(touch) ~= 1 then return 0, touch end
+  local time, at = struct.unpack('<d', touch, 2)
+  return time, string.sub(touch, at)
+end
+local function is_before(one, other)
+  local one_time, one_source = told(one)
+  local other_time, other_source = told(other)
+  return one_time < other_time or (one_time == other_time and one_source < other_source)
+end
 for person = 1, #KEYS do
-  local key, base = KEYS[person], 6 + (person - 1) * 5
+  local key, base = KEYS[person], 6 + (person - 1) * 6
   local stored = redis.call('GET', key)
   local hops = 0
   while stored and string.byte(stored) == 0 and hops < 8 do
@@ -59,9 +70,9 @@ for person = 1, #KEYS do
     stored = redis.call('GET', key)
     hops = hops + 1
   end
-  local since, till, touch = tonumber(ARGV[base + 3]), tonumber(ARGV[base + 4]), ARGV[base + 5]
+  local since, till = tonumber(ARGV[base + 3]), tonumber(ARGV[base + 4])
   local first, last, session, counts = since, till, since, {0, 0, 0, 0}
-  local first_touch, last_touch, strong, light = touch, touch, '', ''
+  local first_touch, last_touch, strong, light = ARGV[base + 5], ARGV[base + 6], '', ''
   if stored and string.byte(stored) == 1 then
     local _, f, l, s, a, b, c, d, at = struct.unpack('<BIIIHHHH', stored)
     first, last, session, counts = math.min(f, since), math.max(l, till), s, {a, b, c, d}
@@ -71,8 +82,8 @@ for person = 1, #KEYS do
     old_last, at = struct.unpack('<Bc0', stored, at)
     strong, at = struct.unpack('<Hc0', stored, at)
     light = string.sub(stored, at)
-    if old_first ~= '' then first_touch = old_first end
-    if touch == '' then last_touch = old_last end
+    if old_first ~= '' and (first_touch == '' or is_before(old_first, first_touch)) then first_touch = old_first end
+    if old_last ~= '' and (last_touch == '' or is_before(last_touch, old_last)) then last_touch = old_last end
   end
   strong = added(strong, ARGV[base + 1], strong_limit, counts)
   light = added(light, ARGV[base + 2], light_limit, counts)
@@ -127,14 +138,14 @@ class LiveProfiles:
 
         Trends are counters, which count again what they are told again: a rebuild leaves them out.
         """
-        persons: dict[str, tuple[list[bytes], list[bytes], list[float], list[str]]] = {}
+        persons: dict[str, tuple[list[bytes], list[bytes], list[float], list[Touch]]] = {}
         counted: dict[str, dict[str, float]] = {}
         for event in events:
             key = person_key(self._shop, event.user_id, event.session_id)
             strong, light, times, touches = persons.setdefault(key, ([], [], [], []))
             times.append(event.time)
             if event.source:
-                touches.append(event.source)
+                touches.append(Touch(event.time, event.source))
             if event.item_id and (record := packed(event)):
                 (light if event.type in _LIGHT else strong).append(record)
                 if trends and (weight := _TREND_WEIGHTS.get(event.type)):
@@ -144,8 +155,8 @@ class LiveProfiles:
             return
         arguments = self._limits()
         for strong, light, times, touches in persons.values():
-            touch = touches[-1].encode()[:_LONGEST_TOUCH] if touches else b""
-            arguments += [b"".join(strong), b"".join(light), int(min(times)), int(max(times)), touch]
+            ends = packed_touch(min(touches, default=None)), packed_touch(max(touches, default=None))
+            arguments += [b"".join(strong), b"".join(light), int(min(times)), int(max(times)), *ends]
         await self._run(_RECORD_SCRIPT, list(persons), arguments, counted)
 
     async def read(self, user_id: str | None, session_id: str | None) -> LiveView:

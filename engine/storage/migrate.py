@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.schema import CreateSchema
 
 from engine.errors import NotAllowed
@@ -42,6 +44,30 @@ def migrate(url: str, shop: str) -> None:
                 command.upgrade(config, "head")
     finally:
         engine.dispose()
+
+
+def missing_tables(connection: Connection, shop: str) -> list[str]:
+    """The tables that this code's revisions make and the shop's ledger does not have, in the order of their making."""
+    there = set(inspect(connection).get_table_names(schema=schema_of(shop)))
+    made: dict[str, None] = {}
+    for file in sorted((_MIGRATIONS / "versions").glob("r*.py")):
+        for call in _table_calls(file):
+            name = str(call.args[0].value) if isinstance(call.args[0], ast.Constant) else ""
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "drop_table":
+                made.pop(name, None)
+            elif name:
+                made[name] = None
+    return [name for name in made if name not in there]
+
+
+def _table_calls(file: Path) -> Iterator[ast.Call]:
+    """The calls of a revision that make or drop a table, as they are written: running it to know would change it."""
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "upgrade":
+            for call in ast.walk(node):
+                named = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.args
+                if named and call.func.attr in ("create_table", "drop_table"):  # type: ignore[attr-defined]
+                    yield call  # type: ignore[misc]
 
 
 def is_current(connection: Connection, shop: str) -> bool:

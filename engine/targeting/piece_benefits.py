@@ -34,7 +34,7 @@ class BuyXGetY:
 
     buy: int
     get: int
-    percent: float = 100
+    percent: float = 100.0
     of: Expression | None = None
     same_item: bool = False
     times: int | None = None

@@ -143,6 +143,25 @@ def seconds_of(value: str) -> int:
     return sum(int(n) * each for n, each in zip(found.groups(), _SECONDS, strict=True) if n) if found else 0
 
 
+def hours(value: Any, path: str) -> tuple[str, str]:
+    """A window of the day; one over midnight ends before it begins."""
+    if type(value) is not list or len(value) != 2:
+        refuse(path, 'must be two times of day, such as ["09:00", "21:00"]')
+    for each in value:
+        if not _is_hour(each):
+            refuse(path, "has a time that is not HH:MM from 00:00 to 24:00")
+    if value[0] == value[1] or value[0] == "24:00" or tuple(value) == ("24:00", "00:00"):
+        refuse(path, "is empty; leave hours out for the whole day")
+    return (value[0], value[1])
+
+
+def _is_hour(value: Any) -> bool:
+    if type(value) is not str or len(value) != 5 or not value.isascii() or value[2] != ":":
+        return False
+    digits = value[:2] + value[3:]
+    return value == "24:00" or (digits.isdigit() and int(value[:2]) < 24 and int(value[3:]) < 60)
+
+
 def list_of(read: Read[T], *, least: int = 1, most: int = MOST_ENTRIES) -> Read[tuple[T, ...]]:
     def read_all(value: Any, path: str) -> tuple[T, ...]:
         if type(value) is not list or not least <= len(value) <= most:

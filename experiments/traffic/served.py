@@ -51,9 +51,13 @@ class Served:
         places = [Path(note.read_text().strip())] if note.exists() else []
         return [found for place in (*places, stores) for found in place.glob("**/postmaster.pid")]
 
+    def alive(self, name: str) -> list[int]:
+        """Those of `processes` that run: a note of a store's number outlives the store."""
+        return [pid for pid in self.processes(name) if _runs(pid)]
+
     def kill(self, name: str) -> int:
         """SIGKILL to all processes of that name; how many there were."""
-        found = self.processes(name)
+        found = self.alive(name)
         for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -120,6 +124,12 @@ def free_port() -> int:
 def _children(parent: int) -> list[int]:
     listed = Path(f"/proc/{parent}/task/{parent}/children")
     return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
+
+
+def _runs(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    return False
 
 
 def _command(pid: int) -> bytes:

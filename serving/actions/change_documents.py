@@ -76,6 +76,7 @@ async def change_documents(
         # What the live store says already went through the stream before.
         news = {name: each for name, each in changed.documents.items() if not _is_same(before[name], each)}
         if news:
+            await documents.hold(token)  # deciding about many may have taken longer than the lock lasts
             await stream.append(kind, [_row(each, now, actor) for each in news.values()])
             await documents.put(kind, news, token=token)
     return changed

@@ -68,6 +68,19 @@ def test_the_real_client_is_pointed_here_and_goes_on(shop, stores, gzip):
     ]
 
 
+def test_a_landing_pages_campaign_is_kept_and_a_page_that_tells_nothing_leaves_no_trace(shop, stores):
+    client = Client("hk_none", host=f"{str(shop.client.base_url).rstrip('/')}/segment", sync_mode=False)
+    came = {"campaign": {"name": "spring", "medium": "cpc"}, "page": {"referrer": "https://www.google.com/"}}
+    client.page(anonymous_id="visit", name="Home", context=came)
+    client.page(anonymous_id="visit", name="About us")
+    client.flush()
+    client.join()
+    (event,) = rows(stores)
+    assert (event["type"], event["session_id"], event["source"]) == ("landing", "visit", "paid")
+    told = json.loads(event["properties"])
+    assert (told["campaign"], told["referrer"]) == ("spring", "https://www.google.com/")
+
+
 def test_an_order_is_an_event_a_line_with_what_was_paid(shop, stores):
     products = [{"product_id": "pen", "price": 2.5, "quantity": 2}, {"sku": "mug", "price": "5", "quantity": 1}]
     order = {"order_id": 7, "currency": "usd", "discount": 2, "coupon": "SAVE", "products": products}

@@ -4,11 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from engine.storage.checkup import Finding, examine
 from engine.storage.embedded import Machine, open_stores
 from engine.storage.home import Home
-from engine.storage.migrate import migrate
+from engine.storage.ledger import connect
+from engine.storage.migrate import migrate, missing_tables
 from engine.storage.run_as import UserNamespaces
 from tests.bundles import toy_bundle
 from tests.engine.storage.homes import AS_ROOT, postgres_of, public_folder, running
@@ -33,6 +35,20 @@ def test_a_ledger_without_the_shops_tables_is_said_and_is_no_fault(home: Path) -
     assert findings["ledger"].ok
     assert findings["migrations"].ok
     assert "migrates" in findings["migrations"].sentence
+    assert "past_campaigns" in findings["migrations"].sentence
+
+
+def test_a_table_that_is_gone_from_a_migrated_ledger_is_a_fault_and_named(home: Path) -> None:
+    with open_stores(settings_of(home), {"ledger"}) as stores:
+        migrate(stores.ledger_url, SHOP)
+        engine = connect(stores.ledger_url, SHOP, pooled=False)
+        with engine.begin() as connection:
+            assert missing_tables(connection, SHOP) == []
+            connection.execute(text("DROP TABLE past_redemptions"))
+        engine.dispose()
+    found = _examined(home)["migrations"]
+    assert not found.ok
+    assert "past_redemptions" in found.sentence
 
 
 def test_a_store_that_does_not_start_says_nothing_about_the_others(home: Path) -> None:

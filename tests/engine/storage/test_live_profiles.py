@@ -83,7 +83,7 @@ def test_a_session_begins_after_half_an_hour_of_rest(stores, live):
 
 def test_the_first_touch_stays_and_the_last_one_moves(stores, live):
     (person,) = record_and_read(
-        stores, [event("a")], [event("b", source="paid")], [event("c", source="social")], [event("d")]
+        stores, [event("a")], [event("b", source="paid")], [event("c", source="social", after=1)], [event("d")]
     )
     assert (person.first_touch, person.last_touch) == ("paid", "social")
 

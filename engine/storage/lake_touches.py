@@ -1,0 +1,24 @@
+"""Touches: where each person's visits first and last came from, computed from the lake's events."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+
+def touches_sql(owner: Literal["user_id", "session_id"] = "user_id") -> str:
+    """A SELECT over the view `events`: for each user (or session) with a known source, the first and the last touch.
+
+    Columns: the owner, then first_ and last_ each with source, campaign, referrer and touch_at (timestamp, UTC). The
+    rule is that of the live profiles: only an event that names a source touches; the earliest is the first, the latest
+    the last, and at the same instant the source that comes first in the alphabet is the earlier.
+    """
+    columns = ", ".join(
+        f"{end}.source AS {end}_source, json_extract_string({end}.properties, '$.campaign') AS {end}_campaign,"
+        f" json_extract_string({end}.properties, '$.referrer') AS {end}_referrer, {end}.at AS {end}_touch_at"
+        for end in ("first", "last")
+    )
+    touch = "struct_pack(at := time, source := source, event_id := event_id, properties := properties)"
+    return (
+        f"SELECT {owner}, {columns} FROM (SELECT {owner}, min({touch}) AS first, max({touch}) AS last"
+        f" FROM events WHERE {owner} IS NOT NULL AND source IS NOT NULL GROUP BY {owner})"
+    )
