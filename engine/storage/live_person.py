@@ -95,8 +95,21 @@ def unpacked(value: bytes) -> LivePerson:
     head, first_touch, last_touch, strong, light = _sections(value)
     tail = sorted((*_records(strong), *_records(light)), key=lambda each: each.time)
     first, last = _touch(first_touch), _touch(last_touch)
-    ends = first.source, last.source, tuple(tail), first.time, last.time
-    return LivePerson(*head[1:8], *ends)
+    views, searches, purchases, others = head[4:8]
+    return LivePerson(
+        head[1],
+        head[2],
+        head[3],
+        views,
+        searches,
+        purchases,
+        others,
+        first.source,
+        last.source,
+        tuple(tail),
+        first.time,
+        last.time,
+    )
 
 
 def packed_touch(touch: Touch | None) -> bytes:

@@ -271,11 +271,12 @@ FROM (SELECT person, json_extract_string(properties, '$.complaint_id') AS compla
 GROUP BY person"""
 
 
+# The rule is that of the live profiles: at one instant the source that comes first in the alphabet is the earlier.
 _SOURCES = """
 SELECT person, first.source AS first_source, first.campaign AS first_campaign,
   last.source AS last_source, last.campaign AS last_campaign
-FROM (SELECT person, arg_min(touch, time) AS first, arg_max(touch, time) AS last
-  FROM (SELECT person, time, {'source': source, 'campaign': CASE WHEN contains(properties, '"campaign"')
+FROM (SELECT person, min(touch) AS first, max(touch) AS last
+  FROM (SELECT person, {'time': time, 'source': source, 'campaign': CASE WHEN contains(properties, '"campaign"')
       THEN json_extract_string(properties, '$.campaign') END} AS touch
     FROM chosen WHERE source IS NOT NULL)
   GROUP BY person)"""
