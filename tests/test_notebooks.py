@@ -74,7 +74,7 @@ def test_a_notebook_runs_on_a_small_shop_and_changes_nothing(path, trained_home,
 
 
 SAYS = {
-    "from_events_to_an_audience": ("frequency.low", "reachable", 'share("spring", 0, 0.9)', "decided"),
+    "from_events_to_an_audience": ("frequency.low", "reachable", 'share("spring", 0.0, 0.9)', "decided"),
     "look_at_the_events": ("purchase", "cart_add", "% bought before"),
     "compare_models": ("home", "frequency", "validation", "coverage_floor", "half-life in days"),
     "why_did_this_user_see_this": ("you bought it", "similar_users", "before 2025-"),
