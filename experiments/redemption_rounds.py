@@ -184,11 +184,11 @@ async def kills(callers: Callers, ledger: LedgerPool, shop: Served, size: Size, 
         for turn in range(size.kills):
             await asyncio.sleep(chance.uniform(0.5, 1.5))
             name = ("storefront", "postgres")[turn % 2]
-            victims = await asyncio.to_thread(shop.processes, name)
-            if victims:
-                with suppress(ProcessLookupError):
-                    os.kill(chance.choice(victims), signal.SIGKILL)
-                    killed[name] += 1
+            while not (victims := await asyncio.to_thread(shop.processes, name)):
+                await asyncio.sleep(0.05)  # it is being started still
+            with suppress(ProcessLookupError):
+                os.kill(chance.choice(victims), signal.SIGKILL)
+                killed[name] += 1
         await asyncio.sleep(2.0)
         stop.set()
 

@@ -22,8 +22,13 @@ def read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
 
 
-def test_there_are_three_notebooks_and_nothing_else():
-    assert [path.stem for path in NOTEBOOKS] == ["compare_models", "look_at_the_events", "why_did_this_user_see_this"]
+def test_there_are_four_notebooks_and_nothing_else():
+    assert [path.stem for path in NOTEBOOKS] == [
+        "compare_models",
+        "from_events_to_an_audience",
+        "look_at_the_events",
+        "why_did_this_user_see_this",
+    ]
     assert {path.suffix for path in (ROOT / "notebooks").iterdir() if path.is_file()} == {".ipynb"}
 
 
@@ -69,6 +74,7 @@ def test_a_notebook_runs_on_a_small_shop_and_changes_nothing(path, trained_home,
 
 
 SAYS = {
+    "from_events_to_an_audience": ("frequency.low", "reachable", 'share("spring", 0.0, 0.9)', "decided"),
     "look_at_the_events": ("purchase", "cart_add", "% bought before"),
     "compare_models": ("home", "frequency", "validation", "coverage_floor", "half-life in days"),
     "why_did_this_user_see_this": ("you bought it", "similar_users", "before 2025-"),
