@@ -63,7 +63,7 @@ def missing_tables(connection: Connection, shop: str) -> list[str]:
 def _table_calls(file: Path) -> Iterator[ast.Call]:
     """The calls of a revision that make or drop a table, as they are written: running it to know would change it."""
     for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.FunctionDef) and node.name == "upgrade":
+        if isinstance(node, ast.FunctionDef) and node.name != "downgrade":  # upgrade, and what it calls
             for call in ast.walk(node):
                 named = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.args
                 if named and call.func.attr in ("create_table", "drop_table"):  # type: ignore[attr-defined]
