@@ -44,7 +44,7 @@ def ends_at(offer: Offer, issue: Issue) -> float | None:
 
 def who_and_when(offer: Offer, issue: Issue, facts: Facts, now: float) -> tuple[Reason, ...]:
     """Why this user may not use it at `now` (epoch seconds); empty when nothing speaks against it."""
-    return (*_when(offer, issue, facts.zone, now), *_who(offer, issue, facts))
+    return (*not_now(offer, issue, facts.zone, now), *_who(offer, issue, facts))
 
 
 def too_little(minimum: Minimum, amount: int, quantity: int) -> tuple[Reason, ...]:
@@ -59,7 +59,8 @@ def too_little(minimum: Minimum, amount: int, quantity: int) -> tuple[Reason, ..
     return tuple(found)
 
 
-def _when(offer: Offer, issue: Issue, zone: str, now: float) -> list[Reason]:
+def not_now(offer: Offer, issue: Issue, zone: str, now: float) -> list[Reason]:
+    """Why it cannot be used at `now` (epoch seconds), whoever asks; `zone` is the shop's."""
     valid, ends = offer.valid, ends_at(offer, issue)
     if valid.from_ is not None and now < valid.from_.timestamp():
         return [Reason("not_yet_valid", f"begins at {_iso(valid.from_)}", "valid.from", _iso(valid.from_))]
