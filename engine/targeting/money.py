@@ -47,7 +47,7 @@ def spread(amount: int, weights: Sequence[int], room: Sequence[int]) -> tuple[in
     while rest > 0 and any(still):
         wanted = shares(rest, still)
         full = [place for place, share in enumerate(wanted) if share >= room[place] and still[place]]
-        for place in full or range(len(wanted)):
+        for place in full or [place for place, weight in enumerate(still) if weight]:
             given[place] = min(wanted[place], room[place])
             rest -= given[place]
             still[place] = 0

@@ -97,6 +97,11 @@ def test_codes_that_do_not_go_together_are_told(one, other, code):
     assert [each["code"] for each in quoted(percent(**one), percent(**other)).refused] == [code]
 
 
+def test_codes_that_go_with_an_exclusive_one_by_name_are_taken():
+    found = quoted(percent(10, stacking={"exclusive": True, "with": ["o1"]}), amount(500))
+    assert (found.discounts, found.refused) == ({"C0": 200, "C1": 500}, [])
+
+
 def test_a_scope_needs_to_know_the_items():
     with pytest.raises(StoreUnavailable):
         quoted(percent(scope='brand = "b1"'), items_known=False)
