@@ -210,7 +210,7 @@ def test_lists_as_of_a_past_moment_say_what_they_knew(command, trained_home, use
 
 
 REFUSALS = [
-    ("train nonsense", 2, "no recipe is called 'nonsense'; there are default"),
+    ("train nonsense", 2, "no recipe is called 'nonsense'; there are"),
     ("train nothing.toml", 2, "cannot be read"),
     ("train --until soon", 2, "'soon' is no time"),
     ("train --until 0001-01-01T00:00+14:00", 2, "is no time"),
