@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import StoreUnavailable
+from engine.storage.customer_files import CustomerFiles
 from engine.storage.home import Home
 from engine.storage.lake import Lake
 from experiments.findings import Asked, Conditions, Findings
@@ -38,7 +39,9 @@ def measure_ingest(conditions: Conditions) -> Findings:
     with served(home.root) as shop, history.open("w") as file:
         record = History(file)
         batched = as_fast_as_taken(shop.port, many, at_once=_AT_ONCE, history=record)
-        wait_for_lake(home, batched.events)  # a steady shop, not one that still digests a burst
+        # A steady shop, not one that still digests a burst.
+        wait_for_lake(home, batched.events)
+        digested = _wait_for_customers(home, batched.events)
         singles = at_pace(shop.port, single, per_second=_PACE, history=record)
         fastest = as_fast_as_taken(shop.port, _made("f", len(single), 1, conditions.seed), at_once=32, history=record)
         file.flush()
@@ -54,6 +57,7 @@ def measure_ingest(conditions: Conditions) -> Findings:
         "batches_over_floor": _ratio(batched, floor_many),
         "singles_over_floor": _ratio(fastest, floor_single),
         "seconds_until_all_was_in_the_lake": drained,
+        "seconds_until_the_burst_was_in_all_portraits": digested,
         "checker": verdict,
         "resident_mib": memory,
     }
@@ -115,6 +119,17 @@ def wait_for_lake(home: Home, events: int, *, patience: float = 300.0) -> float:
     began = time.monotonic()
     while time.monotonic() - began < patience:
         if Lake(home).query("SELECT count(*) AS n FROM events")["n"][0].as_py() >= events:
+            break
+        time.sleep(1.0)
+    return round(time.monotonic() - began, 1)
+
+
+def _wait_for_customers(home: Home, events: int, *, patience: float = 300.0) -> float:
+    """Seconds until the traits and segments know of so many events, at most `patience`."""
+    began = time.monotonic()
+    while time.monotonic() - began < patience:
+        state = CustomerFiles(home).state()
+        if state is not None and state.rows >= events:
             break
         time.sleep(1.0)
     return round(time.monotonic() - began, 1)
