@@ -36,7 +36,7 @@ _PATIENCE = 2.0  # seconds before a store that was away is asked again
 def main(arguments: Sequence[str]) -> int:
     """Work until told to stop."""
     options = _options(arguments)
-    os.nice(10)  # the storefront comes first
+    os.nice(19)  # everything else comes first
     stopping = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stopping.set())

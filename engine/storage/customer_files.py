@@ -18,7 +18,6 @@ from typing import Any
 from uuid import uuid4
 
 from engine.errors import NotEnoughData, StoreUnavailable
-from engine.storage.durable import replace_file
 from engine.storage.home import Home
 from engine.storage.lake_moments import instant_sql
 from engine.storage.lake_sql import UNREADABLE, open_sql, parquet, quoted
@@ -82,17 +81,25 @@ class CustomerFiles:
             told = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as problem:
-            raise StoreUnavailable(f"{path} cannot be read ({problem}); remove it, and it is made again") from problem
+        except ValueError:
+            return None  # cut by a power failure
+        except OSError as problem:
+            raise StoreUnavailable(f"{path} cannot be read ({problem})") from problem
         if told.pop("format", None) != FORMAT:
             return None
         files = {name: tuple(each) for name, each in told["files"].items()}
+        if not all((self.folder / name).exists() for each in files.values() for name in each):
+            return None
         return State(**{**told, "files": files, "segments": tuple(told["segments"])})
 
     def publish(self, state: State) -> None:
         """Make this the newest state, and remove what none has named for a while."""
         told = {name: getattr(state, name) for name in State.__slots__}
-        replace_file(self.folder / "state.json", json.dumps({"format": FORMAT, **told}).encode())
+        # In one step, but not forced to the disk, which the event stream waits for: what a power cut loses here is made
+        # again from the lake, and a state that names lost files is found out when it is read.
+        fresh = self.folder / ".state.json.new"
+        fresh.write_text(json.dumps({"format": FORMAT, **told}))
+        fresh.rename(self.folder / "state.json")
         named = {name for files in state.files.values() for name in files}
         for path in self.folder.glob("*.parquet"):
             if path.name not in named and time.time() - path.stat().st_mtime > KEPT_SECONDS:
