@@ -49,7 +49,7 @@ def refresh_customers(
     rules: Sequence[Rule] | None = None,
     whole: bool = False,
     threads: int | None = None,
-    memory: str = "2GB",
+    memory: str = "2500MB",
     moved: Moved | None = None,
     watched: Collection[str] = (),
 ) -> Refreshed:

@@ -13,8 +13,8 @@ from engine.storage.trait_sql import OF_A_USER, Moment, topics
 from engine.storage.trait_view import STORED
 from engine.targeting.traits import TRAITS, WINDOWS
 
-#: Happenings that are held in memory at once, about a gigabyte.
-_AT_ONCE = 7_000_000
+#: Happenings that are held in memory at once, about half a gigabyte.
+_AT_ONCE = 4_000_000
 #: Changed traits are joined with the others when they are more than this share of them.
 _MOST_CHANGED = 0.2
 

@@ -76,7 +76,7 @@ def group_moves(
     if not since < end <= datetime.fromtimestamp(now, UTC):
         raise BadInput("since: must lie before until, and both not after now", field="since")
     files = CustomerFiles(home)
-    with locked(files.folder / "refresh.lock"), following(home, threads=None, memory="1500MB") as sql:
+    with locked(files.folder / "refresh.lock"), following(home, threads=None, memory="2GB") as sql:
         state = files.state()
         if state is None:
             raise NotEnoughData("the customers were not computed yet; run `hawker user refresh`, or wait a minute")
