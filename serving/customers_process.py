@@ -6,24 +6,20 @@ state before is served meanwhile, with its time.
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
 
 from engine.errors import HawkerError
-from engine.settings import Settings, read_settings
+from engine.settings import Settings
 from engine.storage import clock
 from engine.storage.customer_refresh import refresh_customers
-from engine.storage.durable import locked
-from engine.storage.home import Home, home_of
+from engine.storage.home import Home
 from engine.storage.ledger import LedgerPool, open_ledger
 from engine.storage.live_segments import announce_moves, live_rules, watched_segments
-from serving.child import end_with_supervisor, start_logging
+from serving.child import run_duty
 
 log = logging.getLogger("hawker.customers")
 
@@ -35,19 +31,8 @@ _PATIENCE = 2.0  # seconds before a store that was away is asked again
 
 def main(arguments: Sequence[str]) -> int:
     """Work until told to stop."""
-    options = _options(arguments)
-    os.nice(19)  # everything else comes first
-    stopping = threading.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: stopping.set())
-    threading.Thread(target=end_with_supervisor, args=(options.lifeline, GRACE), daemon=True).start()
-    settings = read_settings(os.environ)
-    start_logging(access_log=False)
-    home = home_of(settings)
-    os.write(options.status, b'{"ready": true}')
-    with locked(home.shop_folder / "customers.lock"):
-        _work(settings, home, stopping)
-    return 0
+    # Everything else comes first.
+    return run_duty("customers", arguments, _work, nice=19, grace=GRACE)
 
 
 def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
@@ -78,13 +63,6 @@ def _refresh(settings: Settings, home: Home, ledger: LedgerPool) -> None:
             ledger, segment, change, users, now=now, real_now=time.time()
         ),
     )
-
-
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="customers", description="The shop's traits and segments.")
-    parser.add_argument("--lifeline", type=int, required=True, help="descriptor that ends with the supervisor")
-    parser.add_argument("--status", type=int, required=True, help="descriptor to report the start on")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

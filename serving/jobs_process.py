@@ -7,11 +7,8 @@ The sender of webhooks lives in it, too: all of them are one a shop and wait for
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
-import os
-import signal
 import sys
 import threading
 import time
@@ -19,16 +16,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.errors import HawkerError, StoreUnavailable
-from engine.settings import Settings, read_settings
+from engine.settings import Settings
 from engine.storage import clock
 from engine.storage.coupon_ledger import tidy_coupons
-from engine.storage.durable import locked
-from engine.storage.home import Home, home_of
+from engine.storage.home import Home
 from engine.storage.jobs import Job, end_job, next_job, put_back, tell_progress
 from engine.storage.ledger import LedgerPool, open_ledger
 from serving.actions.change_by_filter import Outcome, Progress, change_by_filter, checked_wish, progress_of
 from serving.actions.send_outbox import send_outbox
-from serving.child import end_with_supervisor, start_logging
+from serving.child import run_duty
 from serving.doors import Doors
 from serving.webhook_sender import sending_webhooks
 
@@ -53,23 +49,16 @@ class JobShop:
 
 def main(arguments: Sequence[str]) -> int:
     """Work until told to stop; the next runner goes on with a job that is cut."""
-    options = _options(arguments)
-    os.nice(10)  # the storefront comes first
-    stopping = threading.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: stopping.set())
-    threading.Thread(target=end_with_supervisor, args=(options.lifeline, GRACE), daemon=True).start()
-    settings = read_settings(os.environ)
-    start_logging(access_log=False)
-    home = home_of(settings)
-    os.write(options.status, b'{"ready": true}')
-    with locked(home.shop_folder / "jobs.lock"), sending_webhooks(settings, stopping):
-        asyncio.run(_both(settings, home, stopping))
-    return 0
+    # The storefront comes first.
+    return run_duty("jobs", arguments, _both, nice=10, grace=GRACE)
 
 
-async def _both(settings: Settings, home: Home, stopping: threading.Event) -> None:
-    await asyncio.gather(work(settings, home, stopping), keep_promises(settings, home, stopping))
+def _both(settings: Settings, home: Home, stopping: threading.Event) -> None:
+    async def together() -> None:
+        await asyncio.gather(work(settings, home, stopping), keep_promises(settings, home, stopping))
+
+    with sending_webhooks(settings, stopping):
+        asyncio.run(together())
 
 
 async def keep_promises(settings: Settings, home: Home, stopping: threading.Event) -> None:
@@ -163,13 +152,6 @@ async def _worked(shop: JobShop, ledger: LedgerPool, job: Job, home: Home, stopp
         else:
             return None if outcome.cancelled and stopping.is_set() else outcome
     return None
-
-
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="jobs", description="The runner of the shop's jobs.")
-    parser.add_argument("--lifeline", type=int, required=True, help="descriptor that ends with the supervisor")
-    parser.add_argument("--status", type=int, required=True, help="descriptor to report the start on")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

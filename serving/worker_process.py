@@ -5,29 +5,26 @@ It drains the event stream into the lake and keeps the lake's files in order. St
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import os
 import shutil
-import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
 
 from engine.errors import HawkerError, StoreUnavailable
-from engine.settings import Settings, read_settings
+from engine.settings import Settings
 from engine.storage import clock
 from engine.storage.drain import Drain
-from engine.storage.durable import locked
-from engine.storage.home import Home, home_of
+from engine.storage.home import Home
 from engine.storage.lake import Lake
 from engine.storage.lake_tables import LAKE_TABLES
 from engine.storage.migrate import migrate
 from engine.storage.online import Client, StoreError, connect_stream, open_async
 from engine.storage.rebuild import rebuild_documents
-from serving.child import end_with_supervisor, start_logging
+from serving.child import run_duty
 from serving.metrics import WorkerMetrics
 
 log = logging.getLogger("hawker.worker")
@@ -45,19 +42,8 @@ _PATIENCE = 1.0  # seconds before a store that was away is asked again
 
 def main(arguments: Sequence[str]) -> int:
     """Work until told to stop."""
-    options = _options(arguments)
-    os.nice(10)  # the storefront comes first
-    stopping = threading.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: stopping.set())
-    threading.Thread(target=end_with_supervisor, args=(options.lifeline, GRACE), daemon=True).start()
-    settings = read_settings(os.environ)
-    start_logging(access_log=False)
-    home = home_of(settings)
-    os.write(options.status, b'{"ready": true}')
-    with locked(home.shop_folder / "worker.lock"):
-        _work(settings, home, stopping)
-    return 0
+    # The storefront comes first.
+    return run_duty("worker", arguments, _work, nice=10, grace=GRACE)
 
 
 def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
@@ -155,13 +141,6 @@ def _tidy(lake: Lake, settings: Settings) -> None:
             lake.compact(name, more_files_than=_MOST_FILES, retention_days=settings.lake_retention_days)
         except StoreUnavailable as problem:
             log.warning("%s", problem.message)
-
-
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="worker", description="The shop's worker.")
-    parser.add_argument("--lifeline", type=int, required=True, help="descriptor that ends with the supervisor")
-    parser.add_argument("--status", type=int, required=True, help="descriptor to report the start on")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 
-def touches_sql(owner: Literal["user_id", "session_id"] = "user_id") -> str:
-    """A SELECT over the view `events`: for each user (or session) with a known source, the first and the last touch.
+def touches_sql(owner: Literal["user_id", "session_id", "person"] = "user_id", events: str = "events") -> str:
+    """A SELECT over `events`: the first and the last touch of each owner (user, session, person) with a known source.
 
     Columns: the owner, then first_ and last_ each with source, campaign, referrer and touch_at (timestamp, UTC). The
     rule is that of the live profiles: only an event that names a source touches; the earliest is the first, the latest
@@ -17,8 +17,8 @@ def touches_sql(owner: Literal["user_id", "session_id"] = "user_id") -> str:
         f" json_extract_string({end}.properties, '$.referrer') AS {end}_referrer, {end}.at AS {end}_touch_at"
         for end in ("first", "last")
     )
-    touch = "struct_pack(at := time, source := source, event_id := event_id, properties := properties)"
+    touch = "struct_pack(at := time, source := source, properties := properties)"
     return (
         f"SELECT {owner}, {columns} FROM (SELECT {owner}, min({touch}) AS first, max({touch}) AS last"
-        f" FROM events WHERE {owner} IS NOT NULL AND source IS NOT NULL GROUP BY {owner})"
+        f" FROM {events} WHERE {owner} IS NOT NULL AND source IS NOT NULL GROUP BY {owner})"
     )

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from engine.events import EVENT_TYPES
 from engine.storage.lake_moments import instant_sql
+from engine.storage.lake_touches import touches_sql
 from engine.targeting.traits import MOST_INTERESTS, WINDOWS
 
 _DAY_US = 86_400_000_000
@@ -65,7 +66,7 @@ def topics(moment: Moment) -> Mapping[str, str]:
         "t_taste": _taste(moment),
         "t_answers": _answers(moment),
         "t_complaints": _complaints(moment),
-        "t_sources": _SOURCES,
+        "t_sources": touches_sql("person", "chosen"),
     }
 
 
@@ -269,14 +270,3 @@ FROM (SELECT person, json_extract_string(properties, '$.complaint_id') AS compla
     count(*) FILTER (type = 'complaint_opened' AND {moment.since(365)}) AS year
   FROM chosen WHERE type IN ('complaint_opened', 'complaint_closed') GROUP BY person, complaint)
 GROUP BY person"""
-
-
-# The rule is that of the live profiles: at one instant the source that comes first in the alphabet is the earlier.
-_SOURCES = """
-SELECT person, first.source AS first_source, first.campaign AS first_campaign,
-  last.source AS last_source, last.campaign AS last_campaign
-FROM (SELECT person, min(touch) AS first, max(touch) AS last
-  FROM (SELECT person, {'time': time, 'source': source, 'campaign': CASE WHEN contains(properties, '"campaign"')
-      THEN json_extract_string(properties, '$.campaign') END} AS touch
-    FROM chosen WHERE source IS NOT NULL)
-  GROUP BY person)"""

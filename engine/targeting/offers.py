@@ -17,6 +17,7 @@ from engine.targeting.terms_reader import (
     currency,
     duration,
     flag,
+    hours,
     id_text,
     list_of,
     moment,
@@ -207,31 +208,13 @@ def _valid(value: Any, path: str) -> Valid:
         part.may("from", moment, None),
         part.may("until", moment, None),
         part.may("weekdays", list_of(choice(*WEEKDAYS), most=7), ()),
-        part.may("hours", list_of(_hours, most=24), ()),
+        part.may("hours", list_of(hours, most=24), ()),
         part.may("for", duration, None),
     )
     part.done()
     if found.from_ and found.until and found.from_ >= found.until:
         refuse(part.path("until"), "must lie after from")
     return found
-
-
-def _hours(value: Any, path: str) -> tuple[str, str]:
-    if type(value) is not list or len(value) != 2:
-        refuse(path, 'must be two times of day, such as ["09:00", "21:00"]')
-    for each in value:
-        if not _is_hour(each):
-            refuse(path, "has a time that is not HH:MM from 00:00 to 24:00")
-    if value[0] == value[1] or value[0] == "24:00" or tuple(value) == ("24:00", "00:00"):
-        refuse(path, "is empty; leave hours out for the whole day")
-    return (value[0], value[1])
-
-
-def _is_hour(value: Any) -> bool:
-    if type(value) is not str or len(value) != 5 or not value.isascii() or value[2] != ":":
-        return False
-    digits = value[:2] + value[3:]
-    return value == "24:00" or (digits.isdigit() and int(value[:2]) < 24 and int(value[3:]) < 60)
 
 
 def _eligible(value: Any, path: str) -> Eligible:
