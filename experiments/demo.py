@@ -25,6 +25,7 @@ from engine.storage.imports.past import record_in_ledger
 from engine.storage.imports.run import ImportRequest, run_import
 from engine.storage.lake import Lake
 from engine.storage.releases import current, open_bundle, version_folder, versions
+from experiments.demo_customers import customer_tables, show_customers
 from training.outcome import K
 from training.produce import produce
 from training.publish import publish
@@ -65,6 +66,8 @@ def run_demo(home: Home, settings: Settings, *, say: Callable[[str], None]) -> D
     evaluation = evaluation_of(home, version)
     with _timed(seconds, "show"):
         households, items = _households(bundle, now(home)), _products(bundle, now(home))
+    with _timed(seconds, "customers"):
+        customers = show_customers(home, settings, households[-1]["user_id"], say=say)
     found = {
         **{name: _figures(evaluation, name, kind) for name, kind in {"home": "whole", "discover": "new"}.items()},
         "version": version,
@@ -73,8 +76,10 @@ def run_demo(home: Home, settings: Settings, *, say: Callable[[str], None]) -> D
         "peak_mib": _peak_mib(),
         "households": households,
         "similar": items,
+        "segments": customers,
     }
-    return Demo(found, Group(evaluation_table(evaluation["scores"]), *_tables(households, items)))
+    tables = [*_tables(households, items), *customer_tables(customers)]
+    return Demo(found, Group(evaluation_table(evaluation["scores"]), *tables))
 
 
 def _import(home: Home, settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:

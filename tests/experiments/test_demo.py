@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from rich.console import Console
+
 from engine.storage.home import Home
 from engine.storage.lake import Lake
 from engine.storage.lake_predictions import replace_predictions
 from engine.storage.lake_tables import PREDICTIONS
 from experiments.demo import trained_on_everything
+from experiments.demo_customers import customer_tables, show_customers
 from tests.trained import TINY, settings_of
 from training.produce import produce
 from training.shop_data import ShopData, moment
@@ -35,3 +38,18 @@ def test_new_events_make_the_old_version_stale(own_home: Home):
     lake = Lake(own_home)
     lake.append_events(lake.events().slice(0, 1).set_column(0, "event_id", [["a new one"]]))
     assert trained_on_everything(own_home, TINY.name) is None
+
+
+def test_the_demo_shows_every_ready_made_group_and_one_household_from_all_sides(own_home: Home):
+    customer = Lake(own_home).query("SELECT min(user_id) AS customer FROM events")["customer"][0].as_py()
+    said: list[str] = []
+    found = show_customers(own_home, settings_of(own_home), customer, say=said.append)
+    assert found["customers"] > 0
+    assert sum(each["size"] for each in found["groups"]) > 0
+    assert found["portrait"]["user_id"] == customer
+    assert said == ["customers: traits and groups"]
+    console = Console(record=True, width=200)
+    console.print(*customer_tables(found))
+    shown = console.export_text()
+    assert customer in shown
+    assert "高频" in shown
