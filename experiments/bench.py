@@ -191,6 +191,12 @@ def _redemptions(conditions: Conditions) -> Findings:
     return measure_redemptions(conditions)
 
 
+def _allocation(conditions: Conditions) -> Findings:
+    from experiments.allocation_bench import measure_allocation
+
+    return measure_allocation(conditions)
+
+
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
@@ -217,6 +223,10 @@ BENCHES: Mapping[str, Bench] = {
     ),
     "redemptions": Bench(
         "Coupons under races, repeats and kill -9: as many as promised; and redemptions a second.", _redemptions
+    ),
+    "allocation": Bench(
+        "A million customers and ten offers within a budget: seconds, gap to the bound; small ones beside the optimum.",
+        _allocation,
     ),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz
