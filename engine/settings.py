@@ -37,6 +37,13 @@ def _positive_number(text: str) -> float:
     return value
 
 
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(text)
+    return value
+
+
 def _origins(text: str) -> tuple[str, ...]:
     try:
         return tuple(checked_origin(each) for each in text.split(",") if each.strip())
@@ -81,6 +88,12 @@ SETTINGS = (
     ),
     Setting("HAWKER_LEAST_FREE_MIB", "256", "Below this much free disk no events are taken.", int),
     Setting("HAWKER_WEBHOOK_PRIVATE", "off", "Whether webhooks may go to private addresses and by http.", _switch),
+    Setting(
+        "HAWKER_PARITY",
+        "0.02",
+        "How much more of the list price one group may pay than others in a campaign.",
+        _share,
+    ),
     Setting("HAWKER_ACCESS_LOG", "on", "One line a request on stderr: on or off.", _switch),
 )
 
@@ -107,6 +120,7 @@ class Settings:
     lake_retention_days: float
     least_free_mib: int
     webhook_private: bool
+    parity: float
     access_log: bool
 
 

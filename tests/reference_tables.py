@@ -20,7 +20,9 @@ from engine.segment_words import EVENT_NAMES
 from engine.settings import SETTINGS, read_settings
 from engine.storage.home import Home
 from engine.storage.lake_tables import PREDICTIONS
+from engine.targeting.fairness import FORBIDDEN_INPUTS, REASON_CLASSES
 from engine.targeting.groups import ACTIONS, groups
+from engine.targeting.suggestion_goals import GOALS, PRIORS
 from engine.targeting.traits import TRAITS
 from engine.thresholds import THRESHOLDS, read_thresholds
 from experiments.bench import BENCHES
@@ -198,6 +200,32 @@ def families() -> Iterator[Row]:
         )
 
 
+def goals() -> Iterator[Row]:
+    yield ("Goal", "Means", "Usual groups", "Orders more a hundred contacted, assumed")
+    for name, each in GOALS.items():
+        middle, low, high = (f"{100 * value:g}" for value in each.uplift)
+        names = each.needs and f", name the {each.needs}"
+        yield (code(name), f"{each.meaning}", f"{', '.join(each.groups)}{names or ''}", f"{middle} ({low} to {high})")
+
+
+def assumptions() -> Iterator[Row]:
+    yield ("Name", "Value", "Means")
+    for name, (value, meaning) in PRIORS.items():
+        yield (code(name), f"{value:g}", meaning)
+
+
+def forbidden_inputs() -> Iterator[Row]:
+    yield ("Input", "Why not")
+    for name, reason in FORBIDDEN_INPUTS.items():
+        yield (code(name), reason)
+
+
+def reason_classes() -> Iterator[Row]:
+    yield ("Class", "Why somebody gets the discount")
+    for name, meaning in REASON_CLASSES.items():
+        yield (code(name), meaning)
+
+
 def benches() -> Iterator[Row]:
     yield ("Name", "What it shows")
     for name, each in BENCHES.items():
@@ -225,6 +253,10 @@ TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     "Recipes of predictions": prediction_keys,
     "Predictions": prediction_columns,
     "Model families": families,
+    "Goals of suggestions": goals,
+    "What suggestions assume": assumptions,
+    "What may not decide about a discount": forbidden_inputs,
+    "Reason classes": reason_classes,
     "Benchmarks": benches,
 }
 

@@ -26,7 +26,15 @@ LOCKS = {
     "requirements-serving.lock": {"serving"},
     "requirements-training.lock": {"training"},
 }
-_SCRIPTS_AT_TOP = ("hawker", "hawker_keys", "hawker_offers", "hawker_segments", "hawker_users", "terminal")
+_SCRIPTS_AT_TOP = (
+    "hawker",
+    "hawker_keys",
+    "hawker_offers",
+    "hawker_segments",
+    "hawker_suggest",
+    "hawker_users",
+    "terminal",
+)
 #: The rooms that a target runs. The lake is training's: a storefront never opens it.
 ROOMS = {
     "serving": ("engine", "serving", *_SCRIPTS_AT_TOP),
@@ -132,6 +140,7 @@ EXTRAS = {
         "hawker_keys.py",
         "hawker_offers.py",
         "hawker_segments.py",
+        "hawker_suggest.py",
         "hawker_users.py",
         "terminal.py",
     ),

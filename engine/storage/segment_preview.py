@@ -13,7 +13,7 @@ from engine.storage.segment_sql import members_sql
 from engine.targeting.segments import Rule
 
 #: Why somebody of a segment is not reached, the first that holds. Caps and holdouts come with campaigns.
-_UNREACHABLE: Mapping[str, str] = {
+UNREACHABLE: Mapping[str, str] = {
     "minor": "minor",
     "opted_out": "lower(personalization) = 'off'",
     "suppressed": "complaints_open > 0",
@@ -45,7 +45,7 @@ def preview(
         select = members_sql(rule, datetime.fromtimestamp(now, UTC))
         sql.execute(f"CREATE TEMP TABLE fitting AS SELECT DISTINCT person FROM ({select})")
         (figures,) = _rows(sql, _FIGURES)
-        reasons = " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in _UNREACHABLE.items())
+        reasons = " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in UNREACHABLE.items())
         reached = {
             each["reason"]: each["customers"]
             for each in _rows(
@@ -66,7 +66,7 @@ def preview(
         "size": figures.pop("size"),
         "customers": figures.pop("customers"),
         "reachable": reached.get("reachable", 0),
-        "unreachable_by": {name: reached.get(name, 0) for name in (*_UNREACHABLE, *_NOT_YET)},
+        "unreachable_by": {name: reached.get(name, 0) for name in (*UNREACHABLE, *_NOT_YET)},
         "figures": figures,
         "sample": [each["user_id"] for each in users],
         "overlap": overlaps,

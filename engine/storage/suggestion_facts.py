@@ -1,0 +1,135 @@
+"""What suggestions rest on: sizes, reach and orders of audiences, active offers, and what past campaigns brought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.errors import UnknownThing
+from engine.storage.customer_clusters import stored
+from engine.storage.customer_files import CustomerFiles
+from engine.storage.home import Home
+from engine.storage.lake_sql import quoted
+from engine.storage.ledger import LedgerPool, connection_of, rows_of
+from engine.storage.offer_ledger import list_offers
+from engine.storage.segment_preview import UNREACHABLE
+from engine.storage.segment_sql import members_sql
+from engine.targeting.cluster_rules import cluster_rule
+from engine.targeting.groups import Group, group_of, groups
+from engine.targeting.offers import Offer, checked_offer
+from engine.targeting.segment_json import parse_rule_json
+from engine.targeting.segments import Words
+from engine.targeting.suggestion_goals import WINDOW_DAYS, goal_of
+from engine.targeting.suggestions import Audience, Evidence, Proposal, Wish, suggest
+from engine.targeting.traits import TRAIT_FIELDS
+
+_MOST_OFFERS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Idea:
+    name: str
+    kind: str
+    meaning: str
+    audience: Mapping[str, Any]
+    rule: Mapping[str, Any]
+
+
+def suggest_campaigns(
+    home: Home, ledger: LedgerPool, wish: Wish, *, now: float, thresholds: Mapping[str, float]
+) -> tuple[Proposal, ...]:
+    """Ranked proposals for what a marketer wishes, as of `now` (epoch seconds); nothing is stored or sent.
+
+    UnknownThing for an item that the shop does not have, NotEnoughData before the customers were computed, BadInput for
+    a wish that cannot be.
+    """
+    goal_of(wish.goal, item=wish.item_id, category=wish.category)
+    sent, redeemed = _past(ledger)
+    with CustomerFiles(home).reading(now, memory="2GB") as sql:
+        if wish.item_id is not None:
+            wish = replace(wish, category=_category(sql, wish.item_id) or wish.category)
+        audiences = [_measured(sql, each, wish, now) for each in _ideas(home, wish, thresholds)]
+        ((basket,),) = sql.execute("SELECT avg(basket_value) FROM traits").fetchall()
+    return suggest(wish, audiences, _active_offers(ledger), Evidence(basket, sent, redeemed))
+
+
+def _ideas(home: Home, wish: Wish, thresholds: Mapping[str, float]) -> list[_Idea]:
+    goal = goal_of(wish.goal, item=wish.item_id, category=wish.category)
+    ready = {each.id: each for each in groups(thresholds)}
+    fitting = [_of_group(ready[name], {"segment": name}) for name in goal.groups]
+    if goal.needs is None:
+        return [*fitting, *_clusters(home, fitting)]
+    if wish.category is None:
+        return fitting
+    liked = group_of("interest", wish.category)
+    meaning = f"{wish.category} is among their strongest interests."
+    both = [
+        _Idea(f"{liked.id} and {each.name}", "item" if wish.item_id else "category", f"{meaning} {each.meaning}",
+              {"rule": rule}, rule)
+        for each in fitting
+        for rule in [{"all": [liked.rule, each.rule]}]
+    ]  # fmt: skip
+    everybody = replace(_of_group(liked, {"rule": liked.rule}), meaning=meaning)
+    return [everybody, *both]
+
+
+def _clusters(home: Home, fitting: Sequence[_Idea]) -> Iterator[_Idea]:
+    """The part of each learned cluster that the goal is about."""
+    clusters = stored(home)
+    if clusters is None:
+        return
+    for number in range(len(clusters.centres)):
+        inside = cluster_rule(clusters, number)
+        if inside is not None:
+            rule = {"all": [inside, {"any": [each.rule for each in fitting]}]}
+            meaning = f"A learned cluster: {clusters.words(number)}."
+            yield _Idea(f"cluster {number}", "cluster", meaning, {"rule": rule}, rule)
+
+
+def _of_group(group: Group, audience: Mapping[str, Any]) -> _Idea:
+    return _Idea(group.id, "group", group.meaning, audience, group.rule)
+
+
+def _measured(sql: Any, idea: _Idea, wish: Wish, now: float) -> Audience:
+    reasons = [each for name, each in UNREACHABLE.items() if name != "no_consent" or wish.channel != "storefront"]
+    reached = f"coalesce(NOT ({' OR '.join(f'({each})' for each in reasons)}), true)"
+    select = members_sql(parse_rule_json(idea.rule, Words(TRAIT_FIELDS)), datetime.fromtimestamp(now, UTC))
+    ((size, reachable, basket, base),) = sql.execute(
+        f"SELECT count(*), count(*) FILTER (reached), avg(basket_value) FILTER (reached),"
+        # Orders of a year, spread evenly: too many for those who left, which makes their offers dearer, not cheaper.
+        f" avg(1 - exp(-coalesce(orders_365d, 0) * {WINDOW_DAYS} / 365.0)) FILTER (reached)"
+        f" FROM (SELECT *, {reached} AS reached FROM (SELECT DISTINCT person FROM ({select}))"
+        " LEFT JOIN traits USING (person))"
+    ).fetchall()
+    return Audience(idea.name, idea.kind, idea.meaning, idea.audience, size, reachable, basket, base or 0.0)
+
+
+def _category(sql: Any, item_id: str) -> str | None:
+    """The item's most specific category."""
+    found = sql.execute(f"SELECT categories FROM things WHERE item_id = {quoted(item_id)} LIMIT 1").fetchall()
+    if not found:
+        raise UnknownThing(f"item: {item_id[:100]!a} is none of the shop's", field="item_id")
+    categories = found[0][0] or []
+    return str(categories[-1]) if categories else None
+
+
+def _active_offers(ledger: LedgerPool) -> list[Offer]:
+    found: list[Offer] = []
+    after = ""
+    while len(found) < _MOST_OFFERS and (page := list_offers(ledger, after=after)):
+        found += [checked_offer(dict(each.terms)) for each in page if each.state == "active"]
+        after = page[-1].offer_id
+    return found[:_MOST_OFFERS]
+
+
+def _past(ledger: LedgerPool) -> tuple[int, int]:
+    """Customers of past campaigns, and those of them who redeemed in the one that they were in."""
+    with connection_of(ledger) as connection:
+        ((sent, redeemed),) = rows_of(
+            connection,
+            "SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM past_redemptions r"
+            " WHERE r.campaign_id = m.campaign_id AND r.user_id = m.user_id)) FROM past_campaign_members m",
+        )
+    return int(sent), int(redeemed)
