@@ -17,6 +17,7 @@ from engine.storage.coupon_ledger import note_wrong_code, read_facts, settle
 from engine.storage.ledger import LedgerPool
 from engine.targeting.basket import Basket
 from engine.targeting.counting import Hold, day_of, holds_of, owner_of
+from engine.targeting.eligibility import Issue, ends_at
 from engine.targeting.known_customer import Shopper
 from engine.targeting.settling import Coupon, Facts, Line, Mode, Once, Plan, Told, Use
 from serving.actions.known_customers import Knows, held_eligible, known_shopper, nobody_knows
@@ -163,7 +164,8 @@ def _quoted(till: Till, ask: Ask, facts: Facts, moment: float) -> Quote:
     shopper = known_shopper(
         till.ledger,
         ask.shopper,
-        [each.offer for each in offers.values()],
+        # A code whose offer is over is refused as fast as one that nobody knows.
+        [each.offer for each in offers.values() if (ends_at(each.offer, Issue()) or moment + 1) > moment],
         user_id=ask.user_id,
         order_id=ask.order_id,
         ready_made=till.ready_made,
