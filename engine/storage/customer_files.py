@@ -23,7 +23,7 @@ from engine.storage.lake_moments import instant_sql
 from engine.storage.lake_sql import UNREADABLE, open_sql, parquet, quoted
 from engine.storage.trait_view import traits_sql
 
-FORMAT = 3
+FORMAT = 4
 #: Files that the newest state does not name are kept so long for those who still read an older one.
 KEPT_SECONDS = 600.0
 
@@ -41,7 +41,7 @@ EMPTY: Mapping[str, str] = {
     "names": "SELECT 0::UINTEGER AS person, '' AS name",
     "gone": "SELECT 0::UINTEGER AS person",
     "things": "SELECT 0::UINTEGER AS item, '' AS item_id, ['']::VARCHAR[] AS categories, '' AS brand,"
-    " ['']::VARCHAR[] AS tags, 0::BIGINT AS price",
+    " ['']::VARCHAR[] AS tags, 0::BIGINT AS price, 0::BIGINT AS cost",
     "memberships": "SELECT '' AS segment, 0::UINTEGER AS person, now() AS since",
     "predictions": "SELECT 0::UINTEGER AS person, '' AS name, 0::DOUBLE AS score",
 }
@@ -127,13 +127,19 @@ class CustomerFiles:
         return parquet([self.folder / name for name in files])
 
     def lay_out(self, sql: Any, state: State, now: float) -> None:
-        """Views `people`, `happenings`, `things`, `traits`, `predictions` and `memberships` as of `now`."""
+        """Views `people`, `everybody`, `happenings`, `things`, `traits`, `predictions`, `memberships` as of `now`.
+
+        `everybody` are all users that there ever were; of `people` those are left out who were deleted or merged away.
+        """
         for table in ("happenings", "things", "predictions", "memberships"):
             sql.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM {self.source(state, table)}")
         sql.execute(
-            f"CREATE OR REPLACE VIEW people AS SELECT person, substr(name, 2) AS user_id"
+            "CREATE OR REPLACE VIEW everybody AS SELECT person, substr(name, 2) AS user_id"
             f" FROM {self.source(state, 'names')} WHERE starts_with(name, 'u')"
-            f" AND person NOT IN (SELECT person FROM {self.source(state, 'gone')})"
+        )
+        sql.execute(
+            "CREATE OR REPLACE VIEW people AS SELECT * FROM everybody"
+            f" WHERE person NOT IN (SELECT person FROM {self.source(state, 'gone')})"
         )
         moment = datetime.fromtimestamp(now, UTC)
         tables = {name: self._traits(state, name) for name in ("traits", "changed", "ranks")}

@@ -223,7 +223,7 @@ WITH ids AS (SELECT item_id FROM items UNION SELECT item_id FROM events WHERE it
   numbered AS (SELECT item_id, known.item, row_number() OVER (PARTITION BY known.item IS NULL) AS place
     FROM ids LEFT JOIN {known} known USING (item_id))
 SELECT coalesce(numbered.item, place + (SELECT coalesce(max(item), 0) FROM {known}))::UINTEGER AS item, item_id,
-  categories, brand, tags, price
+  categories, brand, tags, price, cost
 FROM numbered LEFT JOIN items USING (item_id)""")
 
 

@@ -117,6 +117,22 @@ def rows_of(connection: Connection, statement: str, **values: Any) -> list[tuple
         raise
 
 
+def copied(connection: Connection, select: str, **values: Any) -> Iterator[bytes]:
+    """The rows of a SELECT as CSV with a header, piece by piece: a million of them take a second.
+
+    Values are named `%(name)s` in it. Null is an empty field, and an empty text one in quotes.
+    """
+    raw = connection.connection.driver_connection
+    if raw is None:
+        raise StoreUnavailable("the connection to the ledger is closed")
+    try:
+        with raw.cursor() as cursor, cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv, HEADER)", values) as rows:
+            for piece in rows:
+                yield bytes(piece)
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"the ledger does not answer: {str(error).splitlines()[0]}") from error
+
+
 def at_once(ledger: LedgerPool, statement: str, **values: Any) -> list[tuple[Any, ...]]:
     """The rows of one statement that is a transaction of its own: they are there only after its commit.
 
