@@ -197,6 +197,12 @@ def _allocation(conditions: Conditions) -> Findings:
     return measure_allocation(conditions)
 
 
+def _effects(conditions: Conditions) -> Findings:
+    from experiments.effects_bench import measure_effects
+
+    return measure_effects(conditions)
+
+
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
@@ -227,6 +233,10 @@ BENCHES: Mapping[str, Bench] = {
     "allocation": Bench(
         "A million customers and ten offers within a budget: seconds, gap to the bound; small ones beside the optimum.",
         _allocation,
+    ),
+    "effects": Bench(
+        "Intervals of campaign reports against planted truth, false alarms of looking daily, arms not as drawn.",
+        _effects,
     ),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz

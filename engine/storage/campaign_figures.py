@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
@@ -65,8 +66,8 @@ class StoredCampaign:
     document: Mapping[str, Any]
     plan: Mapping[str, Any] | None
     figures: Mapping[str, Any] | None
-    launched_at: Any
-    completed_at: Any
+    launched_at: datetime | None
+    completed_at: datetime | None
     run_id: str | None
 
     @property
@@ -109,7 +110,8 @@ def campaign_figures(
         currency = _currency(connection, offers_of(campaign.document))
     gathered = Gathered(rows, _members(home, campaign, rows, now))
     figures = figures_of(gathered.members, campaign.design, now=now, zone=zone)
-    return {"currency": currency, "messages": messages, **figures}, gathered
+    as_of = datetime.fromtimestamp(now, UTC).isoformat()
+    return {"as_of": as_of, "currency": currency, "messages": messages, **figures}, gathered
 
 
 def _rows(connection: LedgerConnection, campaign: StoredCampaign) -> pa.Table:

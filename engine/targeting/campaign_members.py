@@ -63,13 +63,18 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """How the arms were drawn, as the campaign's document says; `shares` by variant, empty where a plan chose."""
+    """How the arms were drawn, as the campaign's document says; `shares` by variant, None where a plan chose.
+
+    `is_limited`: of some offers there are so many pieces, so that fewer than their share were kept of a variant, in all
+    arms alike.
+    """
 
     window_days: int = 28
     assignment: str = "random"
     holdout: float = 0.0
     shares: Mapping[str, float] | None = None
     is_triggered: bool = False
+    is_limited: bool = False
 
     @property
     def is_drawn(self) -> bool:
@@ -85,6 +90,7 @@ def design_of(document: Mapping[str, Any]) -> Design:
         float(document.get("holdout") or 0.0),
         _shares(document) if assignment == "random" else None,
         bool(document.get("trigger")),
+        any(isinstance(each, Mapping) and each.get("pieces") is not None for each in document.get("offers") or ()),
     )
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.targeting.assignment_check import Mask, assignment_check
 from engine.targeting.campaign_members import (
     ARMS,
     GLOBAL_HOLDOUT,
@@ -36,7 +37,6 @@ from engine.targeting.effects import (
     relative,
     told,
 )
-from engine.targeting.sample_ratio import SampleRatio, pooled_ratio, sample_ratio
 
 DAY = 86_400.0
 MOST_PARTS = 50  # segments and variants that are told one by one, the largest first
@@ -44,8 +44,6 @@ MOST_PARTS = 50  # segments and variants that are told one by one, the largest f
 LEAST_KNOWN = 0.95
 #: In smaller arms the intervals of money are wider or narrower than they say.
 SMALL_ARM = 1_000
-
-Mask = NDArray[np.bool_]
 
 
 def figures_of(members: Members, design: Design, *, now: float, zone: str = "UTC") -> dict[str, Any]:
@@ -62,7 +60,7 @@ def figures_of(members: Members, design: Design, *, now: float, zone: str = "UTC
         "control": None if control is None else ARMS[control],
         "costs_known": members.known,
         "costs_by_items": members.by_items,
-        "sample_ratio": _sample_ratio(members, design),
+        "sample_ratio": assignment_check(members, design),
         "contacted_control": _contacted(members, control),
         **_part(members, whole, control, design),
         "variants": _variants(members, control, design),
@@ -108,7 +106,8 @@ def _given(names: Sequence[str]) -> list[int]:
 def _effect(names: Sequence[str], arms: tuple[Arm, Arm], measure: str, design: Design) -> dict[str, Any]:
     treated, control = arms
     place, n = names.index(measure), treated.n + control.n
-    found = difference(treated, control, place, given=_given(names))
+    given = _given(names)
+    found = difference(treated, control, place, given=given)
     tuned = TUNED_FOR if design.is_triggered else n
     return {
         "measure": measure,
@@ -116,7 +115,7 @@ def _effect(names: Sequence[str], arms: tuple[Arm, Arm], measure: str, design: D
         "control_mean": float(control.means[place]),
         "each": told(found, n, tuned_for=tuned),
         "total": told(found.times(treated.n), n, tuned_for=tuned),
-        "relative": told(relative(treated, control, place), n, tuned_for=tuned),
+        "relative": told(relative(treated, control, place, given=given), n, tuned_for=tuned),
     }
 
 
@@ -157,54 +156,6 @@ def _segments(members: Members, control: int | None, design: Design) -> list[dic
 def _largest(codes: NDArray[np.int64], among: Mask, number: int) -> list[int]:
     sizes = np.bincount(codes[among & (codes >= 0)], minlength=number)
     return [int(place) for place in np.argsort(-sizes, kind="stable")[:MOST_PARTS] if sizes[place]]
-
-
-def _sample_ratio(members: Members, design: Design) -> dict[str, Any]:
-    """Over arms and variants, and pooled over segments; where both are looked at, each at half of the threshold."""
-    groups = _groups(members, design)
-    masks, shares = [mask for _, _, mask, _ in groups], [chance for *_, chance in groups]
-    counts = [int(mask.sum()) for mask in masks]
-    whole = sample_ratio(counts, shares)
-    tests: list[SampleRatio] = [whole]
-    if len(members.segments) > 1:
-        strata = [[int((mask & (members.segment == place)).sum()) for mask in masks]
-                  for place in range(len(members.segments))]  # fmt: skip
-        tests.append(pooled_ratio(strata, shares))
-    chance = min(1.0, min(each.chance for each in tests) * len(tests))
-    scale = sum(counts) / sum(shares)
-    return {
-        "groups": [
-            {"arm": ARMS[arm], "variant": variant, "members": count, "expected": share * scale}
-            for (arm, variant, _, share), count in zip(groups, counts, strict=True)
-        ],
-        "statistic": whole.statistic if np.isfinite(whole.statistic) else None,
-        "chance": chance,
-        "alarm": SampleRatio(0.0, 0, chance).alarm,
-    }
-
-
-def _groups(members: Members, design: Design) -> list[tuple[int, str | None, Mask, float]]:
-    """The groups that chance made: arm, variant, who is in it, and its chance.
-
-    That is the one which the launch noted, or the document's for a group that nobody is in. The shop's own holdout is
-    a group where members of it were frozen.
-    """
-    kept, shares = 1 - design.holdout, dict(design.shares or {})
-    drawn: list[tuple[int, str | None, float]] = [(TREATMENT, name, kept * share) for name, share in shares.items()]
-    if len(shares) < 2:
-        drawn = [(TREATMENT, None, kept)]
-    drawn += [(HOLDOUT, None, design.holdout), (GLOBAL_HOLDOUT, None, 0.0)]
-    found = []
-    for arm, variant, chance in drawn:
-        mask = members.arm == arm
-        if variant is not None:
-            place = members.variants.index(variant) if variant in members.variants else len(members.variants)
-            mask = mask & (members.variant == place)
-        if mask.any():
-            chance = float(members.propensity[mask].mean())
-        if chance > 0:
-            found.append((arm, variant, mask, chance))
-    return found
 
 
 def _contacted(members: Members, control: int | None) -> int:

@@ -101,17 +101,17 @@ def difference(treated: Arm, control: Arm, column: int, *, given: Sequence[int] 
     return _of_weights(treated, control, weights, float(weights @ (treated.means - control.means)))
 
 
-def relative(treated: Arm, control: Arm, column: int) -> Estimate:
+def relative(treated: Arm, control: Arm, column: int, *, given: Sequence[int] = ()) -> Estimate:
     """The difference as a part of the control's mean, by the delta method; NaN where that mean is 0."""
     base = float(control.means[column])
     if base == 0:
         return Estimate(math.nan, math.nan, 1.0)
-    ratio = float(treated.means[column]) / base
-    k = len(treated.means)
-    up, down = _unit(k, column) / base, _unit(k, column) * ratio / base
+    weights = _weights(treated, control, column, given)
+    found = float(weights @ (treated.means - control.means)) / base
+    down = weights + found * _unit(len(weights), column)
     # The degrees of freedom of the difference itself, as other tools have it: golden numbers compare to five digits.
-    freedom = difference(treated, control, column).freedom
-    return replace(_summed(treated, up, control, down, ratio - 1), freedom=freedom)
+    freedom = difference(treated, control, column, given=given).freedom
+    return replace(_summed(treated, weights / base, control, down / base, found), freedom=freedom)
 
 
 def ratio(treated: Arm, control: Arm, above: int, below: int, *, given: Sequence[int] = ()) -> Estimate:

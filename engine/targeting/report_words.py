@@ -38,7 +38,7 @@ def number_text(value: float | None, measure: str, currency: str | None) -> str:
         return "–"
     if measure in MONEY:
         unit = minor_per_major(currency)
-        digits = 0 if unit == 1 or abs(value) >= 10_000 * unit else 2
+        digits = 0 if unit == 1 or value == 0 or abs(value) >= 1_000 * unit else 2
         return f"{value / unit:,.{digits}f}{f' {currency}' if currency else ''}"
     return f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:,.2f}"
 
