@@ -24,6 +24,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Tell what a campaign truly earned against those held out, with intervals, and what cannot be said of it."""
+    from engine.targeting.campaign_members import ARMS
     from serving.actions.report_campaign import report_campaign
     from serving.report_page import report_page
 
@@ -36,7 +37,7 @@ def report(
             html.write_text(report_page(found), encoding="utf-8")
         except OSError as error:
             raise BadInput(f"--html: {html} cannot be written: {error.strerror}", field="html") from error
-    members = ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in found["members"].items())
+    members = ", ".join(f"{name.replace('_', ' ')} {number:,}" for name in ARMS if (number := found["members"][name]))
     lines = [f"{found['name']} ({found['state']}): {members}", *(f"- {each}" for each in found["sentences"])]
     answer(found, as_json, "\n".join(lines))
 

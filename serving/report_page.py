@@ -8,7 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from engine.targeting.campaign_members import MEASURES, STAGES
+from engine.targeting.campaign_members import ARMS, MEASURES, STAGES
 from engine.targeting.groups import groups
 from engine.targeting.report_words import NAMES, number_text
 from engine.thresholds import read_thresholds
@@ -146,7 +146,8 @@ class _Page:
                 _cell(_whole(totals["members"])),
                 *self._totals(arm, totals, named),
             ]
-            for arm, totals in report["totals"].items()
+            for arm in ARMS  # the ledger keeps figures in an order of its own
+            if (totals := report["totals"].get(arm))
         ]
         tables = [{"title": self._words["arms"], "head": head, "rows": rows}]
         for kind in ("variant", "segment"):
