@@ -82,7 +82,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`until` is when a waiting message is asked again, epoch seconds; `day` the day on which one that is sent counts."""
+    """`until` is when a waiting message is asked again, epoch seconds; `day` that on which one that is sent counts."""
 
     due: Due
     verdict: Verdict
