@@ -44,6 +44,13 @@ def _share(text: str) -> float:
     return value
 
 
+def _amount(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
 def _origins(text: str) -> tuple[str, ...]:
     try:
         return tuple(checked_origin(each) for each in text.split(",") if each.strip())
@@ -94,6 +101,15 @@ SETTINGS = (
         "How much more of the list price one group may pay than others in a campaign.",
         _share,
     ),
+    Setting(
+        "HAWKER_APPROVAL_BUDGET",
+        "100000",
+        "Campaigns of a larger budget, minor units, are approved by somebody else than who wrote them.",
+        _amount,
+    ),
+    Setting(
+        "HAWKER_GLOBAL_HOLDOUT", "0.05", "Part of all customers that no campaign talks to, to measure them all.", _share
+    ),
     Setting("HAWKER_ACCESS_LOG", "on", "One line a request on stderr: on or off.", _switch),
 )
 
@@ -121,6 +137,8 @@ class Settings:
     least_free_mib: int
     webhook_private: bool
     parity: float
+    approval_budget: int
+    global_holdout: float
     access_log: bool
 
 

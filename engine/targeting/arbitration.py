@@ -7,7 +7,7 @@ the larger expected value. Each message is told the reason that decided.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
@@ -59,10 +59,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One message. `cap` messages on its channel within `cap_days` of the customer's days, None for none; `quiet` are
-    wall clock times, None for none. `ends_at` in epoch seconds. `counted` is the day on which it is counted already.
+    """One message. `cap` messages a day on its channel, None for none; `quiet` are wall clock times, None for none.
 
-    `refusal` is what speaks against it whoever the customer is: held_out, offer_disabled.
+    `value` and `cost` are expected ones, minor units; `ends_at` in epoch seconds. `counted` is the day on which it is
+    counted already. `refusal` is what speaks against it whoever the customer is: held_out, offer_disabled.
     """
 
     campaign_id: str
@@ -71,8 +71,8 @@ class Due:
     purpose: str
     priority: int = 0
     value: float = 0.0
+    cost: float = 0.0
     cap: int | None = None
-    cap_days: int = 1
     quiet: tuple[str, str] | None = None
     exclusion_group: str | None = None
     ends_at: float | None = None
@@ -92,9 +92,9 @@ class Decision:
 
 
 class Purse:
-    """What campaigns may still give out: `messages` of this hour or day, and money. Each message that leaves takes."""
+    """What campaigns may still give out, minor units: of all, and of this hour or day. Each message that leaves takes."""
 
-    def __init__(self, quotas: Mapping[str, tuple[int, float]], money: Mapping[str, float]) -> None:
+    def __init__(self, quotas: Mapping[str, tuple[float, float]], money: Mapping[str, float]) -> None:
         """`quotas`: what is left, and when it is filled anew; campaigns that are not named have no bound."""
         self._quotas = {name: [left, again] for name, (left, again) in quotas.items()}
         self._money = dict(money)
@@ -103,35 +103,32 @@ class Purse:
         """The reason why nothing can be taken, and until when, if it is not for good."""
         if self._money.get(campaign_id, cost) < cost:
             return "budget", None
-        left, again = self._quotas.get(campaign_id, (1, 0.0))
-        return ("quota", again) if left < 1 else None
+        left, again = self._quotas.get(campaign_id, (cost, 0.0))
+        return ("quota", again) if left < cost else None
 
     def take(self, campaign_id: str, cost: float) -> None:
         if campaign_id in self._money:
             self._money[campaign_id] -= cost
         if campaign_id in self._quotas:
-            self._quotas[campaign_id][0] -= 1
+            self._quotas[campaign_id][0] -= cost
 
 
-def arbitrate(
-    messages: Iterable[Due], person: Person, *, now: float, purse: Purse, costs: Mapping[str, float] | None = None
-) -> list[Decision]:
-    """What becomes of all messages that are due for one customer; `costs` are expected ones by campaign."""
+def arbitrate(messages: Iterable[Due], person: Person, *, now: float, purse: Purse) -> list[Decision]:
+    """What becomes of all messages that are due for one customer."""
     zone = ZoneInfo(person.zone)
     today = datetime.fromtimestamp(now, zone).date()
     contacts, groups = dict(person.contacts), dict(person.groups)
     found = []
     for due in sorted(messages, key=lambda each: (-each.priority, -each.value, each.campaign_id, each.step)):
-        cost = (costs or {}).get(due.campaign_id, 0.0)
         decision = (
             _unfit(due, person, now)
-            or _too_dear(due, purse, cost)
+            or _too_dear(due, purse)
             or _untimely(due, zone, now)
             or _too_much(due, contacts, groups, zone, today)
         )
         if decision is None:
             decision = Decision(due, "send", day=today)
-            purse.take(due.campaign_id, 0.0 if due.counted else cost)
+            purse.take(due.campaign_id, 0.0 if due.counted else due.cost)
             if due.exclusion_group:
                 groups[due.exclusion_group] = due.campaign_id
             contacts[due.channel, today] = contacts.get((due.channel, today), 0) + (due.counted != today)
@@ -157,10 +154,10 @@ def _unfit(due: Due, person: Person, now: float) -> Decision | None:
     return None
 
 
-def _too_dear(due: Due, purse: Purse, cost: float) -> Decision | None:
+def _too_dear(due: Due, purse: Purse) -> Decision | None:
     if due.counted is not None:
         return None  # what it takes was taken when it was tried before
-    fault = purse.fault(due.campaign_id, cost)
+    fault = purse.fault(due.campaign_id, due.cost)
     if fault is None:
         return None
     reason, again = fault
@@ -182,8 +179,7 @@ def _too_much(
         return Decision(due, "skip", "exclusion_group")
     if due.cap is None or due.purpose == "service":
         return None
-    days = [today - timedelta(days=each) for each in range(due.cap_days)]
-    got = sum(contacts.get((due.channel, day), 0) for day in days) - (due.counted in days)
+    got = contacts.get((due.channel, today), 0) - (due.counted == today)
     if got < due.cap:
         return None
     return Decision(due, "wait", "capped", midnight(today + timedelta(days=1), zone))
@@ -228,8 +224,3 @@ def period_of(now: float, zone: ZoneInfo, per: str) -> tuple[str, float]:
         return f"day {local.date()}", midnight(local.date() + timedelta(days=1), zone)
     hour = now - now % 3_600 + 3_600
     return f"hour {datetime.fromtimestamp(hour - 3_600, UTC):%Y-%m-%dT%H}Z", hour
-
-
-def local_days(now: float, zones: Sequence[str], back: int) -> date:
-    """The earliest day that a cap over `back` days may ask for, in any of the zones."""
-    return min(datetime.fromtimestamp(now, ZoneInfo(zone)).date() for zone in zones) - timedelta(days=back - 1)

@@ -72,6 +72,7 @@ def _campaigns() -> None:
     )
     op.create_index("campaign_changes_campaign", "campaign_changes", ["campaign_id", "place"])
     _never_changes("campaign_changes", "what was done to a campaign stays on record")
+    op.create_table("shop_secrets", _text("name", key=True), _text("value"))  # salts, and what links are signed with
 
 
 def _members() -> None:
