@@ -2,7 +2,7 @@
 
 Beside them it keeps the coupons' promises in order: what was redeemed is told to the stream, and reservations whose
 time is over are given back although nobody asks.
-The sender of webhooks lives in it, too: all of them are one a shop and wait for the ledger.
+The senders of webhooks and of campaigns live in it, too: all of them wait for the ledger.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from engine.storage.jobs import Job, end_job, next_job, put_back, tell_progress
 from engine.storage.ledger import LedgerPool, open_ledger
 from serving.actions.change_by_filter import Outcome, Progress, change_by_filter, checked_wish, progress_of
 from serving.actions.send_outbox import send_outbox
+from serving.campaign_sender import sending_campaigns
 from serving.child import run_duty
 from serving.doors import Doors
 from serving.webhook_sender import sending_webhooks
@@ -57,7 +58,7 @@ def _both(settings: Settings, home: Home, stopping: threading.Event) -> None:
     async def together() -> None:
         await asyncio.gather(work(settings, home, stopping), keep_promises(settings, home, stopping))
 
-    with sending_webhooks(settings, stopping):
+    with sending_webhooks(settings, stopping), sending_campaigns(settings, home, stopping):
         asyncio.run(together())
 
 

@@ -92,7 +92,7 @@ class Decision:
 
 
 class Purse:
-    """What campaigns may still give out, minor units: of all, and of this hour or day. Each message that leaves takes."""
+    """What campaigns may still give out, in all and in this hour or day, minor units. What leaves takes of it."""
 
     def __init__(self, quotas: Mapping[str, tuple[float, float]], money: Mapping[str, float]) -> None:
         """`quotas`: what is left, and when it is filled anew; campaigns that are not named have no bound."""

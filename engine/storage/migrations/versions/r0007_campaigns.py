@@ -118,6 +118,9 @@ def _outbox() -> None:
     # By campaign, so that what a paused one holds back is not looked at.
     op.create_index("campaign_outbox_due", "campaign_outbox", ["campaign_id", "due_at"], postgresql_where=waiting)
     op.create_index("campaign_outbox_user", "campaign_outbox", ["user_id"])
+    # One endpoint's messages in their turn, however many campaigns put there.
+    columns = ["webhook_id", "next_at", "delivery_id"]
+    op.create_index("webhook_deliveries_turn", "webhook_deliveries", columns, postgresql_where=waiting)
     op.create_table(
         "campaign_tallies",  # messages and expected cost of all, and of each hour or day that a quota is of
         sa.Column("campaign_id", sa.Text, sa.ForeignKey("campaigns.campaign_id"), primary_key=True),
@@ -151,9 +154,6 @@ def _consents() -> None:
     )
     op.create_index("consents_user", "consents", ["user_id", "purpose", "channel", "place"])
     _never_changes("consents", "what was said about consent stays on record; say something new")
-    op.create_table(
-        "shop_secrets", _text("name", key=True), _text("secret")
-    )  # what signs links; made at the first need
 
 
 def downgrade() -> None:
