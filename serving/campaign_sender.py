@@ -23,12 +23,13 @@ from engine.storage.campaign_round import Habits, Leaving, take_round
 from engine.storage.home import Home
 from engine.storage.ledger import LedgerConnection, LedgerPool, open_ledger
 from engine.storage.online import Client, connect_live
-from engine.storage.shop_secrets import LINKS, secret_of
+from engine.storage.shop_secrets import shop_secret
 from engine.targeting.webhook_messages import pause_after
 from serving.campaign_message import Message, fault_of, message_of
 from serving.channels import file, storefront, webhook
 from serving.channels.email import Letter, letter_of
 from serving.mail_room import LEASE, MailRoom
+from serving.storefront.unsubscribe import LINKS
 
 log = logging.getLogger("hawker.campaigns")
 
@@ -129,7 +130,7 @@ class CampaignSender:
         settings = self._settings
         if self._ledger is None:
             ledger = open_ledger(settings.postgres_url, settings.shop)
-            self._secret = secret_of(ledger, LINKS)
+            self._secret = shop_secret(ledger, LINKS)
             self._ledger = ledger
             if settings.smtp_url and settings.mail_from and settings.public_url:
                 self._mail = MailRoom(

@@ -63,7 +63,7 @@ class Note:
 def turn(ledger: LedgerPool) -> Iterator[LedgerConnection]:
     """A transaction that decides about messages; others wait for its end."""
     with connection_of(ledger) as connection:
-        about = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || :about, 4))) AS held"
+        about = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || :about, 5))) AS held"
         rows_of(connection, about, about="campaign messages")
         yield connection
 

@@ -77,7 +77,7 @@ def settle(ledger: Ledger, folder: Path) -> None:
         path = fresh.with_name(fresh.name.removesuffix(_FRESH))
         with connection_of(ledger) as connection:
             # Whoever writes it now holds the shop's turn, and this waits for it.
-            about = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || :a, 4))) AS held"
+            about = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || :a, 5))) AS held"
             rows_of(connection, about, a="campaign messages")
             known = rows_of(
                 connection,

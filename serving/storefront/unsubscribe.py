@@ -10,12 +10,13 @@ from fastapi import APIRouter, Path, Request, Response
 
 from engine.storage.consents import Word, refused, say_consent
 from engine.storage.ledger import LedgerPool
-from engine.storage.shop_secrets import LINKS, secret_of
+from engine.storage.shop_secrets import shop_secret
 from engine.targeting.consents import read_token
 from serving.runtime import Runtime
 from serving.schemas import problems
 
 PATH = "/v1/unsubscribe/"
+LINKS = "links"  # the name of the secret that signs them
 
 _PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><meta name="robots" content="noindex"><title>{title}</title></head>
@@ -38,7 +39,7 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.get(f"{PATH}{{token}}", response_class=Response, responses=_ANSWERS)
     async def look(request: Request, token: str = Path(max_length=2_000)) -> Response:
         """Ask whether messages shall end; nothing changes yet."""
-        await ask(lambda ledger: read_token(secret_of(ledger, LINKS), token))
+        await ask(lambda ledger: read_token(shop_secret(ledger, LINKS), token))
         title, question, button, _ = _words(request)
         return _page(request, title, question, _FORM.format(button=button))
 
@@ -48,7 +49,7 @@ def routes(runtime: Runtime) -> APIRouter:
         now = runtime.now()
 
         def withdraw(ledger: LedgerPool) -> None:
-            about = read_token(secret_of(ledger, LINKS), token)
+            about = read_token(shop_secret(ledger, LINKS), token)
             if about.user_id not in refused(ledger, [about.user_id], about.purpose, about.channel):
                 proof = {"campaign_id": about.campaign_id} if about.campaign_id else {}
                 word = Word(about.purpose, about.channel, granted=False, source="link", proof=proof)

@@ -5,8 +5,9 @@ import pytest
 from engine.storage.consents import consents_of
 from engine.storage.home import Home
 from engine.storage.keys import create_key
-from engine.storage.shop_secrets import LINKS, secret_of
+from engine.storage.shop_secrets import shop_secret
 from engine.targeting.consents import Unsubscribing, unsubscribe_token
+from serving.storefront.unsubscribe import LINKS
 from tests.serving.conftest import storefront
 from tests.serving.marketing.conftest import marketing_interface
 from tests.stores import settings_of
@@ -20,7 +21,7 @@ def shop(ledger_url, tmp_path):
 
 
 def link(ledger, user="u"):
-    token = unsubscribe_token(secret_of(ledger, LINKS), Unsubscribing(user, "marketing", "email", "c1"))
+    token = unsubscribe_token(shop_secret(ledger, LINKS), Unsubscribing(user, "marketing", "email", "c1"))
     return f"/v1/unsubscribe/{token}"
 
 

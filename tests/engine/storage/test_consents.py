@@ -5,7 +5,7 @@ import pytest
 from engine.errors import BadInput, UnknownThing
 from engine.storage.consents import Word, consents_of, last_words, refused, say_consent, state_of
 from engine.storage.ledger import connection_of, rows_of
-from engine.storage.shop_secrets import secret_of
+from engine.storage.shop_secrets import shop_secret
 from engine.targeting.consents import Said, Unsubscribing, allowed, read_token, unsubscribe_token
 
 NOW = 1_780_000_000.0
@@ -56,8 +56,8 @@ def test_where_nothing_was_said_marketing_follows_the_trait_and_others_need_a_wo
 
 
 def test_a_link_says_whose_it_is_and_no_other_can_be_made(ledger):
-    secret = secret_of(ledger, "links")
-    assert secret == secret_of(ledger, "links") != secret_of(ledger, "other")
+    secret = shop_secret(ledger, "links")
+    assert secret == shop_secret(ledger, "links") != shop_secret(ledger, "other")
     about = Unsubscribing("né/\n\ud800", "marketing", "email", "c1")
     token = unsubscribe_token(secret, about)
     assert read_token(secret, token) == about
@@ -66,7 +66,7 @@ def test_a_link_says_whose_it_is_and_no_other_can_be_made(ledger):
         with pytest.raises(UnknownThing):
             read_token(secret, wrong)
     with pytest.raises(UnknownThing):
-        read_token(secret_of(ledger, "other"), token)
+        read_token(shop_secret(ledger, "other"), token)
 
 
 def test_a_purpose_or_channel_that_is_none_is_refused_by_name(ledger):

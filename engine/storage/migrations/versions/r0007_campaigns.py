@@ -72,7 +72,6 @@ def _campaigns() -> None:
     )
     op.create_index("campaign_changes_campaign", "campaign_changes", ["campaign_id", "place"])
     _never_changes("campaign_changes", "what was done to a campaign stays on record")
-    op.create_table("shop_secrets", _text("name", key=True), _text("value"))  # salts, and what links are signed with
 
 
 def _members() -> None:
@@ -154,6 +153,9 @@ def _consents() -> None:
     )
     op.create_index("consents_user", "consents", ["user_id", "purpose", "channel", "place"])
     _never_changes("consents", "what was said about consent stays on record; say something new")
+    op.create_table(
+        "shop_secrets", _text("name", key=True), _text("secret")
+    )  # what signs links; made at the first need
 
 
 def downgrade() -> None:
