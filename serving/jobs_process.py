@@ -25,6 +25,7 @@ from engine.storage.ledger import LedgerPool, open_ledger
 from serving.actions.change_by_filter import Outcome, Progress, change_by_filter, checked_wish, progress_of
 from serving.actions.send_outbox import send_outbox
 from serving.campaign_sender import sending_campaigns
+from serving.campaign_triggers import pulling_triggers
 from serving.child import run_duty
 from serving.doors import Doors
 from serving.webhook_sender import sending_webhooks
@@ -58,7 +59,11 @@ def _both(settings: Settings, home: Home, stopping: threading.Event) -> None:
     async def together() -> None:
         await asyncio.gather(work(settings, home, stopping), keep_promises(settings, home, stopping))
 
-    with sending_webhooks(settings, stopping), sending_campaigns(settings, home, stopping):
+    with (
+        sending_webhooks(settings, stopping),
+        sending_campaigns(settings, home, stopping),
+        pulling_triggers(settings, home, stopping),
+    ):
         asyncio.run(together())
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.errors import UnknownThing
+from engine.storage.coupon_bulk import issue_to_many
 from engine.storage.ledger import LedgerConnection, rows_of
-from engine.storage.offer_documents import expiry_of
 from engine.storage.offer_ledger import StoredOffer, find_offer
-from engine.storage.segments import moment
-from engine.targeting.codes import DEFAULT_PATTERN, make_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +43,10 @@ def issue_coupons(
         code = _shared(connection, offer.offer_id) if kind == "generic" else ""
         return {each.source_id: code for each in wishes}
     found = _known(connection, wishes)
-    missing = [each for each in wishes if each.source_id not in found]
-    if missing:
-        over = expiry_of(offer, now)
-        told = {"offer": offer.offer_id, "version": offer.version, "now": moment(now)}
-        told |= {"over": None if over is None else moment(over)}
-        _take(connection, missing, told)
-        found = _known(connection, wishes)
-        missing = [each for each in wishes if each.source_id not in found]
-    while missing:  # a code that is there already is made anew, once in 2^60 or so
-        _make(connection, missing, told)
-        found = _known(connection, wishes)
-        missing = [each for each in wishes if each.source_id not in found]
+    if missing := [each for each in wishes if each.source_id not in found]:
+        users, sources = [each.user_id for each in missing], [each.source_id for each in missing]
+        issue_to_many(connection, offer, users, sources, now=now)
+        found |= _known(connection, missing)
     return found
 
 
@@ -68,36 +57,6 @@ def _known(connection: LedgerConnection, wishes: Sequence[Wish]) -> dict[str, st
         sources=[each.source_id for each in wishes],
     )
     return dict(rows)
-
-
-def _take(connection: LedgerConnection, missing: Sequence[Wish], told: dict[str, object]) -> None:
-    rows_of(
-        connection,
-        "WITH free AS (SELECT code, row_number() OVER (ORDER BY code) AS place FROM (SELECT code FROM coupons"
-        " WHERE offer_id = :offer AND issued_at IS NULL AND state = 'active' AND max_uses = 1 AND uses = 0"
-        " AND user_id IS NULL ORDER BY code LIMIT :most FOR UPDATE SKIP LOCKED) AS taken)"
-        " UPDATE coupons c SET user_id = w.user_id, source_id = w.source_id, version = :version, issued_at = :now,"
-        " expires_at = :over FROM free JOIN unnest(CAST(:sources AS TEXT[]), CAST(:users AS TEXT[])) WITH ORDINALITY"
-        " AS w (source_id, user_id, place) USING (place) WHERE c.code = free.code",
-        most=len(missing),
-        sources=[each.source_id for each in missing],
-        users=[each.user_id for each in missing],
-        **told,
-    )
-
-
-def _make(connection: LedgerConnection, missing: Sequence[Wish], told: dict[str, object]) -> None:
-    rows_of(
-        connection,
-        "INSERT INTO coupons (code, offer_id, version, user_id, max_uses, issued_at, expires_at, source_id, created_at)"
-        " SELECT w.code, :offer, :version, w.user_id, 1, :now, :over, w.source_id, :now FROM"
-        " unnest(CAST(:codes AS TEXT[]), CAST(:users AS TEXT[]), CAST(:sources AS TEXT[]))"
-        " AS w (code, user_id, source_id) ON CONFLICT DO NOTHING",
-        codes=[make_code(DEFAULT_PATTERN, secrets.randbits) for _ in missing],
-        sources=[each.source_id for each in missing],
-        users=[each.user_id for each in missing],
-        **told,
-    )
 
 
 def _shared(connection: LedgerConnection, offer_id: str) -> str:
