@@ -2,7 +2,7 @@
 
 Beside them it keeps the coupons' promises in order: what was redeemed is told to the stream, and reservations whose
 time is over are given back although nobody asks.
-The sender of webhooks and the clock of campaigns live in it, too: all of them are one a shop and wait for the ledger.
+The senders of webhooks and of campaigns and the campaigns' clock live in it, too: all of them wait for the ledger.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from engine.storage.jobs import Job, end_job, next_job, put_back
 from engine.storage.ledger import LedgerPool, open_ledger
 from serving.actions.send_outbox import send_outbox
 from serving.campaign_clock import keeping_campaigns
+from serving.campaign_sender import sending_campaigns
+from serving.campaign_triggers import pulling_triggers
 from serving.child import run_duty
 from serving.doors import Doors
 from serving.job_kinds import JobShop, Running, work_on
@@ -48,7 +50,12 @@ def _both(settings: Settings, home: Home, stopping: threading.Event) -> None:
     async def together() -> None:
         await asyncio.gather(work(settings, home, stopping), keep_promises(settings, home, stopping))
 
-    with sending_webhooks(settings, stopping), keeping_campaigns(settings, home, stopping):
+    with (
+        sending_webhooks(settings, stopping),
+        sending_campaigns(settings, home, stopping),
+        pulling_triggers(settings, home, stopping),
+        keeping_campaigns(settings, home, stopping),
+    ):
         asyncio.run(together())
 
 

@@ -6,7 +6,7 @@ asked for again when a message is sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -59,14 +59,26 @@ class People:
     device: NDArray[np.str_]
 
 
-def read_people(home: Home, ledger: Ledger, campaign: Campaign, settings: Settings, *, now: float) -> People:
-    """The audience as of `now` (epoch seconds).
+def read_people(
+    home: Home,
+    ledger: Ledger,
+    campaign: Campaign,
+    settings: Settings,
+    *,
+    now: float,
+    only: Collection[str] | None = None,
+) -> People:
+    """The audience as of `now` (epoch seconds), or those of it who are among the user ids `only`.
 
     Raises UnknownThing for a segment or class that is not there, NotAllowed for an archived one, NotEnoughData before
     the customers were computed.
     """
     with CustomerFiles(home).reading(now, threads=all_cores(), memory="2GB") as sql:
         select = _audience(sql, ledger, campaign, settings, now)
+        if only is not None:
+            _list(sql, "only_ids", only)
+            few = "SELECT person FROM people SEMI JOIN only_ids USING (user_id)"
+            select = f"SELECT person FROM ({select}) SEMI JOIN ({few}) USING (person)"
         sql.execute(f"CREATE TEMP TABLE audience AS SELECT DISTINCT person FROM ({select})")
         sql.register("said", _said(ledger, campaign))
         sql.execute(_REACHED.format(reasons=_reasons(campaign)))

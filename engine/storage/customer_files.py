@@ -23,7 +23,7 @@ from engine.storage.lake_moments import instant_sql
 from engine.storage.lake_sql import UNREADABLE, open_sql, parquet, quoted
 from engine.storage.trait_view import traits_sql
 
-FORMAT = 3
+FORMAT = 4
 #: Files that the newest state does not name are kept so long for those who still read an older one.
 KEPT_SECONDS = 600.0
 
@@ -41,7 +41,7 @@ EMPTY: Mapping[str, str] = {
     "names": "SELECT 0::UINTEGER AS person, '' AS name",
     "gone": "SELECT 0::UINTEGER AS person",
     "things": "SELECT 0::UINTEGER AS item, '' AS item_id, ['']::VARCHAR[] AS categories, '' AS brand,"
-    " ['']::VARCHAR[] AS tags, 0::BIGINT AS price",
+    " ['']::VARCHAR[] AS tags, 0::BIGINT AS price, 0::BIGINT AS dropped_from, now() AS dropped_at",
     "memberships": "SELECT '' AS segment, 0::UINTEGER AS person, now() AS since",
     "predictions": "SELECT 0::UINTEGER AS person, '' AS name, 0::DOUBLE AS score",
 }

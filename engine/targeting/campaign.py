@@ -33,6 +33,7 @@ from engine.targeting.segments import Words
 from engine.targeting.suggestion_goals import GOALS, WINDOW_DAYS
 from engine.targeting.suggestions import CHANNELS
 from engine.targeting.terms_reader import Part, choice, id_text, list_of, moment, refuse, text, whole, written
+from engine.targeting.triggers import checked_trigger
 
 ASSIGNMENTS = ("random", "plan", "per-segment")
 #: What a campaign may change while it runs, and why that is safe.
@@ -170,6 +171,8 @@ def _check_whole(campaign: Campaign) -> None:
         refuse("ends_at", "must lie after starts_at")
     if campaign.quota is not None and campaign.budget is None:
         refuse("quota", "releases a budget, and there is none; say budget, too")
+    if campaign.trigger is not None:
+        checked_trigger(campaign.trigger)
     offers = [each.offer_id for each in campaign.offers]
     if len(set(offers)) < len(offers):
         refuse("offers", "names an offer twice")
