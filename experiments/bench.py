@@ -203,6 +203,12 @@ def _effects(conditions: Conditions) -> Findings:
     return measure_effects(conditions)
 
 
+def _launch(conditions: Conditions) -> Findings:
+    from experiments.launch_bench import measure_launch
+
+    return measure_launch(conditions)
+
+
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
@@ -237,6 +243,10 @@ BENCHES: Mapping[str, Bench] = {
     "effects": Bench(
         "Intervals of campaign reports against planted truth, false alarms of looking daily, arms not as drawn.",
         _effects,
+    ),
+    "launch": Bench(
+        "A campaign of a million recipients: planned, and in the outbox; a sender that is killed sends nothing twice.",
+        _launch,
     ),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz

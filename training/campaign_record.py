@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.storage.campaign_closing import keep_figures
-from engine.storage.campaign_figures import StoredCampaign, stored_campaign
+from engine.storage.campaigns import StoredCampaign, find_campaign
 from engine.storage.home import Home
 from engine.storage.ledger import Ledger, connection_of, rows_of
 from training.tracking import Tracker
@@ -25,7 +25,7 @@ def record_campaign(tracker: Tracker, home: Home, ledger: Ledger, campaign_id: s
     What `keep_figures` raises, and StoreUnavailable when MLflow does not do its part: the figures are kept then.
     """
     figures = keep_figures(home, ledger, campaign_id, now=now, zone=zone)
-    campaign = stored_campaign(ledger, campaign_id)
+    campaign = find_campaign(ledger, campaign_id)
     digest = hashlib.sha256(json.dumps(figures, sort_keys=True).encode()).hexdigest()
     with tracker.opened() as client:
         experiment = tracker.experiment(client, f"{tracker.name}.campaigns")
@@ -52,8 +52,8 @@ def _is_whole(run: Any, digest: str) -> bool:
 
 def _recorded(client: Any, experiment: str, campaign: StoredCampaign, figures: Mapping[str, Any], digest: str) -> str:
     tags = {
-        "campaign_id": campaign.campaign_id,
-        "campaign_key": _key(campaign.campaign_id),
+        "campaign_id": campaign.id,
+        "campaign_key": _key(campaign.id),
         "figures_sha256": digest,
         "as_of": str(figures["as_of"]),
         "sample_ratio_alarm": str(figures["sample_ratio"]["alarm"]).lower(),

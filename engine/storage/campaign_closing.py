@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import NotAllowed
-from engine.storage.campaign_figures import Gathered, StoredCampaign, campaign_figures, stored_campaign
+from engine.storage.campaign_figures import Gathered, campaign_figures
 from engine.storage.campaign_lessons import outcomes_of
 from engine.storage.campaign_outcomes import record_outcomes
+from engine.storage.campaigns import StoredCampaign, find_campaign
 from engine.storage.home import Home
 from engine.storage.ledger import Ledger, connection_of, rows_of
-from engine.targeting.campaign_members import HOLDOUT
+from engine.targeting.campaign_members import HOLDOUT, design_of
 
 
 def current_figures(
@@ -35,7 +36,7 @@ def keep_figures(home: Home, ledger: Ledger, campaign_id: str, *, now: float, zo
     Outcomes teach where chance drew the offers and somebody was held out. Raises UnknownThing, NotAllowed for a
     campaign that is not completed, and what `campaign_figures` raises.
     """
-    campaign = stored_campaign(ledger, campaign_id)
+    campaign = find_campaign(ledger, campaign_id)
     if campaign.state != "completed" or campaign.launched_at is None:
         raise NotAllowed(
             f"the campaign {campaign_id!a} is not completed: its figures will still change", code="not_completed"
@@ -43,7 +44,7 @@ def keep_figures(home: Home, ledger: Ledger, campaign_id: str, *, now: float, zo
     figures, gathered = current_figures(home, ledger, campaign, now=now, zone=zone)
     if gathered is not None:
         # First what can be made again: killed in between, the next call does both.
-        if campaign.design.is_drawn and (gathered.members.arm == HOLDOUT).any():
+        if design_of(campaign.document).is_drawn and (gathered.members.arm == HOLDOUT).any():
             record_outcomes(home, outcomes_of(home, ledger, campaign, gathered, now=now, zone=zone))
         with connection_of(ledger) as connection:
             rows_of(
@@ -61,6 +62,6 @@ def _number(ledger: Ledger, campaign: StoredCampaign) -> int:
             rows_of(
                 connection,
                 "SELECT count(*) FROM campaign_members WHERE campaign_id = :id",
-                id=campaign.campaign_id,
+                id=campaign.id,
             )[0][0]
         )

@@ -7,7 +7,7 @@ days.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from engine.errors import UnknownThing
 from engine.storage.campaign_happenings import happened_to
+from engine.storage.campaigns import StoredCampaign
 from engine.storage.home import Home
 from engine.storage.ledger import Ledger, LedgerConnection, connection_of, copied, rows_of
-from engine.targeting.campaign_members import ARMS, Design, Floats, Later, Members, design_of, offers_of
+from engine.targeting.campaign_members import ARMS, Floats, Later, Members, design_of, offers_of
 from engine.targeting.campaign_report import LEAST_KNOWN, figures_of
 
 _MEMBERS = """
@@ -57,44 +57,12 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCampaign:
-    """A campaign as reports need it; times are aware datetimes, None before they were."""
-
-    campaign_id: str
-    state: str
-    document: Mapping[str, Any]
-    plan: Mapping[str, Any] | None
-    figures: Mapping[str, Any] | None
-    launched_at: datetime | None
-    completed_at: datetime | None
-    run_id: str | None
-
-    @property
-    def design(self) -> Design:
-        return design_of(self.document)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Gathered:
     """`rows` are the ledger's, one a member [n], in the order of the columns of `members`."""
 
     rows: pa.Table
     members: Members
-
-
-def stored_campaign(ledger: Ledger, campaign_id: str) -> StoredCampaign:
-    """Raises UnknownThing."""
-    with connection_of(ledger) as connection:
-        rows = rows_of(
-            connection,
-            "SELECT campaign_id, state, document, plan, figures, launched_at, completed_at, run_id FROM campaigns"
-            " WHERE campaign_id = :id",
-            id=campaign_id,
-        )
-    if not rows:
-        raise UnknownThing(f"there is no campaign {campaign_id[:100]!a}", field="campaign_id")
-    return StoredCampaign(*rows[0])
 
 
 def campaign_figures(
@@ -106,19 +74,19 @@ def campaign_figures(
     """
     with connection_of(ledger) as connection:
         rows = _rows(connection, campaign)
-        messages = _messages(connection, campaign.campaign_id)
+        messages = _messages(connection, campaign.id)
         currency = _currency(connection, offers_of(campaign.document))
     gathered = Gathered(rows, _members(home, campaign, rows, now))
-    figures = figures_of(gathered.members, campaign.design, now=now, zone=zone)
+    figures = figures_of(gathered.members, design_of(campaign.document), now=now, zone=zone)
     as_of = datetime.fromtimestamp(now, UTC).isoformat()
     return {"as_of": as_of, "currency": currency, "messages": messages, **figures}, gathered
 
 
 def _rows(connection: LedgerConnection, campaign: StoredCampaign) -> pa.Table:
     given = {
-        "id": campaign.campaign_id,
+        "id": campaign.id,
         "offers": list(offers_of(campaign.document)),
-        "window": campaign.design.window_days,
+        "window": design_of(campaign.document).window_days,
     }
     read = csv.read_csv(
         BytesIO(b"".join(copied(connection, _MEMBERS, **given))),
@@ -157,8 +125,8 @@ def _currency(connection: LedgerConnection, offers: Sequence[str]) -> str | None
 
 
 def _members(home: Home, campaign: StoredCampaign, rows: pa.Table, now: float) -> Members:
-    design, n = campaign.design, rows.num_rows
-    bought = happened_to(home, rows, campaign.campaign_id, campaign.document, design.window_days, now=now)
+    design, n = design_of(campaign.document), rows.num_rows
+    bought = happened_to(home, rows, campaign.id, campaign.document, design.window_days, now=now)
     variant, variants = _codes(rows["variant"])
     segment, segments = _codes(rows["segment"])
     first = {

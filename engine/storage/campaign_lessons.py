@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.storage.campaign_figures import Gathered, StoredCampaign
+from engine.storage.campaign_figures import Gathered
 from engine.storage.campaign_outcomes import HOLDOUT as HELD_OUT
+from engine.storage.campaigns import StoredCampaign
 from engine.storage.home import Home
 from engine.storage.ledger import Ledger, connection_of, rows_of
 from engine.storage.past_traits import past_traits
@@ -35,7 +36,7 @@ def outcomes_of(
     traits = past_traits(home, rows["user_id"], (*TRAIT_INPUTS, "basket_value"), then=launched, now=now, zone=zone)
     offers = _none_unless(treated, rows["offer_id"])
     columns = {
-        "campaign_id": pa.array([campaign.campaign_id] * len(rows), pa.string()),
+        "campaign_id": pa.array([campaign.id] * len(rows), pa.string()),
         "user_id": rows["user_id"],
         "arm": pc.if_else(pa.array(treated), pc.fill_null(rows["variant"], "message"), HELD_OUT),
         "offer_id": offers,

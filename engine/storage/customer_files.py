@@ -41,7 +41,7 @@ EMPTY: Mapping[str, str] = {
     "names": "SELECT 0::UINTEGER AS person, '' AS name",
     "gone": "SELECT 0::UINTEGER AS person",
     "things": "SELECT 0::UINTEGER AS item, '' AS item_id, ['']::VARCHAR[] AS categories, '' AS brand,"
-    " ['']::VARCHAR[] AS tags, 0::BIGINT AS price, 0::BIGINT AS cost",
+    " ['']::VARCHAR[] AS tags, 0::BIGINT AS price, 0::BIGINT AS cost, 0::BIGINT AS dropped_from, now() AS dropped_at",
     "memberships": "SELECT '' AS segment, 0::UINTEGER AS person, now() AS since",
     "predictions": "SELECT 0::UINTEGER AS person, '' AS name, 0::DOUBLE AS score",
 }

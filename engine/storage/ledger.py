@@ -205,6 +205,27 @@ def insert_new(connection: Connection, table: str, columns: Sequence[str], rows:
         raise BadInput(f"{table}: {error.object!r} is not text", code="row_refused", field=table) from error
 
 
+def copy_csv(connection: Connection, table: str, columns: Sequence[str], chunks: Iterable[bytes]) -> None:
+    """Copy lines of CSV, in any pieces and without a header, into `table`: the fastest way for a million rows.
+
+    Raises BadInput when a row is there already, names a parent that does not exist, or holds what no column can.
+    """
+    raw = connection.connection.driver_connection
+    if raw is None:
+        raise StoreUnavailable("the connection to the ledger is closed")
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(table), names)
+    try:
+        with raw.cursor() as cursor, cursor.copy(statement) as copy:
+            for chunk in chunks:
+                copy.write(chunk)
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
+        detail = error.diag.message_detail or error.diag.message_primary or str(error)
+        raise BadInput(f"{table}: {detail}", code="row_refused", field=table) from error
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"the ledger does not answer: {_first_line(error)}") from error
+
+
 def schema_of(shop: str) -> str:
     """The name of the shop's schema. Any characters will do, within PostgreSQL's 63 bytes."""
     schema = f"shop_{shop}"

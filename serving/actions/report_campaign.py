@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.errors import BadInput, NotAllowed
 from engine.storage.campaign_closing import current_figures
-from engine.storage.campaign_figures import stored_campaign
+from engine.storage.campaigns import find_campaign
 from engine.storage.home import Home
 from engine.storage.ledger import Ledger
 from engine.targeting.campaign_report import as_asked
@@ -24,7 +24,7 @@ def report_campaign(
     """
     if language not in LANGUAGES:
         raise BadInput(f"language: one of {', '.join(LANGUAGES)}, not {language[:20]!a}", field="language")
-    campaign = stored_campaign(ledger, campaign_id)
+    campaign = find_campaign(ledger, campaign_id)
     if campaign.launched_at is None:
         raise NotAllowed(
             f"the campaign {campaign_id!a} was not launched yet: there is nothing to report", code="not_launched"

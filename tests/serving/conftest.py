@@ -18,6 +18,7 @@ from engine.storage.home import Home
 from serving.app import create_app
 from serving.runtime import Runtime
 from tests.bundles import AS_OF, toy_bundle
+from tests.serving.campaign_shop import CampaignShop
 
 #: Ids that a shop may well have and a path or a JSON text may well break on.
 ODD_IDS = ["a/b", "x%2Fy", "\ud800", "né\n", "similar", "x/similar", "..", "?q#", " ", "\x00", "日本語", "😀"]
@@ -78,3 +79,12 @@ def shop(tmp_path_factory):
     publish(home, toy_bundle(item_ids=[f"i{row}" for row in range(80 - len(ODD_IDS))] + ODD_IDS))
     with storefront(home) as running:
         yield running
+
+
+@pytest.fixture
+def campaign_shop(stores, ledger, ledger_url, live, tmp_path):
+    """A shop without customers or campaigns yet, over all stores."""
+    urls = {"HAWKER_POSTGRES_URL": ledger_url, "HAWKER_REDIS_URL": stores.live_url}
+    shop = CampaignShop(tmp_path / "home", ledger, live, urls)
+    yield shop
+    shop.close()

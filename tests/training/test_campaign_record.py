@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from engine.errors import NotAllowed
-from engine.storage.campaign_figures import stored_campaign
+from engine.storage.campaigns import find_campaign
 from engine.storage.home import Home
 from engine.storage.ledger import connection_of, rows_of
 from hawker_campaign_report import record, report
@@ -44,7 +44,7 @@ def test_a_campaign_is_one_run_with_its_plan_and_what_came_of_it(shop, ledger):
     tracker = Tracker(shop.home, settings(shop.home))
     run_id = record_campaign(tracker, shop.home, ledger, "spring", now=NOW.timestamp(), zone="UTC")
     assert record_campaign(tracker, shop.home, ledger, "spring", now=NOW.timestamp(), zone="UTC") == run_id
-    assert stored_campaign(ledger, "spring").run_id == run_id
+    assert find_campaign(ledger, "spring").run_id == run_id
     with tracker.opened() as client:
         run = client.get_run(run_id)
         files = {each.path for each in client.list_artifacts(run_id)}

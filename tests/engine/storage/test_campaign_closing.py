@@ -7,8 +7,8 @@ import pytest
 
 from engine.errors import NotAllowed
 from engine.storage.campaign_closing import keep_figures
-from engine.storage.campaign_figures import stored_campaign
 from engine.storage.campaign_outcomes import read_outcomes
+from engine.storage.campaigns import find_campaign
 from engine.storage.home import Home
 from engine.storage.ledger import connection_of, rows_of
 from engine.storage.suggestion_facts import measured_outcomes
@@ -46,7 +46,7 @@ def test_figures_that_were_kept_stay_when_customers_are_erased(shop, ledger):
     assert kept["totals"]["treatment"]["orders"] == 10
     erase(ledger, "t1", "t2", "h1")
     assert keep_figures(shop.home, ledger, "spring", **WHEN) == kept
-    assert stored_campaign(ledger, "spring").figures == kept
+    assert find_campaign(ledger, "spring").figures == kept
 
 
 def test_figures_of_open_windows_are_made_anew_unless_somebody_was_erased(shop, ledger):

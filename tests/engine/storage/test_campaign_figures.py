@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engine.errors import NotEnoughData, UnknownThing
-from engine.storage.campaign_figures import campaign_figures, stored_campaign
+from engine.storage.campaign_figures import campaign_figures
+from engine.storage.campaigns import find_campaign
 from engine.storage.coupon_issue import publish
 from engine.storage.home import Home
 from engine.targeting.campaign_report import as_asked
@@ -26,7 +27,7 @@ def shop(tmp_path, ledger):
 def figures(shop, ledger, *, now=NOW, campaign="spring"):
     shop.refreshed()
     found, gathered = campaign_figures(
-        shop.home, ledger, stored_campaign(ledger, campaign), now=now.timestamp(), zone="UTC"
+        shop.home, ledger, find_campaign(ledger, campaign), now=now.timestamp(), zone="UTC"
     )
     return found, gathered
 
@@ -158,9 +159,9 @@ def test_variants_and_segments_are_columns_of_the_members(shop, ledger):
 
 def test_what_is_not_there_is_said(shop, ledger):
     with pytest.raises(UnknownThing, match="no campaign"):
-        stored_campaign(ledger, "none")
+        find_campaign(ledger, "none")
     launched(ledger, [], at=LAUNCH)
     with pytest.raises(NotEnoughData):
-        campaign_figures(shop.home, ledger, stored_campaign(ledger, "spring"), now=NOW.timestamp(), zone="UTC")
+        campaign_figures(shop.home, ledger, find_campaign(ledger, "spring"), now=NOW.timestamp(), zone="UTC")
     found, _ = figures(shop, ledger)
     assert found["members"]["treatment"] == 0
