@@ -28,6 +28,8 @@ from engine.targeting.campaign_draws import ARMS, message_id
 from engine.targeting.campaign_states import moved, needs_approval
 from engine.targeting.offers import checked_offer
 
+#: What a launch goes through; those that are scheduled or triggered are not planned.
+STAGES = ("plan", "freeze")
 _MEMBERS = (
     "campaign_id", "user_id", "arm", "variant", "offer_id", "segment", "propensity", "expected_cost",
     "expected_profit", "before_orders", "before_revenue", "joined_at",
@@ -49,7 +51,7 @@ def launch_campaign(
     """Start a campaign, or schedule it where it starts later.
 
     `token` names this launch: repeated under the same one after it was done, it changes nothing. `goes_on` is told each
-    stage (plan, freeze) before it begins and ends the launch when it is False. Raises UnknownThing, and NotAllowed or
+    stage of STAGES before it begins and ends the launch when it is False. Raises UnknownThing, and NotAllowed or
     BadInput that says why it cannot start; then nothing is stored.
     """
     found = find_campaign(ledger, campaign_id)

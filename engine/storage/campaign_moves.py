@@ -114,27 +114,28 @@ def pause_campaign(
     ledger: Ledger, campaign_id: str, *, reason: str | None = None, actor: str | None, now: float
 ) -> StoredCampaign:
     """Send nothing more until it is resumed. Raises UnknownThing, NotAllowed unless it runs."""
-    return _move(ledger, campaign_id, "pause", {} if reason is None else {"reason": reason}, actor=actor, now=now)
+    return _move(ledger, campaign_id, "pause", reason, actor=actor, now=now)
 
 
-def resume_campaign(ledger: Ledger, campaign_id: str, *, actor: str | None, now: float) -> StoredCampaign:
+def resume_campaign(
+    ledger: Ledger, campaign_id: str, *, reason: str | None = None, actor: str | None, now: float
+) -> StoredCampaign:
     """Go on where it was paused. Raises UnknownThing, NotAllowed unless it is paused and approved."""
-    return _move(ledger, campaign_id, "resume", {}, actor=actor, now=now)
+    return _move(ledger, campaign_id, "resume", reason, actor=actor, now=now)
 
 
 def complete_campaign(
     ledger: Ledger, campaign_id: str, *, reason: str | None = None, actor: str | None, now: float
 ) -> StoredCampaign:
     """End it for good: what waits is not sent any more. Raises UnknownThing, NotAllowed unless it runs or is paused."""
-    return _move(ledger, campaign_id, "complete", {} if reason is None else {"reason": reason}, actor=actor, now=now)
+    return _move(ledger, campaign_id, "complete", reason, actor=actor, now=now)
 
 
 def unschedule_campaign(
     ledger: Ledger, campaign_id: str, *, reason: str | None = None, actor: str | None, now: float
 ) -> StoredCampaign:
     """Take a scheduled launch back; it stays approved. Raises UnknownThing, NotAllowed unless it is scheduled."""
-    detail = {} if reason is None else {"reason": reason}
-    return _move(ledger, campaign_id, "unschedule", detail, actor=actor, now=now)
+    return _move(ledger, campaign_id, "unschedule", reason, actor=actor, now=now)
 
 
 def complete_due_campaigns(ledger: Ledger, *, now: float) -> list[str]:
@@ -164,7 +165,7 @@ def due_campaigns(ledger: Ledger, *, now: float) -> list[str]:
 
 
 def _move(
-    ledger: Ledger, campaign_id: str, move: str, detail: Mapping[str, Any], *, actor: str | None, now: float
+    ledger: Ledger, campaign_id: str, move: str, reason: str | None, *, actor: str | None, now: float
 ) -> StoredCampaign:
     with connection_of(ledger) as connection:
         found = find_campaign(connection, campaign_id, locked=True)
@@ -182,6 +183,7 @@ def _move(
             state=state,
             at=moment(now),
         )
+        detail = {} if reason is None else {"reason": reason}
         note_change(connection, campaign_id, _DONE[move], detail, actor=actor, now=now)
         return find_campaign(connection, campaign_id)
 
