@@ -47,6 +47,16 @@ def list_(
 
 
 @campaign.command()
+def templates(as_json: AsJson = False) -> None:
+    """Show the templates of campaigns and the groups that each is usual for."""
+    from engine.targeting.campaign_templates import templates_listed
+
+    found = templates_listed()
+    lines = [f"{each['template']:<16} {each['name']['zh']}  {each['meaning']} {each['advice']}" for each in found]
+    answer({"templates": found}, as_json, "\n".join(lines))
+
+
+@campaign.command()
 def show(campaign_id: CampaignId, as_json: AsJson = False) -> None:
     """Show a campaign, its document, and all that was done to it."""
     from engine.storage.campaigns import campaign_changes, find_campaign
@@ -61,18 +71,28 @@ def show(campaign_id: CampaignId, as_json: AsJson = False) -> None:
 
 @campaign.command()
 def create(
-    file: Document,
+    file: Annotated[Path | None, typer.Argument(help="The campaign as JSON; with --template what it changes.")] = None,
+    template: Annotated[
+        str | None, typer.Option(help="A template or ready-made group; see campaign templates.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="en or zh, of a template.")] = "en",
     id: Annotated[str | None, typer.Option(help="Its id; default: made.")] = None,  # noqa: A002
     actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a draft of a document."""
+    """Make a draft of a document, or of a template."""
     from engine.storage.campaigns import create_campaign
     from engine.storage.live_segments import words_of
-    from serving.actions.draft_campaign import checked_draft
+    from serving.actions.draft_campaign import checked_draft, draft_of_template
 
+    if file is None and template is None:
+        raise BadInput("name a file, or a template with --template; `hawker campaign templates` lists them")
+    given = {} if file is None else _read(file)
     with _ledger() as (ledger, now, settings, _):
-        draft = checked_draft(_read(file), words_of(settings))
+        if template is None:
+            draft = checked_draft(given, words_of(settings))
+        else:
+            draft = draft_of_template(template, {"language": language, **given}, words_of(settings))
         made = create_campaign(ledger, draft, campaign_id=id, actor=_who(actor), now=now)
     answer(made.as_json(), as_json, _line(made))
 

@@ -19,8 +19,8 @@ _DAY_SECONDS = 86_400.0
 _SELECTS: Mapping[str, str] = {
     "entered": "SELECT person, since AS moment FROM memberships WHERE segment = {segment}",
     "cart_left": "SELECT person, cart_left_at AS moment FROM traits WHERE cart_items > 0",
-    "due_again": "SELECT person, last_order_at + to_microseconds(CAST(order_interval_days * 86400e6 AS BIGINT)) AS moment"
-    " FROM traits WHERE order_interval_days IS NOT NULL",
+    "due_again": "SELECT person, last_order_at + to_microseconds(CAST(order_interval_days * 86400e6 AS BIGINT))"
+    " AS moment FROM traits WHERE order_interval_days IS NOT NULL",
     "delivered": "SELECT person, time AS moment FROM happenings WHERE type = 'delivered'",
     "signed_up": "SELECT person, first_seen_at AS moment FROM traits",
     "price_drop": """

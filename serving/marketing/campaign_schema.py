@@ -33,7 +33,23 @@ class NewCampaign(BaseModel):
         description="What paths call it; made where it is left out.",
         json_schema_extra={"pattern": f"^{ID_PATTERN}$"},
     )
-    campaign: Any = Field(description="The document, such as one of a suggestion.", json_schema_extra=_DOCUMENT)
+    template_name: str | None = Field(
+        None, max_length=200, description="A template, or a ready-made group, whose document this changes."
+    )
+    campaign: Any = Field({}, description="The document, such as one of a suggestion.", json_schema_extra=_DOCUMENT)
+
+
+class TemplateAnswer(BaseModel):
+    template: str
+    name: dict[str, str] = Field(description="In English and Chinese.")
+    meaning: str
+    advice: str
+    with_offer: bool = Field(description="Whether it is usual to give an offer with it.")
+    groups: list[str] = Field(description="The ready-made groups that it is usual for.")
+
+
+class TemplateList(BaseModel):
+    templates: list[TemplateAnswer]
 
 
 class CampaignEdit(BaseModel):

@@ -32,7 +32,8 @@ from engine.storage.campaigns import (
 from engine.storage.coupon_ledger import do_once
 from engine.storage.jobs import LAUNCH, create_job, find_job, has_job
 from engine.storage.ledger import LedgerConnection, LedgerPool
-from serving.actions.draft_campaign import changed_draft, checked_draft
+from engine.targeting.campaign_templates import templates_listed
+from serving.actions.draft_campaign import changed_draft, checked_draft, draft_of_template
 from serving.gate import actor_of
 from serving.idempotency import KEYED, again, once_of
 from serving.json_body import StrictRoute
@@ -45,6 +46,7 @@ from serving.marketing.campaign_schema import (
     ChangeList,
     NewCampaign,
     PlanAnswer,
+    TemplateList,
 )
 from serving.marketing_runtime import MarketingRuntime
 from serving.schemas import Deleted, JobAnswer, StoredPathId, problems
@@ -80,6 +82,11 @@ def _looks(router: APIRouter, runtime: MarketingRuntime) -> None:
         more = page[-1].id if len(found) > query.limit else None
         return JsonResponse({"campaigns": [each.as_json() for each in page], "next": more})
 
+    @router.get("/v1/campaigns/templates", response_model=TemplateList)
+    async def templates() -> JsonResponse:
+        """What merchants are taught to do for each group and day, ready to be drafted by name."""
+        return JsonResponse({"templates": templates_listed()})
+
     @router.get(_ONE, response_model=CampaignAnswer)
     async def one(campaign_id: StoredPathId) -> JsonResponse:
         """A campaign as it stands."""
@@ -114,7 +121,11 @@ def _drafts(router: APIRouter, runtime: MarketingRuntime) -> None:
     @router.post("/v1/campaigns", status_code=201, response_model=CampaignAnswer, **_KEPT)
     async def create(body: NewCampaign, request: Request) -> Response:
         """Make a draft, such as of the document of a suggestion or of a template."""
-        campaign = await asyncio.to_thread(checked_draft, body.campaign, runtime.words)
+        name, words = body.template_name, runtime.words
+        if name is None:
+            campaign = await asyncio.to_thread(checked_draft, body.campaign, words)
+        else:
+            campaign = await asyncio.to_thread(draft_of_template, name, body.campaign, words)
         actor, now = actor_of(request), runtime.now()
 
         def effect(connection: LedgerConnection) -> dict[str, Any]:
