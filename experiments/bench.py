@@ -191,6 +191,12 @@ def _redemptions(conditions: Conditions) -> Findings:
     return measure_redemptions(conditions)
 
 
+def _uplift(conditions: Conditions) -> Findings:
+    from experiments.uplift_bench import measure_uplift
+
+    return measure_uplift(conditions)
+
+
 def _allocation(conditions: Conditions) -> Findings:
     from experiments.allocation_bench import measure_allocation
 
@@ -227,6 +233,10 @@ BENCHES: Mapping[str, Bench] = {
     "allocation": Bench(
         "A million customers and ten offers within a budget: seconds, gap to the bound; small ones beside the optimum.",
         _allocation,
+    ),
+    "uplift": Bench(
+        "Learned offers on Hillstrom's trial, who redeems in The Complete Journey, and a loop with planted effects.",
+        _uplift,
     ),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz
