@@ -1,4 +1,4 @@
-"""The clock of campaigns: a thread of the jobs process that starts what is scheduled, and ends and closes what is over."""
+"""The clock of campaigns: a thread of the jobs process that starts, ends and closes them."""
 
 from __future__ import annotations
 
