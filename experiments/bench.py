@@ -197,6 +197,12 @@ def _allocation(conditions: Conditions) -> Findings:
     return measure_allocation(conditions)
 
 
+def _launch(conditions: Conditions) -> Findings:
+    from experiments.launch_bench import measure_launch
+
+    return measure_launch(conditions)
+
+
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
@@ -227,6 +233,10 @@ BENCHES: Mapping[str, Bench] = {
     "allocation": Bench(
         "A million customers and ten offers within a budget: seconds, gap to the bound; small ones beside the optimum.",
         _allocation,
+    ),
+    "launch": Bench(
+        "A campaign of a million recipients: planned, and in the outbox; a sender that is killed sends nothing twice.",
+        _launch,
     ),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz

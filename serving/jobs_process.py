@@ -2,7 +2,7 @@
 
 Beside them it keeps the coupons' promises in order: what was redeemed is told to the stream, and reservations whose
 time is over are given back although nobody asks.
-The senders of webhooks and of campaigns, their triggers and their clock live in it, too; they wait for the ledger.
+The senders of webhooks and of campaigns and the campaigns' clock live in it, too: all of them wait for the ledger.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _both(settings: Settings, home: Home, stopping: threading.Event) -> None:
     with (
         sending_webhooks(settings, stopping),
         sending_campaigns(settings, home, stopping),
-        keeping_campaigns(settings, home, stopping),
         pulling_triggers(settings, home, stopping),
+        keeping_campaigns(settings, home, stopping),
     ):
         asyncio.run(together())
 

@@ -199,7 +199,9 @@ def _reasons(campaign: Campaign) -> str:
         silent = "true"  # who comes anyway, or asked for it, is told until they refuse
     else:
         silent = "coalesce(subscribed, false)" if campaign.purpose == "marketing" else "false"
-    reasons = {**UNREACHABLE, "no_consent": f"NOT coalesce(granted, {silent})"}
+    # Who complains is answered, whoever they are.
+    before = {} if campaign.purpose == "service" else UNREACHABLE
+    reasons = {**before, "no_consent": f"NOT coalesce(granted, {silent})"}
     return " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in reasons.items())
 
 
