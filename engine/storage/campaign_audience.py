@@ -25,7 +25,7 @@ from engine.storage.lake_sql import all_cores, quoted
 from engine.storage.ledger import Ledger, connection_of, rows_of
 from engine.storage.live_segments import words_of
 from engine.storage.segment_members import static_members
-from engine.storage.segment_preview import UNREACHABLE
+from engine.storage.segment_reach import UNREACHABLE
 from engine.storage.segment_sql import members_sql
 from engine.storage.segments import find_segment
 from engine.targeting.campaign import Campaign
