@@ -99,9 +99,9 @@ _STATES = problems((409, "Not launched yet, or the customers were not computed y
 def routes(runtime: MarketingRuntime) -> APIRouter:
     router = APIRouter(tags=["campaigns"], route_class=StrictRoute)
 
-    @router.get("/v1/campaigns/{id}/report", response_model=ReportAnswer, responses=_STATES)
+    @router.get("/v1/campaigns/{campaign_id}/report", response_model=ReportAnswer, responses=_STATES)
     async def report(
-        id: StoredPathId,  # noqa: A002
+        campaign_id: StoredPathId,
         sequential: Annotated[bool, Query(description="Intervals that hold at all looks together.")] = False,
         language: Annotated[Literal["en", "zh"], Query()] = "en",
         format: Annotated[Literal["json", "html"], Query(description="html: one printable page.")] = "json",  # noqa: A002
@@ -110,7 +110,7 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
         now, zone = runtime.now(), runtime.settings.zone
         found = await runtime.doors.ledger.ask(
             lambda ledger: report_campaign(
-                runtime.home, ledger, id, now=now, zone=zone, sequential=sequential, language=language
+                runtime.home, ledger, campaign_id, now=now, zone=zone, sequential=sequential, language=language
             )
         )
         return HTMLResponse(report_page(found)) if format == "html" else JsonResponse(found)
