@@ -22,6 +22,7 @@ from serving.storefront import (
     readiness,
     recommendations,
     segment_spec,
+    unsubscribe,
 )
 
 
@@ -37,6 +38,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(people.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest")])
     app.include_router(coupons.routes(runtime), responses=PROBLEMS)
     app.include_router(offers.routes(runtime), responses=PROBLEMS)
+    app.include_router(unsubscribe.routes(runtime))
     # After the recommendations, whose paths are longer: an item's id may hold slashes.
     app.include_router(documents.routes(runtime, "items"), responses=PROBLEMS)
     app.include_router(documents.routes(runtime, "users"), responses=PROBLEMS)

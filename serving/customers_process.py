@@ -16,6 +16,7 @@ from engine.errors import HawkerError
 from engine.settings import Settings
 from engine.storage import clock
 from engine.storage.customer_files import CustomerFiles
+from engine.storage.customer_reach import Reach
 from engine.storage.customer_refresh import refresh_customers
 from engine.storage.home import Home
 from engine.storage.ledger import LedgerPool, open_ledger
@@ -23,6 +24,7 @@ from engine.storage.live_segments import announce_moves, live_rules, watched_seg
 from engine.storage.offered_segments import Move, named_segments, offer_segments
 from engine.storage.online import connect_live
 from engine.storage.segment_listing import each_member
+from engine.storage.shop_secrets import HOLDOUT_SALT, shop_secret
 from serving.child import run_duty
 
 log = logging.getLogger("hawker.customers")
@@ -75,7 +77,15 @@ def _refresh(settings: Settings, home: Home, ledger: LedgerPool, *, anew: bool) 
             moves.append((segment, change, users))
 
     rules = live_rules(settings, ledger, now)
-    done = refresh_customers(home, now=now, zone=settings.zone, rules=rules, watched=told | named, moved=moved)
+    done = refresh_customers(
+        home,
+        now=now,
+        zone=settings.zone,
+        rules=rules,
+        watched=told | named,
+        reach=Reach(ledger, shop_secret(ledger, HOLDOUT_SALT), settings.global_holdout),
+        moved=moved,
+    )
     if settings.redis_url:
         with connect_live(settings.redis_url, seconds=_LIVE_SECONDS) as live:
             offer_segments(

@@ -118,7 +118,9 @@ def give_back(ledger: LedgerPool, plan: Mapping[str, Any], once: Once | None, an
     )
 
 
-def do_once(ledger: Ledger, once: Once, effect: Callable[[LedgerConnection], Mapping[str, Any]]) -> tuple[Told, bool]:
+def do_once(
+    ledger: Ledger, once: Once, effect: Callable[[LedgerConnection], Mapping[str, Any]], *, status: int = 201
+) -> tuple[Told, bool]:
     """What `effect` answers, and whether it did so before: its transaction keeps the answer under the key.
 
     Raises as `settle` does, and what `effect` raises; then nothing is kept.
@@ -130,7 +132,7 @@ def do_once(ledger: Ledger, once: Once, effect: Callable[[LedgerConnection], Map
             told = _outcome(once, known).told
             assert told is not None
             return told, True
-        told = Told(201, json.dumps(effect(connection), ensure_ascii=False))
+        told = Told(status, json.dumps(effect(connection), ensure_ascii=False))
         rows_of(
             connection,
             "SELECT 1 FROM (SELECT remember_answer(CAST(:once AS jsonb), :status, :answer)) AS done",

@@ -14,7 +14,7 @@ from engine.storage.trait_view import STORED
 from engine.targeting.traits import TRAITS, WINDOWS
 
 #: Happenings that are held in memory at once, about half a gigabyte.
-_AT_ONCE = 4_000_000
+AT_ONCE = 4_000_000
 #: Changed traits are joined with the others when they are more than this share of them.
 _MOST_CHANGED = 0.2
 
@@ -64,7 +64,7 @@ SELECT lower(category) AS name, min(category) AS category FROM thing_levels WHER
 def compute_all(sql: Any, files: CustomerFiles, state: State, moment: Moment) -> State:
     """The traits of everybody as new files, in parts that fit into memory."""
     _prepare(sql, files, state)
-    parts = max(1, -(-state.rows // _AT_ONCE))
+    parts = max(1, -(-state.rows // AT_ONCE))
     written = []
     for part in range(parts):
         sql.execute(
@@ -95,6 +95,17 @@ def compute_touched(sql: Any, files: CustomerFiles, state: State, moment: Moment
     fresh = files.write(sql, "changed", _computed(sql, files, state, moment))
     state = _with_changed(sql, files, replace(state, as_of=moment.now.timestamp()), fresh)
     return _ranked(sql, files, state, moment)
+
+
+def traits_then(sql: Any, files: CustomerFiles, state: State, moment: Moment, wanted: str) -> str:
+    """The SELECT of the stored traits as they were at an earlier moment, of the persons that the SELECT `wanted` gives.
+
+    From what happened until then alone; what people declare is what they declare today.
+    """
+    sql.execute(_THING_LEVELS.format(things=files.source(state, "things")))
+    sql.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS {wanted}")
+    _choose(sql, files, state, moment, "person IN (SELECT person FROM wanted)")
+    return _computed(sql, files, state, moment)
 
 
 def _before(moment: Moment, since: float, days: int) -> str:

@@ -119,6 +119,22 @@ def rows_of(connection: Connection, statement: str, **values: Any) -> list[tuple
         raise
 
 
+def copied(connection: Connection, select: str, **values: Any) -> Iterator[bytes]:
+    """The rows of a SELECT as CSV with a header, piece by piece: a million of them take a second.
+
+    Values are named `%(name)s` in it. Null is an empty field, and an empty text one in quotes.
+    """
+    raw = connection.connection.driver_connection
+    if raw is None:
+        raise StoreUnavailable("the connection to the ledger is closed")
+    try:
+        with raw.cursor() as cursor, cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv, HEADER)", values) as rows:
+            for piece in rows:
+                yield bytes(piece)
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"the ledger does not answer: {str(error).splitlines()[0]}") from error
+
+
 def at_once(ledger: LedgerPool, statement: str, **values: Any) -> list[tuple[Any, ...]]:
     """The rows of one statement that is a transaction of its own: they are there only after its commit.
 
@@ -218,6 +234,27 @@ def insert_new(connection: Connection, table: str, columns: Sequence[str], rows:
         raise BadInput(f"{table}: {detail}", code="row_refused", field=table) from error
     except UnicodeEncodeError as error:
         raise BadInput(f"{table}: {error.object!r} is not text", code="row_refused", field=table) from error
+
+
+def copy_csv(connection: Connection, table: str, columns: Sequence[str], chunks: Iterable[bytes]) -> None:
+    """Copy lines of CSV, in any pieces and without a header, into `table`: the fastest way for a million rows.
+
+    Raises BadInput when a row is there already, names a parent that does not exist, or holds what no column can.
+    """
+    raw = connection.connection.driver_connection
+    if raw is None:
+        raise StoreUnavailable("the connection to the ledger is closed")
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(table), names)
+    try:
+        with raw.cursor() as cursor, cursor.copy(statement) as copy:
+            for chunk in chunks:
+                copy.write(chunk)
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
+        detail = error.diag.message_detail or error.diag.message_primary or str(error)
+        raise BadInput(f"{table}: {detail}", code="row_refused", field=table) from error
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"the ledger does not answer: {_first_line(error)}") from error
 
 
 def schema_of(shop: str) -> str:

@@ -19,6 +19,7 @@ from engine.storage.ledger import opened_ledger
 from serving.app import create_app
 from serving.runtime import Runtime
 from tests.bundles import AS_OF, toy_bundle
+from tests.serving.campaign_shop import CampaignShop
 from tests.stores import SHOP, settings_of
 
 #: Ids that a shop may well have and a path or a JSON text may well break on.
@@ -98,3 +99,12 @@ def whole_shop(stores, live, stream, ledger_url, tmp_path):
         eventually(lambda: running.client.post("/v1/items/bulk", json={"items": items}).status_code == 200)
         running.ledger, running.settings, running.live = ledger, settings, live
         yield running
+
+
+@pytest.fixture
+def campaign_shop(stores, ledger, ledger_url, live, tmp_path):
+    """A shop without customers or campaigns yet, over all stores."""
+    urls = {"HAWKER_POSTGRES_URL": ledger_url, "HAWKER_REDIS_URL": stores.live_url}
+    shop = CampaignShop(tmp_path / "home", ledger, live, urls)
+    yield shop
+    shop.close()
