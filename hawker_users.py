@@ -30,7 +30,7 @@ def refresh(
     with progress() as say, open_stores(settings, {"ledger"}) as stores:
         migrate(stores.ledger_url, settings.shop)
         with opened_ledger(stores.ledger_url, settings.shop) as ledger:
-            rules = live_rules(settings, ledger, now)
+            rules = live_rules(settings, ledger)
         say("traits, groups and segments")
         done = refresh_customers(home, now=now, zone=settings.zone, rules=rules, whole=whole)
     text = f"{done.people:,} people, {done.events:,} events, as of {_iso(done.as_of)}"

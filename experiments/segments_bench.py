@@ -154,7 +154,7 @@ def _live(shop: ScaledShop, now: float, rounds: int) -> dict[str, Any]:
 def _hundred(now: float) -> list[Rule]:
     """The ready-made groups, and rules with windows of events of many lengths."""
     moment = datetime.fromtimestamp(now, UTC)
-    ready_made = group_rules(read_thresholds(""), now)
+    ready_made = group_rules(read_thresholds(""))
     texts = [_NEAR.format(days) for days in range(7, 7 + _LIVE - len(ready_made))]
     own = [Rule(f"own-{number}", 1, members_sql(parse_rule(text, _WORDS), moment)) for number, text in enumerate(texts)]
     return [*ready_made, *own]

@@ -57,7 +57,7 @@ def _refresh(settings: Settings, home: Home, ledger: LedgerPool) -> None:
         home,
         now=now,
         zone=settings.zone,
-        rules=live_rules(settings, ledger, now),
+        rules=live_rules(settings, ledger),
         watched=watched_segments(ledger),
         moved=lambda segment, change, users: announce_moves(
             ledger, segment, change, users, now=now, real_now=time.time()
