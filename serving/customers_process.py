@@ -76,7 +76,7 @@ def _refresh(settings: Settings, home: Home, ledger: LedgerPool, *, anew: bool) 
         if segment in named:
             moves.append((segment, change, users))
 
-    rules = live_rules(settings, ledger, now)
+    rules = live_rules(settings, ledger)
     done = refresh_customers(
         home,
         now=now,
