@@ -20,11 +20,13 @@ def refresh(
 ) -> None:
     """Bring traits and ready-made groups up to the lake; a served shop does it by itself."""
     from engine.storage import clock
+    from engine.storage.customer_reach import Reach
     from engine.storage.customer_refresh import refresh_customers
     from engine.storage.embedded import open_stores
     from engine.storage.ledger import opened_ledger
     from engine.storage.live_segments import live_rules
     from engine.storage.migrate import migrate
+    from engine.storage.shop_secrets import HOLDOUT_SALT, shop_secret
 
     settings, home = here()
     now = clock.now(home)
@@ -32,8 +34,9 @@ def refresh(
         migrate(stores.ledger_url, settings.shop)
         with opened_ledger(stores.ledger_url, settings.shop) as ledger:
             rules = live_rules(settings, ledger, now)
-        say("traits, groups and segments")
-        done = refresh_customers(home, now=now, zone=settings.zone, rules=rules, whole=whole)
+            reach = Reach(ledger, shop_secret(ledger, HOLDOUT_SALT), settings.global_holdout)
+            say("traits, groups and segments")
+            done = refresh_customers(home, now=now, zone=settings.zone, rules=rules, whole=whole, reach=reach)
     text = f"{done.people:,} people, {done.events:,} events, as of {_iso(done.as_of)}"
     answer(done.as_json(), as_json, text)
 

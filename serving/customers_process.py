@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from engine.errors import HawkerError
 from engine.settings import Settings
 from engine.storage import clock
+from engine.storage.customer_reach import Reach
 from engine.storage.customer_refresh import refresh_customers
 from engine.storage.home import Home
 from engine.storage.ledger import LedgerPool, open_ledger
 from engine.storage.live_segments import announce_moves, live_rules, watched_segments
+from engine.storage.shop_secrets import HOLDOUT_SALT, shop_secret
 from serving.child import run_duty
 
 log = logging.getLogger("hawker.customers")
@@ -59,6 +61,7 @@ def _refresh(settings: Settings, home: Home, ledger: LedgerPool) -> None:
         zone=settings.zone,
         rules=live_rules(settings, ledger, now),
         watched=watched_segments(ledger),
+        reach=Reach(ledger, shop_secret(ledger, HOLDOUT_SALT), settings.global_holdout),
         moved=lambda segment, change, users: announce_moves(
             ledger, segment, change, users, now=now, real_now=time.time()
         ),

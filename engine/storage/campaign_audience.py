@@ -25,7 +25,7 @@ from engine.storage.lake_sql import all_cores, quoted
 from engine.storage.ledger import Ledger, connection_of, rows_of
 from engine.storage.live_segments import words_of
 from engine.storage.segment_members import static_members
-from engine.storage.segment_preview import UNREACHABLE
+from engine.storage.segment_reach import UNREACHABLE
 from engine.storage.segment_sql import members_sql
 from engine.storage.segments import find_segment
 from engine.targeting.campaign import Campaign
@@ -199,7 +199,9 @@ def _reasons(campaign: Campaign) -> str:
         silent = "true"  # who comes anyway, or asked for it, is told until they refuse
     else:
         silent = "coalesce(subscribed, false)" if campaign.purpose == "marketing" else "false"
-    reasons = {**UNREACHABLE, "no_consent": f"NOT coalesce(granted, {silent})"}
+    # Who complains is answered, whoever they are.
+    before = {} if campaign.purpose == "service" else UNREACHABLE
+    reasons = {**before, "no_consent": f"NOT coalesce(granted, {silent})"}
     return " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in reasons.items())
 
 

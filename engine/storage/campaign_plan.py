@@ -15,7 +15,7 @@ from engine.storage.campaigns import StoredCampaign
 from engine.storage.home import Home
 from engine.storage.ledger import Ledger
 from engine.storage.offer_ledger import StoredOffer, find_offer
-from engine.storage.shop_secrets import shop_secret
+from engine.storage.shop_secrets import HOLDOUT_SALT, shop_secret
 from engine.targeting.assignment import Assigned, assign
 from engine.targeting.assignment_record import assignment_parity, assignment_record
 from engine.targeting.campaign import Campaign
@@ -25,8 +25,6 @@ from engine.targeting.parity import ParityReport, check_parity
 from engine.targeting.plans import PlannedOffer, Predictions
 from engine.targeting.suggestions import discount_of
 
-#: The name of the shop's secret that draws who no campaign talks to.
-HOLDOUT_SALT = "holdout"
 #: What an order is taken to be before the first one, minor units; only in a plan's figures.
 _BASKET_UNKNOWN = 10_000.0
 

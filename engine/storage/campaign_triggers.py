@@ -14,12 +14,11 @@ from engine.settings import Settings
 from engine.storage.campaign_audience import People, read_people
 from engine.storage.campaign_launch import lock_launch
 from engine.storage.campaign_occurrences import occurrences
-from engine.storage.campaign_plan import HOLDOUT_SALT
 from engine.storage.campaigns import StoredCampaign, list_campaigns
 from engine.storage.home import Home
 from engine.storage.ledger import Ledger, LedgerConnection, LedgerPool, connection_of, rows_of
 from engine.storage.segments import moment
-from engine.storage.shop_secrets import shop_secret
+from engine.storage.shop_secrets import HOLDOUT_SALT, shop_secret
 from engine.targeting.assignment import Assigned, assign
 from engine.targeting.campaign_draws import ARMS, Holdouts
 from engine.targeting.plans import PlannedOffer

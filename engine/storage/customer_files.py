@@ -44,6 +44,10 @@ EMPTY: Mapping[str, str] = {
     " ['']::VARCHAR[] AS tags, 0::BIGINT AS price, 0::BIGINT AS dropped_from, now() AS dropped_at",
     "memberships": "SELECT '' AS segment, 0::UINTEGER AS person, now() AS since",
     "predictions": "SELECT 0::UINTEGER AS person, '' AS name, 0::DOUBLE AS score",
+    "held": "SELECT 0::UINTEGER AS person",
+    "said": "SELECT '' AS user_id, '' AS channel, true AS granted, 0::BIGINT AS place",
+    "agreed": "SELECT 0::UINTEGER AS person, '' AS channel, true AS granted, 0::BIGINT AS place",
+    "contacted": "SELECT 0::UINTEGER AS person, '' AS channel, current_date AS day, 0::BIGINT AS messages",
 }
 
 
@@ -52,7 +56,7 @@ class State:
     """What the files hold. `files` maps a table to its files in order; `versions` are the lake's that were read.
 
     `as_of` is the clock (epoch seconds) that the traits were computed at, `segments` are those that were evaluated,
-    `recorded` is how far the record of memberships is in them (microseconds).
+    `recorded` is how far the record of memberships is in them (microseconds), `reach` how far the ledger is.
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -63,6 +67,7 @@ class State:
     rows: int = 0
     segments: tuple[str, ...] = ()
     recorded: int = -1
+    reach: Mapping[str, int] = field(default_factory=dict)
 
     def with_files(self, **files: tuple[str, ...]) -> State:
         return replace(self, files={**self.files, **files})
@@ -127,8 +132,8 @@ class CustomerFiles:
         return parquet([self.folder / name for name in files])
 
     def lay_out(self, sql: Any, state: State, now: float) -> None:
-        """Views `people`, `happenings`, `things`, `traits`, `predictions` and `memberships` as of `now`."""
-        for table in ("happenings", "things", "predictions", "memberships"):
+        """Views `people`, `traits` and the tables of their own names, as of `now`."""
+        for table in ("happenings", "things", "predictions", "memberships", "held", "agreed", "contacted"):
             sql.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM {self.source(state, table)}")
         sql.execute(
             f"CREATE OR REPLACE VIEW people AS SELECT person, substr(name, 2) AS user_id"

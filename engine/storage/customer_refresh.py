@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.storage.customer_files import CustomerFiles, State
 from engine.storage.customer_follow import follow, following
+from engine.storage.customer_reach import Reach, with_reach
 from engine.storage.customer_traits import compute_all, compute_touched
 from engine.storage.durable import locked
 from engine.storage.home import Home
@@ -52,12 +53,13 @@ def refresh_customers(
     memory: str = "2500MB",
     moved: Moved | None = None,
     watched: Collection[str] = (),
+    reach: Reach | None = None,
 ) -> Refreshed:
     """Bring the customers' files up to the lake and the clock (`now`, epoch seconds), and `rules` up to both.
 
     Without `rules` memberships stay as they are. `moved` is told, before anything is published, who entered and who
     left those segments that are in `watched`, from their second evaluation on; a refresh that is repeated after a stop
-    tells the same again.
+    tells the same again. With `reach` the files say what the ledger does of whom campaigns may reach.
     """
     files = CustomerFiles(home)
     moment = Moment(datetime.fromtimestamp(now, UTC), zone)
@@ -70,6 +72,7 @@ def refresh_customers(
         compute = compute_all if followed.whole else compute_touched
         state = compute(sql, files, followed.state, moment)
         state = _with_predictions(sql, home, files, state)
+        state = state if reach is None else with_reach(sql, files, state, reach, now)
         if followed.whole:
             state = _renumbered(sql, files, state, before or files.state(), memberships)
         changes: list[Change] = []

@@ -6,6 +6,9 @@ import secrets
 
 from engine.storage.ledger import Ledger, connection_of, rows_of
 
+#: Draws who no campaign talks to.
+HOLDOUT_SALT = "holdout"
+
 
 def shop_secret(ledger: Ledger, name: str) -> str:
     """The shop's secret of this name, 256 bits of chance as text."""

@@ -14,7 +14,7 @@ from engine.storage.home import Home
 from engine.storage.lake_sql import quoted
 from engine.storage.ledger import LedgerPool, connection_of, rows_of
 from engine.storage.offer_ledger import list_offers
-from engine.storage.segment_preview import UNREACHABLE
+from engine.storage.segment_reach import Channel, reach_sql
 from engine.storage.segment_sql import members_sql
 from engine.targeting.cluster_rules import cluster_rule
 from engine.targeting.groups import Group, group_of, groups
@@ -93,15 +93,15 @@ def _of_group(group: Group, audience: Mapping[str, Any]) -> _Idea:
 
 
 def _measured(sql: Any, idea: _Idea, wish: Wish, now: float) -> Audience:
-    reasons = [each for name, each in UNREACHABLE.items() if name != "no_consent" or wish.channel != "storefront"]
-    reached = f"coalesce(NOT ({' OR '.join(f'({each})' for each in reasons)}), true)"
+    # What is sent on this very day does not speak against a campaign of the next weeks.
+    reason, joins = reach_sql(Channel(wish.channel, datetime.fromtimestamp(now, UTC).date()))
     select = members_sql(parse_rule_json(idea.rule, Words(TRAIT_FIELDS)), datetime.fromtimestamp(now, UTC))
     ((size, reachable, basket, base),) = sql.execute(
         f"SELECT count(*), count(*) FILTER (reached), avg(basket_value) FILTER (reached),"
         # Orders of a year, spread evenly: too many for those who left, which makes their offers dearer, not cheaper.
         f" avg(1 - exp(-coalesce(orders_365d, 0) * {WINDOW_DAYS} / 365.0)) FILTER (reached)"
-        f" FROM (SELECT *, {reached} AS reached FROM (SELECT DISTINCT person FROM ({select}))"
-        " LEFT JOIN traits USING (person))"
+        f" FROM (SELECT *, ({reason}) IS NULL AS reached FROM (SELECT DISTINCT person FROM ({select}))"
+        f" LEFT JOIN traits USING (person){joins})"
     ).fetchall()
     return Audience(idea.name, idea.kind, idea.meaning, idea.audience, size, reachable, basket, base or 0.0)
 

@@ -13,7 +13,7 @@ import pytest
 from engine.errors import BadInput, NotAllowed, UnknownThing
 from engine.storage.campaign_launch import launch_campaign, lock_launch, start_due_campaigns
 from engine.storage.campaign_moves import approve_campaign, edit_campaign
-from engine.storage.campaign_plan import HOLDOUT_SALT, plan_campaign
+from engine.storage.campaign_plan import plan_campaign
 from engine.storage.campaigns import campaign_changes, create_campaign, find_campaign
 from engine.storage.class_batches import assign as put_into_class
 from engine.storage.classes import create_classification, put_class
@@ -24,7 +24,7 @@ from engine.storage.offer_documents import put_offer
 from engine.storage.offer_ledger import disable_offer
 from engine.storage.segment_edits import create_segment
 from engine.storage.segment_members import change_members
-from engine.storage.shop_secrets import shop_secret
+from engine.storage.shop_secrets import HOLDOUT_SALT, shop_secret
 from engine.targeting.campaign import checked_campaign
 from engine.targeting.campaign_draws import ARMS, Holdouts, draw, message_id
 from engine.targeting.definition import read_definition
