@@ -191,6 +191,12 @@ def _redemptions(conditions: Conditions) -> Findings:
     return measure_redemptions(conditions)
 
 
+def _uplift(conditions: Conditions) -> Findings:
+    from experiments.uplift_bench import measure_uplift
+
+    return measure_uplift(conditions)
+
+
 def _allocation(conditions: Conditions) -> Findings:
     from experiments.allocation_bench import measure_allocation
 
@@ -237,6 +243,10 @@ BENCHES: Mapping[str, Bench] = {
     "launch": Bench(
         "A campaign of a million recipients: planned, and in the outbox; a sender that is killed sends nothing twice.",
         _launch,
+    ),
+    "uplift": Bench(
+        "Learned offers on Hillstrom's trial, who redeems in The Complete Journey, and a loop with planted effects.",
+        _uplift,
     ),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz

@@ -12,8 +12,9 @@ from engine.storage.customer_clusters import stored
 from engine.storage.customer_files import CustomerFiles
 from engine.storage.home import Home
 from engine.storage.lake_sql import quoted
-from engine.storage.ledger import LedgerPool, connection_of, rows_of
+from engine.storage.ledger import LedgerPool
 from engine.storage.offer_ledger import list_offers
+from engine.storage.past_campaigns import past_redemptions
 from engine.storage.segment_reach import Channel, reach_sql
 from engine.storage.segment_sql import members_sql
 from engine.targeting.cluster_rules import cluster_rule
@@ -21,7 +22,7 @@ from engine.targeting.groups import Group, group_of, groups
 from engine.targeting.offers import Offer, checked_offer
 from engine.targeting.segment_json import parse_rule_json
 from engine.targeting.segments import Words
-from engine.targeting.suggestion_goals import WINDOW_DAYS, goal_of
+from engine.targeting.suggestion_goals import WINDOW_DAYS, everybody_for, goal_of
 from engine.targeting.suggestions import Audience, Evidence, Proposal, Wish, suggest
 from engine.targeting.traits import TRAIT_FIELDS
 
@@ -46,7 +47,7 @@ def suggest_campaigns(
     a wish that cannot be.
     """
     goal_of(wish.goal, item=wish.item_id, category=wish.category)
-    sent, redeemed = _past(ledger)
+    sent, redeemed = past_redemptions(ledger)
     with CustomerFiles(home).reading(now, memory="2GB") as sql:
         if wish.item_id is not None:
             wish = replace(wish, category=_category(sql, wish.item_id) or wish.category)
@@ -60,7 +61,11 @@ def _ideas(home: Home, wish: Wish, thresholds: Mapping[str, float]) -> list[_Ide
     ready = {each.id: each for each in groups(thresholds)}
     fitting = [_of_group(ready[name], {"segment": name}) for name in goal.groups]
     if goal.needs is None:
-        return [*fitting, *_clusters(home, fitting)]
+        rule = {"any": [each.rule for each in fitting]}
+        together = _Idea(
+            everybody_for(wish.goal), "group", f"{goal.meaning} All whom that is about.", {"rule": rule}, rule
+        )
+        return [*fitting, together, *_clusters(home, fitting)]
     if wish.category is None:
         return fitting
     liked = group_of("interest", wish.category)
@@ -122,14 +127,3 @@ def _active_offers(ledger: LedgerPool) -> list[Offer]:
         found += [checked_offer(dict(each.terms)) for each in page if each.state == "active"]
         after = page[-1].offer_id
     return found[:_MOST_OFFERS]
-
-
-def _past(ledger: LedgerPool) -> tuple[int, int]:
-    """Customers of past campaigns, and those of them who redeemed in the one that they were in."""
-    with connection_of(ledger) as connection:
-        ((sent, redeemed),) = rows_of(
-            connection,
-            "SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM past_redemptions r"
-            " WHERE r.campaign_id = m.campaign_id AND r.user_id = m.user_id)) FROM past_campaign_members m",
-        )
-    return int(sent), int(redeemed)
