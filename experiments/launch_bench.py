@@ -1,12 +1,15 @@
 """Bench `launch`: a million recipients planned and in the outbox, and a sender that is killed while it sends.
 
 The launch runs over the generated shop in a process of its own, whose memory is told; nobody is held out, so that
-whoever can be reached is a recipient, and each gets a coupon of their own. The kills are of `hawker serve` over a small
-shop: the process that sends is killed five times, and the ledger is then asked whether anybody was sent to twice.
+whoever can be reached is a recipient, and each gets a coupon of their own. The kills are over a small shop: the
+process that sends is killed five times, and the ledger is then asked whether anybody was sent to twice.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +20,7 @@ from engine.settings import Settings, read_settings
 from engine.storage.campaign_launch import launch_campaign
 from engine.storage.campaigns import create_campaign
 from engine.storage.customer_refresh import refresh_customers
-from engine.storage.embedded import open_stores
+from engine.storage.embedded import STORES, Stores, open_stores
 from engine.storage.home import Home
 from engine.storage.ledger import LedgerPool, connection_of, opened_ledger, rows_of
 from engine.storage.migrate import migrate
@@ -25,9 +28,9 @@ from engine.storage.offer_documents import put_offer
 from engine.targeting.campaign import checked_campaign
 from experiments.customer_scale import scaled_shop
 from experiments.findings import Asked, Conditions, Findings
-from experiments.traffic.served import Served, served
 from experiments.traits_bench import in_own_process
 
+_CODE = Path(__file__).resolve().parents[1]
 _ZONE = "Asia/Shanghai"
 _SECONDS, _GIB = 60, 4
 _KILLS = 5
@@ -92,36 +95,70 @@ def kill_the_sender(home: Home, kills: int) -> dict[str, Any]:
     """A launched campaign whose sender is killed again and again while it sends, and what the ledger says then."""
     settings = _settings(home)
     with ExitStack() as held:
-        shop = held.enter_context(served(home.root, global_holdout="0", approval_budget="1000000000", zone=_ZONE))
-        stores = held.enter_context(open_stores(settings, {"ledger"}))
+        stores = held.enter_context(open_stores(settings, STORES))
         migrate(stores.ledger_url, settings.shop)
         ledger = held.enter_context(opened_ledger(stores.ledger_url, settings.shop))
         _draft(ledger, time.time())
         launch_campaign(home, ledger, _ID, settings, actor="bench", now=time.time())
-        recipients = _count(ledger, "true")
-        done = 0
+        recipients, done = _count(ledger, "true"), 0
+        sender = held.enter_context(_Sender(home, stores))
         for turn in range(kills):
             # The kills are spread over what is to be sent; each falls while something still waits.
             _wait_for(ledger, "state = 'sent'", recipients * turn // (kills + 1) + 1)
-            if _count(ledger, "state = 'waiting'"):
-                done += min(_kill(shop), 1)
+            done += _count(ledger, "state = 'waiting'") > 0
+            sender.start_again()
         _wait_for(ledger, "state <> 'waiting'", recipients)
-        doubled = "SELECT count(*) FROM contacts WHERE messages > 1"
         return {
             "recipients": recipients,
             "kills": done,
             "sent": _count(ledger, "state = 'sent'"),
-            "doubled": _rows(ledger, doubled)[0][0],
+            "doubled": _rows(ledger, "SELECT count(*) FROM contacts WHERE messages > 1")[0][0],
             "contacts": _rows(ledger, "SELECT coalesce(sum(messages), 0)::BIGINT FROM contacts")[0][0],
         }
 
 
-def _kill(shop: Served) -> int:
-    """SIGKILL to the process that sends, once it is there."""
-    deadline = time.monotonic() + _PATIENCE
-    while not shop.alive("jobs") and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return shop.kill("jobs")
+class _Sender:
+    """The jobs process, in which campaigns are sent, as the supervisor starts it."""
+
+    def __init__(self, home: Home, stores: Stores) -> None:
+        told = {"HOME": str(home.root), "GLOBAL_HOLDOUT": "0", "POSTGRES_URL": stores.ledger_url}
+        told |= {"REDIS_URL": stores.live_url, "STREAM_URL": stores.stream_url}
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("HAWKER_")}
+        self._environment = {**plain, **{f"HAWKER_{name}": value for name, value in told.items()}}
+        self._environment["PYTHONPATH"] = str(_CODE)
+        self._lifeline, self._held = os.pipe()
+        self._log = (home.root / "jobs.log").open("ab")
+
+    def __enter__(self) -> _Sender:
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kill()
+        self._log.close()
+        os.close(self._held)
+        os.close(self._lifeline)
+
+    def start_again(self) -> None:
+        """After SIGKILL."""
+        self._kill()
+        self._start()
+
+    def _start(self) -> None:
+        heard, status = os.pipe()
+        command = [sys.executable, "-P", "-m", "serving.jobs_process"]
+        command += ["--lifeline", str(self._lifeline), "--status", str(status)]
+        self._process = subprocess.Popen(
+            command, env=self._environment, pass_fds=(self._lifeline, status), stdin=subprocess.DEVNULL,
+            stdout=self._log, stderr=self._log,
+        )  # fmt: skip
+        os.close(status)
+        os.read(heard, 1_000)  # until it is ready, or gone
+        os.close(heard)
+
+    def _kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
 
 def _wait_for(ledger: LedgerPool, condition: str, number: int) -> None:

@@ -34,8 +34,8 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     def processes(self, name: str) -> list[int]:
-        """Process numbers of `storefront`, `worker`, `jobs`, `valkey-stream`, `valkey-live`, `postgres`."""
-        if name in ("storefront", "worker", "jobs"):
+        """Process numbers of `storefront`, `worker`, `valkey-stream`, `valkey-live` or `postgres` (its main one)."""
+        if name in ("storefront", "worker"):
             wanted = f"serving.{name}_process".encode()
             return [pid for pid in _children(self.supervisor.pid) if wanted in _command(pid)]
         for path in self._pid_files(name):
