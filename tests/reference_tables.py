@@ -20,12 +20,15 @@ from engine.segment_words import EVENT_NAMES
 from engine.settings import SETTINGS, read_settings
 from engine.storage.home import Home
 from engine.storage.lake_tables import PREDICTIONS
+from engine.targeting.arbitration import REASONS as MESSAGE_REASONS
 from engine.targeting.campaign import SAFE_EDITS, Campaign
 from engine.targeting.campaign_fields import FIELDS
+from engine.targeting.campaign_templates import templates_listed
 from engine.targeting.fairness import FORBIDDEN_INPUTS, REASON_CLASSES
 from engine.targeting.groups import ACTIONS, groups
 from engine.targeting.suggestion_goals import GOALS, PRIORS
 from engine.targeting.traits import TRAITS
+from engine.targeting.triggers import KINDS
 from engine.thresholds import THRESHOLDS, read_thresholds
 from experiments.bench import BENCHES
 from hawker import app as command_line
@@ -239,6 +242,27 @@ def reason_classes() -> Iterator[Row]:
         yield (code(name), meaning)
 
 
+def triggers() -> Iterator[Row]:
+    yield ("Trigger", "Words beside `on` and `again_after`", "What makes somebody a member")
+    for name, each in KINDS.items():
+        words = "; ".join(f"{code(word)}: {told}" for word, told in {**each.needs, **each.may}.items())
+        yield (code(name), words, each.meaning)
+
+
+def message_reasons() -> Iterator[Row]:
+    yield ("Reason", "Means")
+    for name, meaning in MESSAGE_REASONS.items():
+        yield (code(name), f"{meaning[0].upper()}{meaning[1:]}.")
+
+
+def campaign_templates() -> Iterator[Row]:
+    yield ("Template", "Name", "Usual for", "What it does")
+    for each in templates_listed():
+        told = f"{each['meaning']} {each['advice']}".strip()
+        name = f"{each['name']['en']}, {each['name']['zh']}"
+        yield (code(each["template"]), name, ", ".join(each["groups"]), told)
+
+
 def benches() -> Iterator[Row]:
     yield ("Name", "What it shows")
     for name, each in BENCHES.items():
@@ -271,6 +295,9 @@ TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     "What may not decide about a discount": forbidden_inputs,
     "Reason classes": reason_classes,
     "Fields of a campaign": campaign_fields,
+    "Triggers": triggers,
+    "Why a message waits or never leaves": message_reasons,
+    "Templates of campaigns": campaign_templates,
     "Benchmarks": benches,
 }
 
