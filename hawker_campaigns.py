@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import BadInput
+from hawker_campaign_report import record, report
 from hawker_suggest import suggest
 from terminal import AsJson, answer, here, progress
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 campaign = typer.Typer(help="Suggest, draft, plan, approve, launch and end campaigns.", no_args_is_help=True)
 campaign.command()(suggest)
+campaign.command()(report)
+campaign.command()(record)
 
 CampaignId = Annotated[str, typer.Argument(help="The campaign's id.")]
 Document = Annotated[Path, typer.Argument(help="The campaign as JSON; REFERENCE.md shows its fields.")]

@@ -33,7 +33,7 @@ def refresh(
     with progress() as say, open_stores(settings, {"ledger"}) as stores:
         migrate(stores.ledger_url, settings.shop)
         with opened_ledger(stores.ledger_url, settings.shop) as ledger:
-            rules = live_rules(settings, ledger, now)
+            rules = live_rules(settings, ledger)
             reach = Reach(ledger, shop_secret(ledger, HOLDOUT_SALT), settings.global_holdout)
             say("traits, groups and segments")
             done = refresh_customers(home, now=now, zone=settings.zone, rules=rules, whole=whole, reach=reach)

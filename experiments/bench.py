@@ -203,6 +203,12 @@ def _allocation(conditions: Conditions) -> Findings:
     return measure_allocation(conditions)
 
 
+def _effects(conditions: Conditions) -> Findings:
+    from experiments.effects_bench import measure_effects
+
+    return measure_effects(conditions)
+
+
 def _launch(conditions: Conditions) -> Findings:
     from experiments.launch_bench import measure_launch
 
@@ -239,6 +245,10 @@ BENCHES: Mapping[str, Bench] = {
     "allocation": Bench(
         "A million customers and ten offers within a budget: seconds, gap to the bound; small ones beside the optimum.",
         _allocation,
+    ),
+    "effects": Bench(
+        "Intervals of campaign reports against planted truth, false alarms of looking daily, arms not as drawn.",
+        _effects,
     ),
     "launch": Bench(
         "A campaign of a million recipients: planned, and in the outbox; a sender that is killed sends nothing twice.",

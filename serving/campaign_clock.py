@@ -1,4 +1,4 @@
-"""The clock of campaigns: a thread of the jobs process that starts what is scheduled and ends what is over."""
+"""The clock of campaigns: a thread of the jobs process that starts, ends and closes them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from engine.storage.campaign_launch import start_due_campaigns
 from engine.storage.campaign_moves import complete_due_campaigns
 from engine.storage.home import Home
 from engine.storage.ledger import LedgerPool, open_ledger
+from serving.campaign_closer import Closer
 
 log = logging.getLogger("hawker.campaigns")
 
@@ -35,11 +36,12 @@ def keeping_campaigns(settings: Settings, home: Home, stopping: threading.Event)
 
 def _keep(settings: Settings, home: Home, stopping: threading.Event) -> None:
     ledger: LedgerPool | None = None
-    said = ""
+    closer, said = Closer(home, settings, stopping), ""
     while not stopping.is_set():
         try:
             ledger = ledger or open_ledger(settings.postgres_url, settings.shop)
             look(home, ledger, settings)
+            closer.look(ledger)
             said = ""
         except (HawkerError, OSError) as problem:
             if str(problem) != said:

@@ -1,7 +1,7 @@
 """The runner of jobs: `python -m serving.jobs_process`, started by the supervisor; one is active for a shop.
 
-Beside them it keeps the coupons' promises in order: what was redeemed is told to the stream, and reservations whose
-time is over are given back although nobody asks.
+Beside them it keeps the coupons' promises in order: what was redeemed is told to the stream, wallets follow, and
+reservations whose time is over are given back although nobody asks.
 The senders of webhooks and of campaigns and the campaigns' clock live in it, too: all of them wait for the ledger.
 """
 
@@ -21,6 +21,7 @@ from engine.storage.coupon_ledger import tidy_coupons
 from engine.storage.home import Home
 from engine.storage.jobs import Job, end_job, next_job, put_back
 from engine.storage.ledger import LedgerPool, open_ledger
+from serving.actions.keep_wallets import Wallets
 from serving.actions.send_outbox import send_outbox
 from serving.campaign_clock import keeping_campaigns
 from serving.campaign_sender import sending_campaigns
@@ -60,12 +61,14 @@ def _both(settings: Settings, home: Home, stopping: threading.Event) -> None:
 
 
 async def keep_promises(settings: Settings, home: Home, stopping: threading.Event) -> None:
-    """Send the outbox and tidy the coupons, again and again; stores that are away are waited for."""
+    """Send the outbox, keep wallets, tidy the coupons, again and again; stores that are away are waited for."""
     doors, said, tidied = Doors(settings, home.root, live_seconds=_LIVE_SECONDS), "", time.monotonic()
+    wallets = Wallets(doors, settings.shop)
     try:
         while not stopping.is_set():
             try:
                 sent = await send_outbox(doors) if doors.stream is not None else 0
+                sent += await wallets.keep(now=clock.now(home))
                 if time.monotonic() - tidied > _TIDY_EVERY:
                     await doors.ledger.ask(lambda ledger: tidy_coupons(ledger, now=clock.now(home)))
                     tidied = time.monotonic()

@@ -21,6 +21,7 @@ from serving.marketing import (
     offers,
     previews,
     readiness,
+    reports,
     segments,
     suggestions,
     webhooks,
@@ -35,7 +36,18 @@ _PROBLEMS = PROBLEMS | problems((409, "Somebody was faster, or others hold on to
 def create_marketing_app(runtime: MarketingRuntime) -> FastAPI:
     """The application on the marketing port. Its routes need a key of scope `marketing`."""
     app = new_interface("Hawker marketing", "A shop's customers, segments and campaigns.", _running(runtime))
-    for resource in (previews, segments, customers, consents, classes, offers, suggestions, campaigns, webhooks):
+    for resource in (
+        previews,
+        segments,
+        customers,
+        consents,
+        classes,
+        offers,
+        suggestions,
+        campaigns,
+        reports,
+        webhooks,
+    ):
         app.include_router(resource.routes(runtime), responses=_PROBLEMS, dependencies=[needs("marketing")])
     app.include_router(readiness.routes(runtime))
     app.include_router(health.routes(runtime.metrics))

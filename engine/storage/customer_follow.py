@@ -208,7 +208,9 @@ def _happenings(view: str, where: str) -> str:
     columns = ", ".join(HAPPENINGS[4:-2])
     return (
         f"SELECT names.person, type, time, things_now.item, {columns},"
-        " hash(order_id) AS order_number, hash(session_id) AS session_number"
+        # DuckDB's hash of nothing is a number like any other.
+        " CASE WHEN order_id IS NOT NULL THEN hash(order_id) END AS order_number,"
+        " CASE WHEN session_id IS NOT NULL THEN hash(session_id) END AS session_number"
         f" FROM (SELECT *, {_OWNER} AS owner FROM {view} WHERE {where}) told JOIN names ON names.name = told.owner"
         " LEFT JOIN things_now USING (item_id) ORDER BY time"
     )
@@ -227,7 +229,7 @@ WITH ids AS (SELECT item_id FROM items UNION SELECT item_id FROM events WHERE it
       row_number() OVER (PARTITION BY known.item IS NULL) AS place
     FROM ids LEFT JOIN {known} known USING (item_id))
 SELECT coalesce(numbered.item, place + (SELECT coalesce(max(item), 0) FROM {known}))::UINTEGER AS item, item_id,
-  categories, brand, tags, price,
+  categories, brand, tags, price, cost,
   CASE WHEN price < was THEN was WHEN price = was THEN dropped_from END AS dropped_from,
   CASE WHEN price < was THEN updated_at WHEN price = was THEN dropped_at END AS dropped_at
 FROM numbered LEFT JOIN items USING (item_id)""")

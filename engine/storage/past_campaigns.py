@@ -47,13 +47,20 @@ def record_past_campaigns(ledger: Ledger, past: PastCampaigns) -> dict[str, int]
 
 
 def past_redemptions(ledger: LedgerPool) -> tuple[int, int]:
-    """Customers of past campaigns, and those of them who redeemed in the one that they were in."""
+    """Customers of past campaigns with an offer, imported or our own, and those of them who redeemed in theirs."""
     with connection_of(ledger) as connection:
-        ((sent, redeemed),) = rows_of(
+        imported = rows_of(
             connection,
             "SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM past_redemptions r"
             " WHERE r.campaign_id = m.campaign_id AND r.user_id = m.user_id)) FROM past_campaign_members m",
         )
+        finished = rows_of(
+            connection,
+            "SELECT (figures->'totals'->'treatment'->>'members')::float8,"
+            " (figures->'totals'->'treatment'->>'redeemed')::float8 FROM campaigns WHERE state = 'completed'"
+            " AND figures->'totals' ? 'treatment' AND document->'offers' <> '[]'",
+        )
+    sent, redeemed = (sum(each) for each in zip(*imported, *finished, strict=True))
     return int(sent), int(redeemed)
 
 

@@ -11,8 +11,8 @@ from engine.errors import UnknownThing
 from engine.storage.customer_clusters import stored
 from engine.storage.customer_files import CustomerFiles
 from engine.storage.home import Home
-from engine.storage.lake_sql import quoted
-from engine.storage.ledger import LedgerPool
+from engine.storage.lake_sql import one_row, quoted
+from engine.storage.ledger import LedgerPool, connection_of, rows_of
 from engine.storage.offer_ledger import list_offers
 from engine.storage.past_campaigns import past_redemptions
 from engine.storage.segment_reach import Channel, reach_sql
@@ -23,7 +23,7 @@ from engine.targeting.offers import Offer, checked_offer
 from engine.targeting.segment_json import parse_rule_json
 from engine.targeting.segments import Words
 from engine.targeting.suggestion_goals import WINDOW_DAYS, everybody_for, goal_of
-from engine.targeting.suggestions import Audience, Evidence, Proposal, Wish, suggest
+from engine.targeting.suggestions import Audience, Evidence, Outcome, Proposal, Wish, suggest
 from engine.targeting.traits import TRAIT_FIELDS
 
 _MOST_OFFERS = 50
@@ -52,8 +52,48 @@ def suggest_campaigns(
         if wish.item_id is not None:
             wish = replace(wish, category=_category(sql, wish.item_id) or wish.category)
         audiences = [_measured(sql, each, wish, now) for each in _ideas(home, wish, thresholds)]
-        ((basket,),) = sql.execute("SELECT avg(basket_value) FROM traits").fetchall()
-    return suggest(wish, audiences, _active_offers(ledger), Evidence(basket, sent, redeemed))
+        basket = _basket(sql)
+    evidence = Evidence(basket, sent, redeemed, measured_outcomes(ledger, basket))
+    return suggest(wish, audiences, _active_offers(ledger), evidence)
+
+
+def usual_basket(home: Home, now: float) -> float | None:
+    """The mean order of the whole shop, minor units; None before the first."""
+    with CustomerFiles(home).reading(now) as sql:
+        return _basket(sql)
+
+
+def _basket(sql: Any) -> float | None:
+    found: float | None = one_row(sql, "SELECT avg(basket_value) FROM traits")[0]
+    return found
+
+
+def measured_outcomes(ledger: LedgerPool, basket: float | None) -> tuple[Outcome, ...]:
+    """What finished campaigns changed against their own holdouts, where their figures can be trusted.
+
+    Left out are those whose windows are not over, or whose arms are not as drawn.
+    """
+    with connection_of(ledger) as connection:
+        rows = rows_of(
+            connection,
+            "SELECT document->>'goal', figures FROM campaigns WHERE state = 'completed' AND document->>'goal' IS NOT"
+            " NULL AND figures->>'control' = 'holdout' AND (figures->>'windows_over')::float8 >= 1"
+            " AND NOT (figures->'sample_ratio'->>'alarm')::boolean ORDER BY campaign_id",
+        )
+    found = []
+    for goal, figures in rows:
+        orders = next((each["each"] for each in figures["effects"] if each["measure"] == "orders"), None)
+        if orders is not None and orders["value"] is not None:
+            found.append(Outcome(goal, orders["value"], orders["error"], _depth(figures["totals"], basket)))
+    return tuple(found)
+
+
+def _depth(totals: Mapping[str, Any], basket: float | None) -> float:
+    """What a redemption took off, as part of the shop's usual basket; 0 where nothing was redeemed."""
+    treated = totals["treatment"]
+    if not basket or not treated["redeemed"]:
+        return 0.0
+    return float(min(treated["cost"] / treated["redeemed"] / basket, 1.0))
 
 
 def _ideas(home: Home, wish: Wish, thresholds: Mapping[str, float]) -> list[_Idea]:

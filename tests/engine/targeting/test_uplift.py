@@ -177,7 +177,7 @@ def test_an_order_by_chance_gains_nothing_and_the_true_order_does():
 
 
 def test_equal_scores_are_one_step():
-    logged, _x = drawn(500, 9)
+    logged, _ = drawn(500, 9)
     found = curves(np.zeros(500), np.ones(500, int), logged.reward, logged, seed=1, rounds=5)
     assert (len(found.x), found.qini.mean) == (2, 0)
     json = found.as_json()
