@@ -19,7 +19,7 @@ from engine.recommend.placements import PLACEMENTS
 from engine.segment_words import EVENT_NAMES
 from engine.settings import SETTINGS, read_settings
 from engine.storage.home import Home
-from engine.storage.lake_tables import PREDICTIONS
+from engine.storage.lake_tables import CAMPAIGN_OUTCOMES, PREDICTIONS, LakeTable
 from engine.targeting.arbitration import REASONS as MESSAGE_REASONS
 from engine.targeting.campaign import SAFE_EDITS, Campaign
 from engine.targeting.campaign_fields import FIELDS
@@ -41,6 +41,7 @@ from tests.bundles import toy_bundle
 from tests.serving.conftest import publish
 from training.models import MODELS
 from training.predictions.recipe import PredictionRecipe
+from training.response.recipe import ResponseRecipe
 from training.recipe import Recipe
 
 REFERENCE = Path(__file__).resolve().parents[1] / "REFERENCE.md"
@@ -198,12 +199,32 @@ def prediction_keys() -> Iterator[Row]:
             yield (code(each.name), code(shown) if shown else "", meanings.get(code(each.name), ""))
 
 
-def prediction_columns() -> Iterator[Row]:
+def response_keys() -> Iterator[Row]:
     """As `recipe_keys`."""
+    yield ("Key", "Default", "Meaning")
+    meanings = {row[0]: row[-1] for row in rows_of(REFERENCE.read_text(), "Recipes of responses")}
+    defaults = ResponseRecipe()
+    for each in dataclasses.fields(ResponseRecipe):
+        value = getattr(defaults, each.name)
+        shown = ", ".join(value) if isinstance(value, tuple) else str(value)
+        yield (code(each.name), code(shown), meanings.get(code(each.name), ""))
+
+
+def prediction_columns() -> Iterator[Row]:
+    yield from columns_of(PREDICTIONS, "Predictions")
+
+
+def outcome_columns() -> Iterator[Row]:
+    yield from columns_of(CAMPAIGN_OUTCOMES, "Outcomes of campaigns")
+
+
+def columns_of(table: LakeTable, heading: str) -> Iterator[Row]:
+    """As `recipe_keys`; the traits of outcomes are those of the table of traits."""
     yield ("Column", "Type", "Meaning")
-    meanings = {row[0]: row[-1] for row in rows_of(REFERENCE.read_text(), "Predictions")}
-    for each in PREDICTIONS.schema:
-        yield (code(each.name), str(each.type), meanings.get(code(each.name), ""))
+    meanings = {row[0]: row[-1] for row in rows_of(REFERENCE.read_text(), heading)}
+    for each in table.schema:
+        trait = f"The trait `{each.name[2:]}` at launch, null where not known." if each.name.startswith("x_") else ""
+        yield (code(each.name), str(each.type), meanings.get(code(each.name), trait))
 
 
 def families() -> Iterator[Row]:
@@ -288,7 +309,9 @@ TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     "Placements": placements,
     "Recipes": recipe_keys,
     "Recipes of predictions": prediction_keys,
+    "Recipes of responses": response_keys,
     "Predictions": prediction_columns,
+    "Outcomes of campaigns": outcome_columns,
     "Model families": families,
     "Goals of suggestions": goals,
     "What suggestions assume": assumptions,

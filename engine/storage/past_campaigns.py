@@ -65,12 +65,13 @@ def past_redemptions(ledger: LedgerPool) -> tuple[int, int]:
 
 
 def read_past_campaigns(ledger: LedgerPool) -> PastCampaigns:
-    """Campaigns by their beginning, with members and redemptions; without their coupons."""
+    """Campaigns by their beginning, with members, coupons and redemptions; without the items of the coupons."""
     with connection_of(ledger) as connection:
         return PastCampaigns(
             campaigns=rows_of(connection, "SELECT campaign_id, kind, starts_at, ends_at FROM past_campaigns"
                               " ORDER BY starts_at, campaign_id"),
             members=rows_of(connection, "SELECT campaign_id, user_id FROM past_campaign_members ORDER BY 1, 2"),
+            coupons=rows_of(connection, "SELECT coupon_code, campaign_id FROM past_coupons ORDER BY 1, 2"),
             redemptions=rows_of(connection, "SELECT user_id, coupon_code, campaign_id, redeemed_at"
                                 " FROM past_redemptions ORDER BY redeemed_at, user_id, coupon_code"),
         )  # fmt: skip
