@@ -41,8 +41,8 @@ from tests.bundles import toy_bundle
 from tests.serving.conftest import publish
 from training.models import MODELS
 from training.predictions.recipe import PredictionRecipe
-from training.response.recipe import ResponseRecipe
 from training.recipe import Recipe
+from training.response.recipe import ResponseRecipe
 
 REFERENCE = Path(__file__).resolve().parents[1] / "REFERENCE.md"
 Row = tuple[str, ...]
