@@ -92,7 +92,6 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
     async def previewed(body: Wanted, request: Request) -> JsonResponse:
         """What a rule finds: size, reachable size by reason, orders, a sample, overlaps. Ends when the caller goes."""
         rule = rule_of(body)
-        cap = _cap(body.channel, settings.messages_per_day)
         running: list[Any] = []
         work = asyncio.create_task(
             asyncio.to_thread(
@@ -103,7 +102,7 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
                 sample=body.sample,
                 overlap_with=body.overlap_with,
                 channel=body.channel,
-                cap=cap,
+                cap=_cap(body.channel, settings.messages_per_day),
                 begun=running.append,
             )
         )
