@@ -46,6 +46,8 @@ def refresh_memberships(
 ) -> tuple[State, list[Change]]:
     """Evaluate `rules` in their order, so that one may look up those before it; those not named end.
 
+    Several rules may fill one segment, as long as none finds whom one before it found.
+
     `sql` has the views of `files.lay_out` as of `now` (epoch seconds). The state that is returned is not published.
     """
     state = _as_recorded(sql, home, files, state)
@@ -69,7 +71,7 @@ def refresh_memberships(
         " UNION ALL SELECT was.segment, was.person, 'left' FROM was ANTI JOIN membership_now USING (segment, person)"
     )
     changes = _counted(sql, rules)
-    state = replace(state, segments=tuple(rule.segment for rule in rules))
+    state = replace(state, segments=tuple(each.segment for each in changes))
     if any(each.entered or each.left for each in changes) or one_row(sql, "SELECT count(*) FROM membership_changes")[0]:
         recorded = _record(sql, home, {rule.segment: rule.version for rule in rules}, now)
         state = replace(state, recorded=recorded).with_files(
@@ -97,12 +99,12 @@ def _counted(sql: Any, rules: list[Rule]) -> list[Change]:
     }
     return [
         Change(
-            rule.segment,
-            sizes.get(rule.segment, 0),
-            moved.get((rule.segment, "entered"), 0),
-            moved.get((rule.segment, "left"), 0),
+            segment,
+            sizes.get(segment, 0),
+            moved.get((segment, "entered"), 0),
+            moved.get((segment, "left"), 0),
         )
-        for rule in rules
+        for segment in dict.fromkeys(rule.segment for rule in rules)
     ]
 
 

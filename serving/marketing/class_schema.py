@@ -41,6 +41,7 @@ class ClassBody(BaseModel):
 
 class ClassAnswer(BaseModel):
     class_id: str
+    segment_id: str = Field(description="What rules, campaigns and memberships call it.")
     names: dict[str, str]
     place: int
     definition: dict[str, Any] | None
@@ -112,6 +113,20 @@ class MembersQuery(BaseModel):
     class_id: str | None = Field(None, max_length=64)
     after: str = Field("", max_length=512)
     limit: int = Field(100, ge=1, le=10_000)
+
+
+class InClass(BaseModel):
+    user_id: str
+    since: str
+    by_hand: bool = Field(description="Put there by an assignment; else its rule fits.")
+
+
+class ClassPage(BaseModel):
+    segment_id: str
+    as_of: str = Field(description="When the class was evaluated.")
+    size: int
+    members: list[InClass]
+    next: str | None = Field(description="What `after` of the next page is; null on the last.")
 
 
 class ClassStep(BaseModel):

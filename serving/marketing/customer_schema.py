@@ -13,7 +13,8 @@ class UserView(BaseModel):
     as_of: str | None = Field(description="When the traits were computed.")
     traits: dict[str, dict[str, Any]] = Field(description="By the parts of the portrait; see /v1/traits.")
     interests: list[dict[str, Any]] = Field(description="Categories, strongest first, with what they rest on.")
-    segments: list[dict[str, Any]] = Field(description="Groups and segments, and since when.")
+    segments: list[dict[str, Any]] = Field(description="Groups, segments and classes, and since when.")
+    classes: list[dict[str, Any]] = Field(description="classification_id, class_id, and since when.")
     predictions: dict[str, float]
     events: list[dict[str, Any]] = Field(description="The last events, newest first.")
 
