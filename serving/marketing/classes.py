@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from engine.errors import BadInput
 from engine.storage.class_batches import assign, by_hand, class_history, class_members, list_batches, undo
+from engine.storage.class_scorecard import scorecard
 from engine.storage.classes import (
     Class,
     create_classification,
@@ -41,6 +42,8 @@ from serving.marketing.class_schema import (
     ClassPage,
     MembersQuery,
     NewClassification,
+    Scorecard,
+    ScorecardQuery,
 )
 from serving.marketing.previews import MembersQuery as PageQuery
 from serving.marketing.segments import rule_of
@@ -58,6 +61,7 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
     _one_class(router, runtime)
     _assignments(router, runtime)
     _people(router, runtime)
+    _scorecard(router, runtime)
     return router
 
 
@@ -167,6 +171,25 @@ def _assignments(router: APIRouter, runtime: MarketingRuntime) -> None:
         actor, now = actor_of(request), runtime.now()
         made = await ask(lambda ledger: undo(ledger, classification_id, batch_id, actor=actor, now=now))
         return JsonResponse(made.as_json())
+
+
+def _scorecard(router: APIRouter, runtime: MarketingRuntime) -> None:
+    @router.get(f"{_ONE}/scorecard", response_model=Scorecard)
+    async def judged(classification_id: StoredPathId, query: Annotated[ScorecardQuery, Query()]) -> JsonResponse:
+        """How its classes do: size, drift, revenue, repeat rate, response, overlap, and thresholds to change."""
+        now, settings = runtime.now(), runtime.settings
+        found = await runtime.doors.ledger.ask(
+            lambda ledger: scorecard(
+                runtime.home,
+                ledger,
+                classification_id,
+                words=runtime.words,
+                thresholds=settings.groups,
+                now=now,
+                since=query.since,
+            )
+        )
+        return JsonResponse(found)
 
 
 def _people(router: APIRouter, runtime: MarketingRuntime) -> None:

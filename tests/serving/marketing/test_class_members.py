@@ -8,6 +8,8 @@ import pytest
 from engine.storage.customer_refresh import refresh_customers
 from engine.storage.live_segments import live_rules
 from engine.storage.online import connect_live
+from engine.storage.past_campaigns import PastCampaigns, record_past_campaigns
+from engine.storage.past_offers import adopt_past_offers
 from tests.engine.storage.shoppers import NOW, Shoppers, order
 
 GOLD, SILVER, REST = "class:tier:gold", "class:tier:silver", "class:tier:rest"
@@ -127,3 +129,82 @@ def test_a_class_that_a_rule_names_stays_and_one_that_goes_ends_its_memberships(
 def test_a_segment_cannot_be_called_like_a_class(shop):
     refused = shop.post("/v1/segments", names="x", text="orders_90d > 1", segment_id=GOLD)
     assert (refused.status_code, refused.json()["field"]) == (422, "segment_id")
+
+
+def scores(office, **asked):
+    answer = office.get("/v1/classes/tier/scorecard", **asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json(), {each["class_id"]: each for each in answer.json()["classes"]}
+
+
+def test_the_scorecard_tells_size_revenue_repeats_and_groups_of_each_class(shop):
+    assign(shop, "rest", "u1", "u9")
+    refreshed(shop)
+    whole, found = scores(shop)
+    assert (whole["customers"], whole["unclassified"], whole["as_of"]) == (10, 3, NOW.isoformat())
+    gold, rest = found["gold"], found["rest"]
+    assert (gold["size"], gold["share"], gold["revenue_365d"], gold["revenue_share"]) == (2, 0.2, 1500, 1500 / 4500)
+    assert (gold["repeat_rate_365d"], rest["repeat_rate_365d"], rest["by_hand"]) == (1.0, 0.5, 2)
+    assert "amount.high" in [each["group"] for each in gold["overlap"]]
+    assert all(each["share"] > each["share_of_all"] for each in gold["overlap"])
+    assert (gold["response"], gold["drift"], whole["stability_index"], gold["suggestion"]) == (None,) * 4
+
+
+def test_drift_is_told_against_a_day_of_the_record(shop):
+    refreshed(shop)
+    assign(shop, "gold", "u4", "u5", "u6")
+    refreshed(shop, days_later=2)
+    whole, found = scores(shop, since=(NOW + timedelta(days=1)).isoformat())
+    assert found["gold"]["drift"] == {"size_then": 3, "share_then": 0.3, "entered": 3, "left": 0}
+    assert found["silver"]["drift"] == {"size_then": 3, "share_then": 0.3, "entered": 0, "left": 3}
+    assert whole["stability_index"] > 0.25
+    assert scores(shop, since=(NOW - timedelta(days=1)).isoformat())[0]["stability_index"] is None
+
+
+def test_the_response_counts_past_campaigns_and_redemptions(shop):
+    refreshed(shop)
+    at = NOW - timedelta(days=90)
+    past = PastCampaigns(
+        [("spring", "TypeA", at, at + timedelta(days=20)), ("summer", "TypeA", at, at + timedelta(days=20))],
+        [("spring", "u7"), ("summer", "u7"), ("spring", "u8"), ("spring", "u0")],
+        [("c1", "spring")],
+        [("c1", "spring", "a")],
+        [("u7", "c1", "spring", at), ("u7", "c1", "spring", at + timedelta(days=1))],
+    )
+    with shop.runtime.doors.ledger._opened().begin() as connection:
+        record_past_campaigns(connection, past)
+        adopt_past_offers(connection, currency="EUR")
+    _, found = scores(shop)
+    assert found["gold"]["response"] == {
+        "contacted": 3, "responded": 1, "rate": 1 / 3, "redemptions": 0, "discount": 0
+    }  # fmt: skip
+    assert found["silver"]["response"] is None
+
+
+def test_a_class_of_too_few_or_too_many_gets_another_threshold_that_holds_what_it_says(shop):
+    put_class(shop, "gold", "orders_365d >= 1")
+    put_class(shop, "rest", 'region = "x"')
+    refreshed(shop)
+    _, found = scores(shop)
+    advice = found["gold"]["suggestion"]
+    assert (advice["text"], advice["expected_size"], advice["expected_share"]) == ("orders_365d >= 7", 3, 0.3)
+    assert "90.0%" in advice["why"]
+    assert (found["silver"]["size"], found["silver"]["suggestion"]["text"]) == (0, "orders_365d >= 0")
+    assert (found["rest"]["suggestion"]["text"], found["rest"]["size"]) == (None, 0)
+    put_class(shop, "gold", advice["text"])
+    refreshed(shop, days_later=0.1)
+    assert scores(shop)[1]["gold"]["size"] == 3
+
+
+@pytest.mark.parametrize("since", ["2099-01-01T00:00:00Z", "2026-01-01T00:00:00", "soon"])
+def test_a_moment_that_is_none_is_refused(shop, since):
+    refreshed(shop)
+    answer = shop.get("/v1/classes/tier/scorecard", since=since)
+    assert (answer.status_code, answer.json()["field"]) == (422, "since")
+
+
+def test_a_classification_without_classes_and_one_that_is_none_have_their_answers(shop):
+    refreshed(shop)
+    shop.post("/v1/classes", names="Bare")
+    assert shop.get("/v1/classes/bare/scorecard").json()["unclassified"] == 10
+    assert shop.get("/v1/classes/none/scorecard").json()["code"] == "unknown_classification"
