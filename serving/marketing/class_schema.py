@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.targeting.labels import ID_PATTERN
 from serving.marketing.segment_schema import NAMES, RULE
-from serving.schemas import StoredId, Whole
+from serving.schemas import Moment, StoredId, Whole
 
 _NAMES_TOLD = "A name by language, en or zh; a plain text is English."
 
@@ -36,7 +35,11 @@ class ClassBody(BaseModel):
     )
     text: str | None = Field(None, description="The same as people write it.")
     place: Whole | None = Field(
-        None, ge=0, le=10_000, description="Rules are asked in this order; the last by default."
+        None,
+        ge=0,
+        le=10_000,
+        description="Rules are asked in this order; the last by default.",
+        json_schema_extra={"anyOf": [{"type": "integer", "minimum": 0, "maximum": 10_000}, {"type": "null"}]},
     )
 
 
@@ -192,7 +195,7 @@ class Scorecard(BaseModel):
 class ScorecardQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    since: datetime | None = Field(None, description="What to compare with, with its zone; 30 days ago by default.")
+    since: Moment | None = Field(None, description="What to compare with, with its zone; 30 days ago by default.")
 
 
 class ClassStep(BaseModel):

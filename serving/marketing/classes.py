@@ -24,7 +24,7 @@ from engine.storage.classes import (
 from engine.storage.ledger import LedgerPool
 from engine.storage.segment_listing import list_members
 from engine.storage.segments import is_storable
-from engine.targeting.labels import class_segment
+from engine.targeting.labels import checked_names, class_segment
 from serving.actions.find_users import named_users
 from serving.gate import actor_of
 from serving.json_body import StrictRoute
@@ -48,7 +48,7 @@ from serving.marketing.class_schema import (
 from serving.marketing.previews import MembersQuery as PageQuery
 from serving.marketing.segments import rule_of
 from serving.marketing_runtime import MarketingRuntime
-from serving.schemas import Deleted, StoredPathId
+from serving.schemas import DefinedPathId, Deleted, StoredPathId
 from serving.wire import JsonResponse
 
 _ONE = "/v1/classes/{classification_id}"
@@ -76,10 +76,10 @@ def _classifications(router: APIRouter, runtime: MarketingRuntime) -> None:
     @router.post("/v1/classes", response_model=ClassificationAnswer, status_code=201)
     async def create(body: NewClassification, request: Request) -> JsonResponse:
         """A new dimension, still without classes."""
-        actor, now = actor_of(request), runtime.now()
+        names, actor, now = checked_names(body.names), actor_of(request), runtime.now()
         made = await ask(
             lambda ledger: create_classification(
-                ledger, body.names, classification_id=body.classification_id, actor=actor, now=now
+                ledger, names, classification_id=body.classification_id, actor=actor, now=now
             )
         )
         return JsonResponse(made.as_json(), 201, headers={"Location": f"/v1/classes/{made.id}"})
@@ -92,10 +92,8 @@ def _classifications(router: APIRouter, runtime: MarketingRuntime) -> None:
     @router.patch(_ONE, response_model=ClassificationAnswer)
     async def rename(classification_id: StoredPathId, body: ClassificationChange, request: Request) -> JsonResponse:
         """Rename a classification."""
-        actor, now = actor_of(request), runtime.now()
-        found = await ask(
-            lambda ledger: rename_classification(ledger, classification_id, body.names, actor=actor, now=now)
-        )
+        names, actor, now = checked_names(body.names), actor_of(request), runtime.now()
+        found = await ask(lambda ledger: rename_classification(ledger, classification_id, names, actor=actor, now=now))
         return JsonResponse(found.as_json())
 
     @router.delete(_ONE, response_model=Deleted)
@@ -110,15 +108,24 @@ def _one_class(router: APIRouter, runtime: MarketingRuntime) -> None:
 
     @router.put(_CLASS, response_model=ClassAnswer)
     async def put(
-        classification_id: StoredPathId, class_id: StoredPathId, body: ClassBody, request: Request
+        classification_id: StoredPathId, class_id: DefinedPathId, body: ClassBody, request: Request
     ) -> JsonResponse:
         """Make a class, or say anew what it is called and which rule fills it."""
+        names = checked_names(body.names)
         definition = rule_of(runtime, body.definition, body.text)
         actor, now = actor_of(request), runtime.now()
 
         def store(ledger: LedgerPool) -> Class:
-            told = {"names": body.names, "definition": definition, "place": body.place}
-            return put_class(ledger, classification_id, class_id, **told, actor=actor, now=now)
+            return put_class(
+                ledger,
+                classification_id,
+                class_id,
+                names=names,
+                definition=definition,
+                place=body.place,
+                actor=actor,
+                now=now,
+            )
 
         return JsonResponse((await ask(store)).as_json())
 

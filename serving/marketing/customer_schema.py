@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from engine.targeting.groups import DIMENSIONS
+from serving.schemas import Moment
 
 
 class UserView(BaseModel):
@@ -38,9 +40,9 @@ class GroupList(BaseModel):
 class MovesQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    dimension: str = Field(description="rfm, lifecycle, aipl, frequency, ...")
-    since: datetime = Field(description="With its zone.")
-    until: datetime | None = Field(None, description="With its zone; now where it is not told.")
+    dimension: str = Field(description="Of the ready-made groups.", json_schema_extra={"enum": list(DIMENSIONS)})
+    since: Moment = Field(description="With its zone.")
+    until: Moment | None = Field(None, description="With its zone; now where it is not told.")
 
 
 class Moves(BaseModel):

@@ -17,18 +17,18 @@ from engine.targeting.segment_text import parse_rule, rule_to_text
 from engine.targeting.segments import Rule
 from serving.json_body import StrictRoute
 from serving.marketing_runtime import MarketingRuntime
-from serving.schemas import StoredPathId
+from serving.schemas import StoredPathId, Whole
 from serving.wire import JsonResponse
 
 _LOOK_EVERY = 0.1  # seconds between two looks whether the caller is still there
 
 
 class Wanted(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     definition: dict[str, Any] | None = Field(None, description="The rule as JSON.")
     text: str | None = Field(None, description="The rule as people write it.")
-    sample: int = Field(10, ge=0, le=MOST_SAMPLED, description="How many of its users to name.")
+    sample: Whole = Field(10, ge=0, le=MOST_SAMPLED, description="How many of its users to name.")
     overlap_with: list[str] = Field(default=[], max_length=20, description="Segments to compare with.")
 
 
@@ -47,7 +47,7 @@ class Preview(BaseModel):
 
 
 class Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     definition: dict[str, Any] | None = Field(None, description="The rule as JSON.")
     text: str | None = Field(None, description="The rule as people write it.")

@@ -1,0 +1,47 @@
+"""Every operation of the marketing interface, asked with what its document allows and with what it does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.storage.customer_refresh import refresh_customers
+from engine.storage.keys import create_key
+from engine.storage.ledger import opened_ledger
+from engine.storage.live_segments import live_rules
+from experiments.fuzz import fuzz, operations_of
+from experiments.hostile.cases import hostile
+from experiments.hostile.judge import judge
+from tests.bundles import AS_OF, toy_bundle
+from tests.engine.storage.shoppers import Shoppers
+from tests.serving.conftest import publish
+from tests.stores import SHOP
+
+# The bench asks with all phases and many more examples.
+EXAMPLES, PHASES = 4, "fuzzing"
+
+
+@pytest.fixture
+def shop(office, ledger_url):
+    """With a key, a bundle, and customers that were computed."""
+    publish(office.home, toy_bundle())
+    Shoppers(office.home).knows(**{f"u{number}": {} for number in range(30)})
+    with opened_ledger(ledger_url, SHOP) as ledger:
+        _, office.key = create_key(ledger, "fuzz", ["admin"], now=AS_OF)
+        refresh_customers(office.home, now=AS_OF, zone="UTC", rules=live_rules(office.runtime.settings, ledger, AS_OF))
+    return office
+
+
+def test_every_operation_does_what_its_document_says(shop, tmp_path):
+    found = fuzz(str(shop.client.base_url).rstrip("/"), shop.key, tmp_path, examples=EXAMPLES, seed=7, phases=PHASES)
+    assert found.failures == ()
+    assert found.operations == operations_of(shop.client.get("/openapi.json").json())
+
+
+def test_hostile_bodies_are_refused_by_name(shop):
+    cases = list(hostile(shop.client.get("/openapi.json").json(), 300, seed=5))
+    judged = judge(shop.client.base_url.port, cases, key=shop.key)
+    assert judged.faults == []
+    assert judged.sent == 300
+    for path, kind in (("segments", "segments"), ("classes", "classifications"), ("webhooks", "webhooks")):
+        headers = {"Authorization": f"Bearer {shop.key}"}
+        assert shop.client.get(f"/v1/{path}", headers=headers).json()[kind] == []
