@@ -64,10 +64,8 @@ def scorecard(
     with files.reading(now, memory="2GB") as sql:
         state = files.state()
         lay_responses(sql, ledger, classification_id)
-        sql.execute(
-            "CREATE TEMP TABLE classed AS SELECT segment, person FROM memberships"
-            f" WHERE segment IN ({', '.join(map(quoted, segments)) or 'NULL'})"
-        )
+        listed = ", ".join(map(quoted, segments)) or "NULL"
+        sql.execute(f"CREATE TEMP TABLE classed AS SELECT segment, person FROM memberships WHERE segment IN ({listed})")
         customers, spend = one_row(
             sql, "SELECT count(*), (SELECT coalesce(sum(spend_365d), 0)::BIGINT FROM traits) FROM people"
         )
@@ -76,10 +74,7 @@ def scorecard(
         answered = responses(sql)
         drift = read_drift(home, sql, segments, start)
         sizes = [figures[name].size if name in figures else 0 for name in segments]
-        advice = [
-            _suggestion(sql, found.classes, place, size, customers=customers, words=words)
-            for place, size in enumerate(sizes)
-        ]
+        advice = _advice(sql, found.classes, sizes, customers=customers, words=words)
     told = [
         {
             **_told(each, name, figures.get(name, _Figures()), customers=customers, spend=spend),
@@ -156,6 +151,14 @@ def _overlaps(sql: Any, thresholds: Mapping[str, float], customers: int) -> dict
         if len(one) < _MOST_GROUPS:
             one.append({"group": group, "customers": number, "share": share, "share_of_all": of_all})
     return found
+
+
+def _advice(
+    sql: Any, classes: Sequence[Class], sizes: Sequence[int], *, customers: int, words: Words
+) -> list[dict[str, Any] | None]:
+    return [
+        _suggestion(sql, classes, place, size, customers=customers, words=words) for place, size in enumerate(sizes)
+    ]
 
 
 def _suggestion(

@@ -50,6 +50,7 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
     router = APIRouter(tags=["segments"], route_class=StrictRoute)
     ask = runtime.doors.ledger.ask
     _changes(router, runtime)
+    _endings(router, runtime)
     _uploads(router, runtime)
 
     @router.get("/v1/segments", response_model=SegmentList)
@@ -124,6 +125,10 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
             )
 
         return JsonResponse((await ask(change)).as_json())
+
+
+def _endings(router: APIRouter, runtime: MarketingRuntime) -> None:
+    ask = runtime.doors.ledger.ask
 
     @router.delete(_ONE, response_model=Deleted)
     async def delete(segment_id: StoredPathId) -> JsonResponse:
