@@ -66,9 +66,7 @@ def scorecard(
         lay_responses(sql, ledger, classification_id)
         listed = ", ".join(map(quoted, segments)) or "NULL"
         sql.execute(f"CREATE TEMP TABLE classed AS SELECT segment, person FROM memberships WHERE segment IN ({listed})")
-        customers, spend = one_row(
-            sql, "SELECT count(*), (SELECT coalesce(sum(spend_365d), 0)::BIGINT FROM traits) FROM people"
-        )
+        customers, spend = one_row(sql, _WHOLE)
         figures = {name: _Figures(*rest) for name, *rest in sql.execute(_FIGURES).fetchall()}
         overlaps = _overlaps(sql, thresholds, customers)
         answered = responses(sql)
@@ -96,6 +94,7 @@ def scorecard(
     }
 
 
+_WHOLE = "SELECT count(*), (SELECT coalesce(sum(spend_365d), 0)::BIGINT FROM traits) FROM people"
 _FIGURES = """
 SELECT segment, count(*), coalesce(sum(spend_365d), 0)::BIGINT, avg(spend_365d),
   count(*) FILTER (orders_365d >= 1), count(*) FILTER (orders_365d >= 2)
