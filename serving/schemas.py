@@ -29,6 +29,8 @@ _PLACEMENTS = "Which list: " + ", ".join(PLACEMENTS) + "."
 _ONE_FIELD = rf" *({'|'.join(FIELDS)})? *"
 _FIELDS = "What to show of each item: " + ", ".join(FIELDS) + "."
 
+_OFFERS = "Tell of each item what one piece costs with the best offer that the user may use now."
+
 
 def _id(value: Any) -> str:
     # Not pydantic's own string: that refuses lone surrogates, which JSON can carry and a shop's id may hold.
@@ -97,6 +99,7 @@ class RecommendationRequest(BaseModel):
         [], max_length=20, description=_FIELDS, json_schema_extra={"items": {"type": "string", "enum": list(FIELDS)}}
     )
     explain: bool = Field(False, description="Say why each item is there.")
+    offers: bool = Field(False, description=_OFFERS)
 
 
 class ListQuery(BaseModel):
@@ -112,6 +115,7 @@ class ListQuery(BaseModel):
         json_schema_extra={"pattern": f"^{_ONE_FIELD}(,{_ONE_FIELD})*$"},
     )
     explain: bool = Field(False, description="Say why each item is there.")
+    offers: bool = Field(False, description=_OFFERS)
 
     def field_names(self) -> list[str]:
         return [name.strip() for name in self.fields.split(",") if name.strip()]
@@ -147,6 +151,12 @@ class MergeAnswer(BaseModel):
     user_id: str = Field(description="Who they are from now on.")
 
 
+class ItemOffer(BaseModel):
+    offer_id: str
+    net_price: int = Field(description="Of one piece, minor units.")
+    ends_at: str | None = Field(description="From then on the price is another; null for no end.")
+
+
 class RecommendedItem(BaseModel):
     id: str = Field(description="The shop's own id.")
     score: float = Field(description="Falls along the list; comparable within this list only.")
@@ -154,6 +164,7 @@ class RecommendedItem(BaseModel):
     reason: str | None = Field(description="Why it is there; null unless `explain` was asked for.")
     promoted: bool = Field(description="Somebody paid or decided for its place.")
     fields: dict[str, Any] = Field(description="The catalogue facts that were asked for.")
+    offers: list[ItemOffer] = Field([], description="The best offer on it, where `offers` was asked for.")
 
 
 class RecommendationAnswer(BaseModel):

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from engine.storage.lake_sql import quoted
+from engine.expression import Joined, Not
 from engine.storage.ledger import Ledger, connection_of, rows_of
 from engine.storage.memberships import Rule
-from engine.storage.segment_sql import members_sql
+from engine.targeting import segments
 from engine.targeting.labels import class_segment
 from engine.targeting.segment_json import parse_rule_json
-from engine.targeting.segments import Words
+from engine.targeting.segments import Member, Words
 
 #: A class has no versions; its rows of the record have this one.
 _VERSION = 1
@@ -60,17 +59,14 @@ def uses_of_classes(ledger: Ledger) -> dict[str, frozenset[str]]:
     return {segment: frozenset(of_all[classification]) for segment, classification in names.items()}
 
 
-def class_rules(classes: Sequence[RuledClass], words: Words, now: float) -> list[Rule]:
-    """Those of one classification as of `now` (epoch seconds): the lists first, then the rules by their places."""
-    moment = datetime.fromtimestamp(now, UTC)
-    names = ", ".join(quoted(each.segment) for each in classes)
-    taken = f"(SELECT person FROM memberships WHERE segment IN ({names}))"
+def class_rules(classes: Sequence[RuledClass], words: Words) -> list[Rule]:
+    """Those of one classification: the lists first, then the rules by their places, for who is in none of them yet."""
+    elsewhere: list[segments.Rule] = [Not(Member(each.segment)) for each in classes]
     by_hand = [Rule(each.segment, _VERSION, "SELECT person FROM listed", each.by_hand) for each in classes]
     by_rule = [
-        Rule(each.segment, _VERSION, f"SELECT person FROM ({select}) ANTI JOIN {taken} USING (person)")
+        Rule(each.segment, _VERSION, Joined("all", (parse_rule_json(each.definition, words), *elsewhere)))
         for each in classes
         if each.definition is not None
-        for select in [members_sql(parse_rule_json(each.definition, words), moment)]
     ]
     return [*by_hand, *by_rule]
 

@@ -8,8 +8,10 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request
 
+from engine.bundle import Bundle
 from engine.recommend.answer import Answer, AnsweredItem, answer
 from serving.gate import refuse_naming_users
+from serving.item_offers import offers_on
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
 from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, UserListQuery
@@ -37,6 +39,7 @@ def routes(runtime: Runtime) -> APIRouter:
             exclude_ids=body.exclude,
             explain=body.explain,
             fields=body.fields,
+            offers=body.offers,
         )
 
     @router.get("/v1/users/{user_id}/recommendations", response_model=RecommendationAnswer)
@@ -85,6 +88,7 @@ async def _short(
         limit=options.limit,
         explain=options.explain,
         fields=options.field_names(),
+        offers=options.offers,
     )
 
 
@@ -98,6 +102,7 @@ async def _answered(
     limit: int,
     explain: bool,
     fields: Sequence[str],
+    offers: bool,
     session_id: str | None = None,
     exclude_ids: Sequence[str] = (),
 ) -> JsonResponse:
@@ -123,8 +128,17 @@ async def _answered(
     request.scope["hawker.placement"] = placement  # after the answer: only names that exist become labels
     request.scope["hawker.bundle"] = live.version
     content = _content(found, live.version, degraded=degraded)
+    if offers:
+        given = await offers_on(runtime, _prices(bundle, found), user_id, now)
+        for each in content["items"]:
+            each["offers"] = given.get(each["id"], [])
     runtime.served.note(_served(content, placement, user_id, session_id, now))
     return JsonResponse(content)
+
+
+def _prices(bundle: Bundle, found: Answer) -> dict[str, int | None]:
+    """What one piece of each item costs by the bundle, minor units."""
+    return {each.id: bundle.catalog.fields(bundle.items.row(each.id))["price"] for each in found.items}
 
 
 def _content(found: Answer, version: int, *, degraded: bool) -> dict[str, Any]:

@@ -23,7 +23,7 @@ ITEM = 6
 
 def refreshed(office, now):
     office.runtime._real_time = lambda: float(now)
-    rules = group_rules(read_thresholds(""), now)
+    rules = group_rules(read_thresholds(""))
     refresh_customers(office.home, now=now, zone="UTC", rules=rules)
 
 
