@@ -36,11 +36,13 @@ class Fuzzed:
     failures: tuple[str, ...]
 
 
-def fuzz(url: str, key: str, scratch: Path, *, examples: int, seed: int, phases: str = _PHASES) -> Fuzzed:
+def fuzz(
+    url: str, key: str, scratch: Path, *, examples: int, seed: int, phases: str = _PHASES, only: str = ""
+) -> Fuzzed:
     """Ask every operation of the interface at `url` with `examples` sound and unsound requests of a fixed seed.
 
-    `key` may everything, so that requests without it are seen to be refused. Raises NotAllowed where schemathesis, a
-    tool of development, is not installed.
+    `only` is a pattern of paths; all of them without it. `key` may everything, so that requests without it are seen to
+    be refused. Raises NotAllowed where schemathesis, a tool of development, is not installed.
     """
     program = Path(sys.executable).with_name("schemathesis")
     if not program.exists():
@@ -68,6 +70,7 @@ def fuzz(url: str, key: str, scratch: Path, *, examples: int, seed: int, phases:
         "--generation-deterministic",
         "--no-color",
     ]
+    command += ["--include-path-regex", only] if only else []
     # Its stateful phase puts NUL into texts whose pattern excludes it; the hostile bodies cover NUL.
     command += ["--generation-allow-x00", "false"]
     command += ["--warnings", "off", "--report", "junit", "--report-junit-path", str(report), "--continue-on-failure"]

@@ -38,8 +38,6 @@ def map_case(context: Any, case: Any) -> Any:
         for field in ("parent_id", "from_user_id"):
             if isinstance(body.get(field), str) and body[field] in named:
                 body[field] = body[field][:-1] + ("b" if body[field].endswith("a") else "a")
-    if case.path.endswith("/members") and isinstance(body, str | bytes):
-        case.body = b"user_id\n"  # any text may be a file, which is judged line by line
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and _KEY.fullmatch(key):  # another request has another key
         case.headers["Idempotency-Key"] = sha256(f"{case.formatted_path} {body}".encode(errors="replace")).hexdigest()
