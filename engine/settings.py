@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from engine.access import checked_origin
@@ -63,15 +63,13 @@ def _origins(text: str) -> tuple[str, ...]:
 
 
 def _public_url(text: str) -> str:
-    parts = urlsplit(text)
-    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+    if text and not re.fullmatch(r"https?://[\w.:\[\]-]+(/[^?#\s]*)?", text, re.ASCII):
         raise ValueError(text)
     return text.rstrip("/")
 
 
 def _smtp_url(text: str) -> str:
-    parts = urlsplit(text)
-    if text and (parts.scheme not in ("smtp", "smtp+starttls", "smtps") or not parts.hostname or parts.port == 0):
+    if text and not re.fullmatch(r"smtp(s|\+starttls)?://([^@/\s]+@)?[\w.-]+(:[1-9]\d{0,4})?/?", text, re.ASCII):
         raise ValueError(text)
     return text
 

@@ -120,7 +120,7 @@ def _written(live: Live, shop: ScaledShop) -> dict[str, Any]:
         ).to_arrow_table()
     rows = sample.select([name for name in EVENTS.schema.names if name in sample.schema.names])
     lake, number, commits = Lake(live.home), 0, []
-    while live.now() < live.end + _WORKER_PAUSE:
+    while number < int(RATE * (live.end - live.start)):
         began = time.perf_counter()
         accepted = int(RATE * (min(live.now(), live.end) - live.start))
         if accepted > number:

@@ -10,9 +10,8 @@ from typing import Any
 from engine.errors import BadInput
 from engine.storage.campaign_round import Leaving
 from engine.targeting.campaign_parts import MessageTemplate
-from engine.targeting.consents import Unsubscribing, unsubscribe_token
+from engine.targeting.consents import UNSUBSCRIBE_PATH, Unsubscribing, unsubscribe_token
 from serving.message_template import fill
-from serving.storefront.unsubscribe import PATH
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
 _FOOT = {"en": "Unsubscribe", "zh": "退订"}
@@ -63,7 +62,7 @@ def unsubscribe_url(leaving: Leaving, *, public_url: str, secret: str) -> str:
     if not public_url or leaving.campaign.purpose == "service":
         return ""
     about = Unsubscribing(leaving.row.user_id, leaving.campaign.purpose, leaving.row.channel, leaving.row.campaign_id)
-    return f"{public_url}{PATH}{unsubscribe_token(secret, about)}"
+    return f"{public_url}{UNSUBSCRIBE_PATH}{unsubscribe_token(secret, about)}"
 
 
 def check_templates(templates: Mapping[str, MessageTemplate], *, with_offer: bool) -> None:

@@ -19,13 +19,16 @@ from engine.recommend.placements import PLACEMENTS
 from engine.segment_words import EVENT_NAMES
 from engine.settings import SETTINGS, read_settings
 from engine.storage.home import Home
-from engine.storage.lake_tables import PREDICTIONS
+from engine.storage.lake_tables import CAMPAIGN_OUTCOMES, PREDICTIONS, LakeTable
+from engine.targeting.arbitration import REASONS as MESSAGE_REASONS
 from engine.targeting.campaign import SAFE_EDITS, Campaign
 from engine.targeting.campaign_fields import FIELDS
+from engine.targeting.campaign_templates import templates_listed
 from engine.targeting.fairness import FORBIDDEN_INPUTS, REASON_CLASSES
 from engine.targeting.groups import ACTIONS, groups
 from engine.targeting.suggestion_goals import GOALS, PRIORS
 from engine.targeting.traits import TRAITS
+from engine.targeting.triggers import KINDS
 from engine.thresholds import THRESHOLDS, read_thresholds
 from experiments.bench import BENCHES
 from hawker import app as command_line
@@ -39,6 +42,7 @@ from tests.serving.conftest import publish
 from training.models import MODELS
 from training.predictions.recipe import PredictionRecipe
 from training.recipe import Recipe
+from training.response.recipe import ResponseRecipe
 
 REFERENCE = Path(__file__).resolve().parents[1] / "REFERENCE.md"
 Row = tuple[str, ...]
@@ -195,12 +199,32 @@ def prediction_keys() -> Iterator[Row]:
             yield (code(each.name), code(shown) if shown else "", meanings.get(code(each.name), ""))
 
 
-def prediction_columns() -> Iterator[Row]:
+def response_keys() -> Iterator[Row]:
     """As `recipe_keys`."""
+    yield ("Key", "Default", "Meaning")
+    meanings = {row[0]: row[-1] for row in rows_of(REFERENCE.read_text(), "Recipes of responses")}
+    defaults = ResponseRecipe()
+    for each in dataclasses.fields(ResponseRecipe):
+        value = getattr(defaults, each.name)
+        shown = ", ".join(value) if isinstance(value, tuple) else str(value)
+        yield (code(each.name), code(shown), meanings.get(code(each.name), ""))
+
+
+def prediction_columns() -> Iterator[Row]:
+    yield from columns_of(PREDICTIONS, "Predictions")
+
+
+def outcome_columns() -> Iterator[Row]:
+    yield from columns_of(CAMPAIGN_OUTCOMES, "Outcomes of campaigns")
+
+
+def columns_of(table: LakeTable, heading: str) -> Iterator[Row]:
+    """As `recipe_keys`; the traits of outcomes are those of the table of traits."""
     yield ("Column", "Type", "Meaning")
-    meanings = {row[0]: row[-1] for row in rows_of(REFERENCE.read_text(), "Predictions")}
-    for each in PREDICTIONS.schema:
-        yield (code(each.name), str(each.type), meanings.get(code(each.name), ""))
+    meanings = {row[0]: row[-1] for row in rows_of(REFERENCE.read_text(), heading)}
+    for each in table.schema:
+        trait = f"The trait `{each.name[2:]}` at launch, null where not known." if each.name.startswith("x_") else ""
+        yield (code(each.name), str(each.type), meanings.get(code(each.name), trait))
 
 
 def families() -> Iterator[Row]:
@@ -239,6 +263,27 @@ def reason_classes() -> Iterator[Row]:
         yield (code(name), meaning)
 
 
+def triggers() -> Iterator[Row]:
+    yield ("Trigger", "Words beside `on` and `again_after`", "What makes somebody a member")
+    for name, each in KINDS.items():
+        words = "; ".join(f"{code(word)}: {told}" for word, told in {**each.needs, **each.may}.items())
+        yield (code(name), words, each.meaning)
+
+
+def message_reasons() -> Iterator[Row]:
+    yield ("Reason", "Means")
+    for name, meaning in MESSAGE_REASONS.items():
+        yield (code(name), f"{meaning[0].upper()}{meaning[1:]}.")
+
+
+def campaign_templates() -> Iterator[Row]:
+    yield ("Template", "Name", "Usual for", "What it does")
+    for each in templates_listed():
+        told = f"{each['meaning']} {each['advice']}".strip()
+        name = f"{each['name']['en']}, {each['name']['zh']}"
+        yield (code(each["template"]), name, ", ".join(each["groups"]), told)
+
+
 def benches() -> Iterator[Row]:
     yield ("Name", "What it shows")
     for name, each in BENCHES.items():
@@ -264,13 +309,18 @@ TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     "Placements": placements,
     "Recipes": recipe_keys,
     "Recipes of predictions": prediction_keys,
+    "Recipes of responses": response_keys,
     "Predictions": prediction_columns,
+    "Outcomes of campaigns": outcome_columns,
     "Model families": families,
     "Goals of suggestions": goals,
     "What suggestions assume": assumptions,
     "What may not decide about a discount": forbidden_inputs,
     "Reason classes": reason_classes,
     "Fields of a campaign": campaign_fields,
+    "Triggers": triggers,
+    "Why a message waits or never leaves": message_reasons,
+    "Templates of campaigns": campaign_templates,
     "Benchmarks": benches,
 }
 

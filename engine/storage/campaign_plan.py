@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +12,9 @@ from engine.settings import Settings
 from engine.storage.campaign_audience import People, read_people
 from engine.storage.campaigns import StoredCampaign
 from engine.storage.home import Home
-from engine.storage.ledger import Ledger
+from engine.storage.ledger import LedgerPool
 from engine.storage.offer_ledger import StoredOffer, find_offer
+from engine.storage.plan_predictions import predictions_for
 from engine.storage.shop_secrets import HOLDOUT_SALT, shop_secret
 from engine.targeting.assignment import Assigned, assign
 from engine.targeting.assignment_record import assignment_parity, assignment_record
@@ -45,7 +45,7 @@ class PlannedCampaign:
 
 
 def plan_campaign(
-    home: Home, ledger: Ledger, stored: StoredCampaign, settings: Settings, *, now: float
+    home: Home, ledger: LedgerPool, stored: StoredCampaign, settings: Settings, *, now: float
 ) -> PlannedCampaign:
     """Who would get what if the campaign were launched now (`now`, epoch seconds), and what would stop it.
 
@@ -110,15 +110,12 @@ def _planned(campaign: Campaign, place: int, offer: Offer, basket: float | None)
 
 
 def _predictions(
-    home: Home, ledger: Ledger, campaign: Campaign, user_ids: Sequence[str], offers: Sequence[Offer], now: float
+    home: Home, ledger: LedgerPool, campaign: Campaign, user_ids: Sequence[str], offers: Sequence[Offer], now: float
 ) -> Predictions | None:
     """What each offer would bring with each of them; None for messages alone."""
-    if not offers or importlib.util.find_spec("engine.storage.plan_predictions") is None:
+    if not offers:
         return None
-    # Only a plan with offers loads what reads the models' tables.
-    room = importlib.import_module("engine.storage.plan_predictions")
-    found: Predictions = room.predictions_for(home, ledger, user_ids, offers, now=now, margin=campaign.margin)
-    return found
+    return predictions_for(home, ledger, user_ids, offers, now=now, margin=campaign.margin)
 
 
 def _reach(people: People, now: float) -> dict[str, Any]:

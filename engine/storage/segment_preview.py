@@ -43,15 +43,7 @@ def preview(
         sql.execute(f"CREATE TEMP TABLE fitting AS SELECT DISTINCT person FROM ({select})")
         (figures,) = _rows(sql, _FIGURES)
         today = datetime.fromtimestamp(now, ZoneInfo(state.zone if state else "UTC")).date()
-        reason, joins = reach_sql(Channel(channel, today, cap))
-        reached = {
-            each["reason"]: each["customers"]
-            for each in _rows(
-                sql,
-                f"SELECT coalesce({reason}, 'reachable') AS reason, count(*) AS customers"
-                f" FROM fitting LEFT JOIN traits USING (person){joins} GROUP BY reason",
-            )
-        }
+        reached = _reached(sql, Channel(channel, today, cap))
         users = _rows(
             sql,
             "SELECT user_id FROM people SEMI JOIN fitting USING (person)"
@@ -69,6 +61,17 @@ def preview(
         "sample": [each["user_id"] for each in users],
         "overlap": overlaps,
     }
+
+
+def _reached(sql: Any, channel: Channel) -> dict[str, int]:
+    """How many are reached on the channel, and how many are not by the first reason."""
+    reason, joins = reach_sql(channel)
+    rows = _rows(
+        sql,
+        f"SELECT coalesce({reason}, 'reachable') AS reason, count(*) AS customers"
+        f" FROM fitting LEFT JOIN traits USING (person){joins} GROUP BY reason",
+    )
+    return {each["reason"]: each["customers"] for each in rows}
 
 
 _FIGURES = """

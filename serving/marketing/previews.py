@@ -92,9 +92,6 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
     async def previewed(body: Wanted, request: Request) -> JsonResponse:
         """What a rule finds: size, reachable size by reason, orders, a sample, overlaps. Ends when the caller goes."""
         rule = rule_of(body)
-        if body.channel not in CHANNELS:
-            raise BadInput(f"channel: one of {', '.join(CHANNELS)}", field="channel")
-        cap = None if body.channel == "storefront" else settings.messages_per_day or None
         running: list[Any] = []
         work = asyncio.create_task(
             asyncio.to_thread(
@@ -105,7 +102,7 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
                 sample=body.sample,
                 overlap_with=body.overlap_with,
                 channel=body.channel,
-                cap=cap,
+                cap=_cap(body.channel, settings.messages_per_day),
                 begun=running.append,
             )
         )
@@ -130,3 +127,10 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
         return JsonResponse(found)
 
     return router
+
+
+def _cap(channel: str, messages: int) -> int | None:
+    """Messages a day on the channel; BadInput for one that is none."""
+    if channel not in CHANNELS:
+        raise BadInput(f"channel: one of {', '.join(CHANNELS)}", field="channel")
+    return None if channel == "storefront" else messages or None

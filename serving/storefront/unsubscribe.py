@@ -11,11 +11,10 @@ from fastapi import APIRouter, Path, Request, Response
 from engine.storage.consents import Word, refused, say_consent
 from engine.storage.ledger import LedgerPool
 from engine.storage.shop_secrets import shop_secret
-from engine.targeting.consents import read_token
+from engine.targeting.consents import UNSUBSCRIBE_PATH, read_token
 from serving.runtime import Runtime
 from serving.schemas import problems
 
-PATH = "/v1/unsubscribe/"
 LINKS = "links"  # the name of the secret that signs them
 
 _PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8">
@@ -36,14 +35,14 @@ def routes(runtime: Runtime) -> APIRouter:
     router = APIRouter(tags=["unsubscribe"])
     ask = runtime.doors.ledger.ask
 
-    @router.get(f"{PATH}{{token}}", response_class=Response, responses=_ANSWERS)
+    @router.get(f"{UNSUBSCRIBE_PATH}{{token}}", response_class=Response, responses=_ANSWERS)
     async def look(request: Request, token: str = Path(max_length=2_000)) -> Response:
         """Ask whether messages shall end; nothing changes yet."""
         await ask(lambda ledger: read_token(shop_secret(ledger, LINKS), token))
         title, question, button, _ = _words(request)
         return _page(request, title, question, _FORM.format(button=button))
 
-    @router.post(f"{PATH}{{token}}", response_class=Response, responses=_ANSWERS)
+    @router.post(f"{UNSUBSCRIBE_PATH}{{token}}", response_class=Response, responses=_ANSWERS)
     async def end(request: Request, token: str = Path(max_length=2_000)) -> Response:
         """No more messages for this purpose on this channel, from now on; again changes nothing."""
         now = runtime.now()

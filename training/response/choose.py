@@ -66,6 +66,8 @@ def choose(
     part alone would choose by chance. Choices are judged doubly robustly, with means learned without each row's own.
     `redeem` is the chance to redeem where it is the same for all, such as a cost that comes with every mail.
     """
+    if len(candidates) == 1:
+        return Choice(candidates[0], {})
     part = folds(trial.user, parts, seed=wish.seed + 1)
     arms = {name: np.zeros(len(trial), np.int64) for name in candidates}
     for number in range(parts):

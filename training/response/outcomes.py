@@ -13,6 +13,7 @@ from engine.storage.home import Home
 from engine.storage.lake import Lake
 from engine.targeting.expected_response import level_of
 from engine.targeting.response_inputs import TRAIT_INPUTS, UNKNOWN
+from engine.targeting.suggestion_goals import PRIORS
 from training.response.choose import Worth
 from training.response.trial import Trial
 
@@ -46,7 +47,9 @@ def read_trial(lake: Lake, *, until: datetime | None = None) -> tuple[Trial, Wor
         campaign=_numbers(rows["campaign_id"]),
     )
     cost = np.nan_to_num(rows["cost"].to_numpy(zero_copy_only=False).astype(np.float64))
-    margin = np.nan_to_num(rows["margin"].to_numpy(zero_copy_only=False).astype(np.float64))
+    margin, revenue = (rows[name].cast(pa.float64()).to_numpy() for name in ("margin", "revenue"))
+    # Where the costs of the goods are not known, the part of a price that suggestions assume is left.
+    margin = np.where(np.isnan(margin), np.nan_to_num(revenue) * PRIORS["margin"][0], margin)
     uses = [redeemed & (arm == number) for number in range(1, len(levels) + 1)]
     discounts = tuple(float(cost[each].mean()) if each.any() else 0.0 for each in uses)
     return trial, Worth(float(margin.sum() / max(orders.sum(), 1)), discounts)

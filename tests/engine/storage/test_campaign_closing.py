@@ -11,6 +11,7 @@ from engine.storage.campaign_outcomes import read_outcomes
 from engine.storage.campaigns import find_campaign
 from engine.storage.home import Home
 from engine.storage.ledger import connection_of, rows_of
+from engine.storage.past_campaigns import past_redemptions
 from engine.storage.suggestion_facts import measured_outcomes
 from tests.engine.storage.campaigns import launched, offered, redeemed
 from tests.engine.storage.shoppers import NOW, Shoppers, order
@@ -91,6 +92,7 @@ def test_what_a_finished_campaign_measured_is_what_suggestions_rest_on(shop, led
     assert (found.goal, found.depth) == ("win-back", 0.1)
     assert found.uplift == pytest.approx(10 / 40 - 2 / 40)
     assert 0 < found.error < 0.2
+    assert past_redemptions(ledger) == (40, 5)
 
 
 def test_a_campaign_with_uneven_arms_or_open_windows_teaches_no_suggestion(shop, ledger):

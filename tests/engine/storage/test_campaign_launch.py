@@ -387,3 +387,26 @@ def test_audiences_are_segments_lists_and_classes(office):
     for audience in ({"segment": "never"}, {"class": "kind/never"}, {"class": "never/x"}):
         with pytest.raises(UnknownThing):
             reached(audience)
+
+
+@pytest.mark.parametrize("mode", ["plan", "per-segment"])
+def test_a_planned_campaign_keeps_its_budget_and_tells_what_it_rests_on(office, mode):
+    for offer_id, amount in (("small", 10), ("more", 40)):
+        benefit = {"kind": "amount", "amount": amount}
+        terms = {"offer_id": offer_id, "name": offer_id, "benefit": benefit, "currency": "EUR"}
+        put_offer(office.ledger, terms, actor="anna", now=AT, zone="UTC")
+    office.make(offers=["small", "more"], assignment=mode, goal="win-back", budget=60, margin=1.0)
+    record = office.plan().as_json()
+    assert record["stops"] == []
+    assert 0 < record["cost"] <= 60 < 60 + record["profit"]
+    assert (record["evidence"], record["gap"] is None) == ("prior", False)
+    assert (record["price_of_simplicity"] is None) == (mode == "plan")
+    assert record["parity"]["over"] == []
+    office.launch()
+    told = office.rows(
+        "SELECT arm, sum(expected_cost), count(offer_id), count(variant) = count(*) FROM campaign_members GROUP BY arm"
+    )
+    by_arm = {arm: more for arm, *more in told}
+    assert by_arm["treatment"][0] == pytest.approx(record["cost"])
+    assert by_arm["holdout"] == [None, 0, True]
+    assert office.frozen()[1] == office.frozen()[2] == record["treated"]

@@ -314,3 +314,9 @@ def test_a_clock_that_was_set_back_computes_everything_anew(shop):
     shop.happened(order("u", 1, 100))
     shop.refreshed(days_later=3)
     assert shop.refreshed().whole
+
+
+def test_purchases_that_name_no_order_are_orders_of_their_own(shop):
+    shop.happened(*(order("u", ago, 100, order_id=None) for ago in (1, 2, 3)))
+    shop.refreshed()
+    assert shop.traits()["u"]["orders"] == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -121,6 +122,20 @@ def test_arms_that_are_not_as_drawn_ring_the_alarm():
     assert nobody["sample_ratio"]["alarm"]  # a variant that nobody got
 
 
+def test_a_variant_of_which_there_were_few_pieces_is_no_alarm_and_an_uneven_arm_within_it_is():
+    people = members()
+    variant = (np.arange(len(people)) % 10 == 0).astype(np.int64)  # one in ten was kept, half of them was drawn
+    chances = np.where(people.arm == 0, 0.25, 0.5)
+    design = Design(holdout=0.5, shares={"a": 0.5, "b": 0.5}, is_limited=True)
+    few = members(variant=variant, variants=("a", "b"), propensity=chances)
+    assert not report(few, design)["sample_ratio"]["alarm"]
+    assert report(few, replace(design, is_limited=False))["sample_ratio"]["alarm"]
+    lost = np.where((variant == 1) & (np.arange(len(people)) % 20 == 0), 0, people.arm)
+    assert report(members(variant=variant, variants=("a", "b"), propensity=chances, arm=lost), design)["sample_ratio"][
+        "alarm"
+    ]
+
+
 def test_without_a_holdout_nothing_is_said_of_what_changed():
     found = report(members(holdout=0.0), Design(shares={"ten": 1.0}))
     assert (found["control"], found["effects"], found["roi"], found["cumulative"]) == (None, [], None, [])
@@ -184,7 +199,7 @@ def test_the_document_says_how_the_arms_were_drawn():
 
 @pytest.mark.parametrize(
     ("value", "measure", "currency", "text"),
-    [(123456, "revenue", "EUR", "1,234.56 EUR"), (1234, "margin", "JPY", "1,234 JPY"),
+    [(12345, "revenue", "EUR", "123.45 EUR"), (1234, "margin", "JPY", "1,234 JPY"),
      (12345678, "cost", None, "123,457"),
      (None, "orders", None, "–"), (12.0, "orders", None, "12"), (0.25, "orders", None, "0.25")],
 )  # fmt: skip
