@@ -145,6 +145,60 @@ def upload(
     )
 
 
+@segment.command()
+def lookalike(
+    segment_id: Annotated[str, typer.Argument(help="Whose members: a segment, ready-made group or class.")],
+    size: Annotated[int, typer.Option(help="How many customers.")] = 1_000,
+    name: Name = None,
+    name_zh: NameZh = None,
+    id: Annotated[str | None, typer.Option(help="Its id; default: made of the English name.")] = None,  # noqa: A002
+    out_file: Annotated[Path | None, typer.Option("--out", help="Where to write: .parquet, .csv or .jsonl.")] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the customers who resemble a segment's members most: as a static segment of that name, a file, or both."""
+    from engine.storage.batch import check_ending, write_lists
+    from engine.storage.lookalikes import find_lookalikes, keep_lookalikes
+    from engine.targeting.labels import checked_names
+
+    names = _names(name, name_zh)
+    if not names and (out_file is None or id is not None):
+        raise BadInput("name: say what the segment is called with --name, or where to write with --out", field="name")
+    if names:
+        checked_names(names)
+    if out_file is not None:
+        check_ending(out_file)
+    with _ledger() as (ledger, now):
+        found = find_lookalikes(here()[1], segment_id, size=size, now=now)
+        made = keep_lookalikes(ledger, found, names, segment_id=id, actor=by, now=now).as_json() if names else None
+    if out_file is not None:
+        write_lists(out_file, found.found)
+    told = {"source": segment_id, "members": found.members, "size": found.found.num_rows, "segment": made}
+    lines = [f"{found.found.num_rows:,} customers resemble the {found.members:,} of {segment_id}"]
+    answer(told, as_json, "\n".join([*lines, *([_line(made)] if made else []), *([str(out_file)] if out_file else [])]))
+
+
+@segment.command()
+def scorecard(
+    classification_id: Annotated[str, typer.Argument(help="The classification.")],
+    since: Annotated[str | None, typer.Option(help="Compare with this moment; 30 days ago by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How the classes of a classification do: size, drift, revenue, repeats, response, and thresholds to change."""
+    from engine.storage.batch import read_moment
+    from engine.storage.class_scorecard import scorecard as score
+    from engine.storage.live_segments import words_of
+
+    start = read_moment(since) if since else None
+    with _stores("ledger") as (ledger, now, settings, home):
+        words, groups = words_of(settings), settings.groups
+        found = score(home, ledger, classification_id, words=words, thresholds=groups, now=now, since=start)
+    index = found["stability_index"]
+    moved = "no record of it that far back" if index is None else f"stability index {index:.3f}"
+    lines = [f"{found['unclassified']:>9,}  in no class; since {found['since'][:10]}: {moved}"]
+    answer(found, as_json, "\n".join([*map(_score_line, found["classes"]), *lines]))
+
+
 @contextmanager
 def _ledger() -> Iterator[tuple[LedgerPool, float]]:
     with _stores("ledger") as (ledger, now, _, _home):
@@ -189,6 +243,18 @@ def _rule(given: str | None) -> Definition | None:
 
 def _names(name: str | None, name_zh: str | None) -> dict[str, str]:
     return {language: each for language, each in (("en", name), ("zh", name_zh)) if each is not None}
+
+
+def _score_line(told: dict[str, Any]) -> str:
+    advice = told["suggestion"]
+    repeats = "-" if told["repeat_rate_365d"] is None else f"{told['repeat_rate_365d']:.0%}"
+    drift = "" if told["drift"] is None else f", {told['drift']['size_then']:,} then"
+    response = "" if told["response"] is None else f", {told['response']['responded']:,} answers to campaigns"
+    better = "" if advice is None else f"\n           {advice['why']}: {advice['text'] or advice['reason']}"
+    return (
+        f"{told['size']:>9,}  {told['class_id']}  {told['share'] or 0:.1%}{drift}, revenue {told['revenue_365d']:,},"
+        f" {repeats} buy again{response}{better}"
+    )
 
 
 def _line(told: dict[str, Any]) -> str:

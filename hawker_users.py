@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -112,6 +113,30 @@ def moves(
         )
     lines = [f"{each['customers']:>9,}  {each['from'] or '-'} -> {each['to'] or '-'}" for each in found["moves"]]
     answer(found, as_json, "\n".join(lines) or "nobody was there")
+
+
+@user.command("for-item")
+def for_item(
+    item_id: Annotated[str, typer.Argument(help="Which item.")],
+    out_file: Annotated[Path, typer.Option("--out", help="Where to write: .parquet, .csv or .jsonl.")],
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many users.")] = 1_000,
+    new_only: Annotated[bool, typer.Option("--new-only", help="Leave out who bought it already.")] = False,
+    version: Annotated[int | None, typer.Option(help="A trained version; default: the published one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the users who would want an item, the likeliest first, with the place that each source gives them."""
+    from engine.storage import clock
+    from engine.storage.batch import check_ending, write_lists
+    from engine.storage.item_audiences import who_wants
+    from engine.storage.releases import open_bundle
+
+    _, home = here()
+    check_ending(out_file)
+    found = who_wants(home, open_bundle(home, version), item_id, limit=limit, now=clock.now(home), new_only=new_only)
+    write_lists(out_file, found.users)
+    told = {"item_id": item_id, "users": found.users.num_rows, "prediction": found.prediction, "out": str(out_file)}
+    by = f", with {found.prediction}" if found.prediction else ""
+    answer(told, as_json, f"{out_file}: {found.users.num_rows:,} users{by}")
 
 
 @user.command()

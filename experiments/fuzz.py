@@ -24,6 +24,7 @@ expected-statuses = [400, 401, 403, 404, 406, 413, 415, 422, 428]
 include-path-regex = "/(similar|bought-together)$"
 checks = { use_after_free = { enabled = false } }
 """
+_PHASES = "examples,coverage,fuzzing,stateful"
 _CODE = Path(__file__).resolve().parents[1]
 
 
@@ -35,11 +36,13 @@ class Fuzzed:
     failures: tuple[str, ...]
 
 
-def fuzz(url: str, key: str, scratch: Path, *, examples: int, seed: int) -> Fuzzed:
-    """Ask every operation of the storefront at `url` with `examples` sound and unsound requests of a fixed seed.
+def fuzz(
+    url: str, key: str, scratch: Path, *, examples: int, seed: int, phases: str = _PHASES, only: str = ""
+) -> Fuzzed:
+    """Ask every operation of the interface at `url` with `examples` sound and unsound requests of a fixed seed.
 
-    `key` may everything, so that requests without it are seen to be refused. Raises NotAllowed where schemathesis, a
-    tool of development, is not installed.
+    `only` is a pattern of paths; all of them without it. `key` may everything, so that requests without it are seen to
+    be refused. Raises NotAllowed where schemathesis, a tool of development, is not installed.
     """
     program = Path(sys.executable).with_name("schemathesis")
     if not program.exists():
@@ -57,7 +60,17 @@ def fuzz(url: str, key: str, scratch: Path, *, examples: int, seed: int) -> Fuzz
         "--checks",
         "all",
     ]
-    command += ["--max-examples", str(examples), "--seed", str(seed), "--generation-deterministic", "--no-color"]
+    command += [
+        "--phases",
+        phases,
+        "--max-examples",
+        str(examples),
+        "--seed",
+        str(seed),
+        "--generation-deterministic",
+        "--no-color",
+    ]
+    command += ["--include-path-regex", only] if only else []
     # Its stateful phase puts NUL into texts whose pattern excludes it; the hostile bodies cover NUL.
     command += ["--generation-allow-x00", "false"]
     command += ["--warnings", "off", "--report", "junit", "--report-junit-path", str(report), "--continue-on-failure"]

@@ -5,11 +5,15 @@ Loaded by schemathesis itself (`SCHEMATHESIS_HOOKS`), never imported.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
 
 import schemathesis
+
+_KEY = re.compile("[!-~]{1,255}")
 
 
 @schemathesis.hook
@@ -29,11 +33,74 @@ def map_case(context: Any, case: Any) -> Any:
                 body["patch"] = {"attributes": {"seen": True}}
         if body.get("placement") in ("similar", "bought-together") and body.get("item_ids", []) == []:
             body["item_ids"] = ["i1"]
+        _marketing(case.path, body)
         named = [unquote(str(each)) for each in (case.path_parameters or {}).values()]
         for field in ("parent_id", "from_user_id"):
             if isinstance(body.get(field), str) and body[field] in named:
                 body[field] = body[field][:-1] + ("b" if body[field].endswith("a") else "a")
+    key = (case.headers or {}).get("Idempotency-Key")
+    if isinstance(key, str) and _KEY.fullmatch(key):  # another request has another key
+        case.headers["Idempotency-Key"] = sha256(f"{case.formatted_path} {body}".encode(errors="replace")).hexdigest()
+    if isinstance(case.query, dict):
+        for name, moment in (("since", "1999-12-31T00:00:00Z"), ("until", "2001-01-01T00:00:00Z")):
+            if _is_moment(case.query.get(name)):
+                case.query[name] = moment
     return case
+
+
+def _marketing(path: str, body: dict[str, Any]) -> None:
+    """Rules and terms are languages of their own. What is said in two ways is said in one of them."""
+    if isinstance(body.get("definition"), dict):
+        body["definition"] = {"trait": "orders_90d", "op": ">=", "value": 1}
+    if isinstance(body.get("text"), str):
+        body["text"] = "orders_90d >= 1"
+    if body.get("kind") == "static":
+        _drop(body, text=str, definition=dict)
+    elif isinstance(body.get("definition"), dict):
+        _drop(body, text=str)
+    elif path in ("/v1/segments", "/v1/segments/preview", "/v1/segments/explain") and body.get("text") is None:
+        _drop(body, definition=type(None))
+        body["text"] = "orders_90d >= 1"
+    names = body.get("names")
+    for holder in (body, *([names] if isinstance(names, dict) else [])):
+        for name in ("names", "en", "zh"):
+            if isinstance(holder.get(name), str) and holder[name] and not holder[name].strip():
+                holder[name] = "blank"
+    if isinstance(body.get("count"), int | float) and 1_000 < body["count"] <= 1_000_000:
+        body["count"] = 1_000  # more take their time
+    if path.endswith("/assignments"):
+        _one_way(body)
+    if path.endswith("/lookalike") and body.get("names") is None:
+        _drop(body, segment_id=str)
+        if isinstance(body.get("size"), int | float) and 10_000 < body["size"] <= 100_000:
+            body["size"] = 10_000
+    if path == "/v1/campaigns/suggestions" and isinstance(body.get("goal"), str):
+        for name in ("item_id", "category"):
+            body[name] = "i1" if body.get(name) is None else body[name]
+    if path.startswith("/v1/offers/") and path.count("/") == 3:
+        body.clear()
+        body.update({"name": "Summer", "benefit": {"kind": "percent", "percent": 10}})
+    if isinstance(body.get("url"), str) and body["url"].startswith("https://"):
+        body["url"] = "https://shop.example/hook"
+
+
+def _one_way(body: dict[str, Any]) -> None:
+    """Users are named by a list, a condition or a segment, and by one of them alone."""
+    kinds: dict[str, Any] = {"user_ids": list, "filter": (str, dict), "segment_id": str}
+    said = [name for name, kind in kinds.items() if isinstance(body.get(name), kind)]
+    for name in said[1:]:
+        del body[name]
+    if not said and all(body.get(name) is None for name in kinds):
+        body["user_ids"] = []
+    if (isinstance(body.get("user_ids"), list) and "skip_unknown" not in body) or body.get("skip_unknown") is False:
+        body["skip_unknown"] = True
+
+
+def _drop(body: dict[str, Any], **kinds: type) -> None:
+    """Leave out fields of these kinds; others are wrong and stay so."""
+    for name, kind in kinds.items():
+        if isinstance(body.get(name), kind):
+            body.pop(name, None)
 
 
 def _is_moment(value: Any) -> bool:

@@ -14,6 +14,7 @@ from serving import health
 from serving.edge import MOST_BODY
 from serving.interface import PROBLEMS, Lifespan, guarded, needs, new_interface
 from serving.marketing import (
+    audiences,
     campaigns,
     classes,
     consents,
@@ -40,6 +41,7 @@ def create_marketing_app(runtime: MarketingRuntime) -> FastAPI:
         previews,
         segments,
         customers,
+        audiences,
         consents,
         classes,
         offers,

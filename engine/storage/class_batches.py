@@ -177,6 +177,18 @@ def class_members(
     ]
 
 
+def by_hand(ledger: Ledger, classification_id: str, class_id: str, user_ids: Sequence[str]) -> set[str]:
+    """Those of `user_ids` who were put into the class by hand."""
+    with connection_of(ledger) as connection:
+        rows = rows_of(
+            connection,
+            "SELECT user_id FROM class_members WHERE classification_id = :id AND class_id = :class"
+            " AND user_id = ANY(:users)",
+            **{"id": classification_id, "class": class_id, "users": list(user_ids)},
+        )
+    return {user for (user,) in rows}
+
+
 def class_history(ledger: Ledger, classification_id: str, user_id: str) -> list[dict[str, Any]]:
     """How a user came to the class that they are in, newest first."""
     with connection_of(ledger) as connection:

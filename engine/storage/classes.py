@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from engine.errors import BadInput, NotAllowed, UnknownThing
 from engine.storage.ledger import Ledger, connection_of, rows_of
-from engine.storage.segment_edits import check_known_segments, columns_of, lock_definitions
+from engine.storage.segment_edits import check_unused, check_uses, columns_of, lock_definitions
 from engine.storage.segments import is_storable, moment
 from engine.targeting.definition import Definition
-from engine.targeting.labels import checked_id, checked_names, id_from
+from engine.targeting.labels import checked_id, checked_names, class_segment, id_from
 
 MOST_CLASSES = 100  # of one classification
 
@@ -27,6 +27,7 @@ MOST_CLASSES = 100  # of one classification
 class Class:
     """`place` orders the rules; `members` counts those who are in it by hand."""
 
+    classification_id: str
     id: str
     names: Mapping[str, str]
     place: int
@@ -40,7 +41,8 @@ class Class:
     def as_json(self) -> dict[str, Any]:
         names = ("names", "place", "definition", "text", "uses", "updated_by", "members")
         told = {name: getattr(self, name) for name in names}
-        return {"class_id": self.id, **told, "updated_at": self.updated_at.isoformat()}
+        segment = class_segment(self.classification_id, self.id)
+        return {"class_id": self.id, "segment_id": segment, **told, "updated_at": self.updated_at.isoformat()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def find_classification(ledger: Ledger, classification_id: str, *, locked: bool 
             raise UnknownThing(told, code="unknown_classification", field="classification_id")
         classes = rows_of(
             connection,
-            "SELECT class_id, names, place, definition, text, uses, updated_at, updated_by,"
+            "SELECT classification_id, class_id, names, place, definition, text, uses, updated_at, updated_by,"
             " (SELECT count(*) FROM class_members WHERE class_members.classification_id = classes.classification_id"
             " AND class_members.class_id = classes.class_id)"
             " FROM classes WHERE classification_id = :id ORDER BY place, class_id",
@@ -141,9 +143,14 @@ def rename_classification(
 
 
 def delete_classification(ledger: Ledger, classification_id: str) -> None:
-    """Remove it with its classes and who is in them; the record of assignments stays. Raises UnknownThing."""
+    """Remove it with its classes and who is in them; the record of assignments stays.
+
+    Raises UnknownThing, NotAllowed while a rule names one of its classes.
+    """
     with connection_of(ledger) as connection:
-        find_classification(connection, classification_id, locked=True)
+        lock_definitions(connection)
+        for each in find_classification(connection, classification_id, locked=True).classes:
+            check_unused(connection, class_segment(classification_id, each.id), "classification_id")
         rows_of(connection, "DELETE FROM classifications WHERE classification_id = :id", id=classification_id)
 
 
@@ -170,7 +177,7 @@ def put_class(
         if class_id not in there and len(there) >= MOST_CLASSES:
             raise BadInput(f"a classification has at most {MOST_CLASSES} classes", code="too_many", field="class_id")
         if definition is not None:
-            check_known_segments(connection, definition.uses)
+            check_uses(connection, class_segment(classification_id, class_id), definition.uses)
         if place is None:
             last = max((each.place for each in found.classes), default=0)
             place = there[class_id].place if class_id in there else last + 1
@@ -206,8 +213,11 @@ def find_class(ledger: Ledger, classification_id: str, class_id: str) -> Class:
 def delete_class(
     ledger: Ledger, classification_id: str, class_id: str, *, release: bool, actor: str | None, now: float
 ) -> None:
-    """Remove a class. Raises UnknownThing, NotAllowed while somebody is in it by hand and may not be let go."""
+    """Remove a class. Raises UnknownThing, NotAllowed while a rule names it, or somebody is in it by hand and may not
+    be let go.
+    """
     with connection_of(ledger) as connection:
+        lock_definitions(connection)
         find_classification(connection, classification_id, locked=True)
         found = find_class(connection, classification_id, class_id)
         if found.members and not release:
@@ -217,6 +227,7 @@ def delete_class(
                 code="in_use",
                 field="class_id",
             )
+        check_unused(connection, class_segment(classification_id, class_id), "class_id")
         names = find_classification(connection, classification_id).names
         rows_of(
             connection,

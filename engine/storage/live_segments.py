@@ -8,12 +8,14 @@ from typing import Any
 
 from engine.expression import Kind
 from engine.settings import Settings
+from engine.storage.class_rules import class_rules, ruled_classes, uses_of_classes
 from engine.storage.ledger import LedgerPool, connection_of, rows_of
 from engine.storage.memberships import Rule
-from engine.storage.segments import Segment, live_segments
+from engine.storage.segments import Segment, in_turn, live_segments
 from engine.storage.webhook_outbox import announce
 from engine.storage.webhooks import list_webhooks
 from engine.targeting.groups import groups
+from engine.targeting.labels import definition_of
 from engine.targeting.segment_json import parse_rule_json
 from engine.targeting.segments import Words
 from engine.targeting.traits import TRAIT_FIELDS
@@ -47,7 +49,16 @@ def group_rules(thresholds: Mapping[str, float]) -> list[Rule]:
 
 def live_rules(settings: Settings, ledger: LedgerPool) -> list[Rule]:
     """All that memberships are kept of, each behind those that it names."""
-    stored = [_stored_rule(settings, ledger, each) for each in live_segments(ledger)]
+    segments = {definition_of(each.id): each for each in live_segments(ledger)}
+    classes = {("class", name): each for name, each in ruled_classes(ledger).items()}
+    uses = {at: [definition_of(used) for used in each.uses] for at, each in segments.items()}
+    uses |= {at: [definition_of(used) for one in each for used in one.uses] for at, each in classes.items()}
+    stored: list[Rule] = []
+    for at in in_turn(uses):
+        if at in classes:
+            stored += class_rules(classes[at], words_of(settings))
+        else:
+            stored.append(_stored_rule(settings, ledger, segments[at]))
     return [*group_rules(settings.groups), *stored]
 
 
@@ -65,11 +76,11 @@ def members_of(ledger: LedgerPool, segment_id: str) -> list[str]:
 
 
 def watched_segments(ledger: LedgerPool) -> frozenset[str]:
-    """The segments that marketers defined, when somebody wants to be told who enters or leaves."""
+    """The segments and classes that marketers defined, when somebody wants to be told who enters or leaves."""
     wanted = {event for each in list_webhooks(ledger) if each.enabled for event in each.events}
     if not wanted & set(_EVENTS.values()):
         return frozenset()
-    return frozenset(each.id for each in live_segments(ledger))
+    return frozenset(each.id for each in live_segments(ledger)) | uses_of_classes(ledger).keys()
 
 
 def announce_moves(

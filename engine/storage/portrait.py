@@ -11,6 +11,7 @@ from engine.errors import UnknownThing
 from engine.storage.customer_files import CustomerFiles
 from engine.storage.home import Home
 from engine.targeting.groups import groups
+from engine.targeting.labels import class_of
 from engine.targeting.traits import TRAITS
 
 #: The newest happenings that a portrait shows.
@@ -18,7 +19,7 @@ MOST_EVENTS = 50
 
 
 def portrait(home: Home, user_id: str, *, now: float, thresholds: Mapping[str, float]) -> dict[str, Any]:
-    """Traits by their parts, interests with what they rest on, segments with since when, the last events.
+    """Traits by their parts, interests with what they rest on, segments and classes with since when, the last events.
 
     Raises UnknownThing for a user of whom nothing is known, NotEnoughData before the first refresh.
     """
@@ -46,6 +47,12 @@ def portrait(home: Home, user_id: str, *, now: float, thresholds: Mapping[str, f
                 "since": _told(each["since"]),
             }
             for each in segments
+        ],
+        "classes": [
+            {"classification_id": found[0], "class_id": found[1], "since": _told(each["since"])}
+            for each in segments
+            for found in [class_of(each["segment"])]
+            if found is not None
         ],
         "predictions": {each["name"]: each["score"] for each in scores},
         "events": events,

@@ -8,11 +8,12 @@ from typing import Any
 from uuid import uuid4
 
 from engine.errors import BadInput, NotAllowed
+from engine.storage.class_rules import uses_of_classes
 from engine.storage.ledger import Ledger, connection_of, rows_of
 from engine.storage.segments import Segment, dependents, find_segment, live_segments, moment
 from engine.targeting.definition import Definition
 from engine.targeting.groups import groups
-from engine.targeting.labels import checked_id, checked_names, id_from
+from engine.targeting.labels import checked_id, checked_names, definition_of, id_from
 from engine.thresholds import read_thresholds
 
 #: A segment that others name cannot go; so many of these are told.
@@ -41,7 +42,7 @@ def create_segment(
         if wanted is None or wanted in taken:
             wanted = f"{(wanted or 'segment')[:55]}-{uuid4().hex[:8]}"
         if definition is not None:
-            _check_uses(connection, wanted, definition.uses)
+            check_uses(connection, wanted, definition.uses)
         rows_of(
             connection,
             "INSERT INTO segments (segment_id, names, kind, version, definition, text, uses, members,"
@@ -86,7 +87,7 @@ def edit_segment(
         new_names = found.names if names is None else checked_names(names)
         changed = definition is not None and definition.rule != found.definition
         if definition is not None and changed:
-            _check_uses(connection, segment_id, definition.uses)
+            check_uses(connection, segment_id, definition.uses)
             rows_of(
                 connection,
                 "UPDATE segments SET version = version + 1, definition = CAST(:definition AS JSONB), text = :text,"
@@ -117,9 +118,9 @@ def archive_segment(ledger: Ledger, segment_id: str, *, archived: bool, actor: s
         if archived == (found.archived_at is not None):
             return found
         if archived:
-            _check_unused(connection, segment_id)
+            check_unused(connection, segment_id)
         else:
-            _check_uses(connection, segment_id, found.uses)
+            check_uses(connection, segment_id, found.uses)
         rows_of(
             connection,
             "UPDATE segments SET archived_at = :at, archived_by = :actor WHERE segment_id = :id",
@@ -135,7 +136,7 @@ def delete_segment(ledger: Ledger, segment_id: str) -> Segment:
     with connection_of(ledger) as connection:
         lock_definitions(connection)
         found = find_segment(connection, segment_id)
-        _check_unused(connection, segment_id)
+        check_unused(connection, segment_id)
         rows_of(connection, "DELETE FROM segments WHERE segment_id = :id", id=segment_id)
         return found
 
@@ -147,18 +148,6 @@ def check_version(found: Segment, version: int | None) -> None:
             code="changed_meanwhile",
             field="version",
         )
-
-
-def check_known_segments(ledger: Ledger, uses: Sequence[str], field: str = "definition") -> None:
-    """What a rule may name: segments that are in use. Raises BadInput."""
-    known = {each.id for each in live_segments(ledger)}
-    for name in uses:
-        if name not in known and name not in _READY_MADE:
-            raise BadInput(
-                f"{field}: there is no segment {name!a} in use; `hawker segment list` shows them",
-                code="unknown_segment",
-                field=field,
-            )
 
 
 def lock_definitions(connection: Ledger) -> None:
@@ -188,25 +177,38 @@ def keep_version(connection: Ledger, segment_id: str) -> None:
         )
 
 
-def _check_unused(connection: Ledger, segment_id: str) -> None:
-    named_by = dependents(connection, segment_id)
+def check_unused(connection: Ledger, name: str, field: str = "segment_id") -> None:
+    """Raises NotAllowed while a rule names this segment or class."""
+    named_by = dependents(connection, name)
     if named_by:
         told = ", ".join(named_by[:_MOST_TOLD])
-        raise NotAllowed(f"{segment_id!r} is named by {told}; change these first", code="in_use", field="segment_id")
+        raise NotAllowed(f"{name!r} is named by {told}; change these first", code="in_use", field=field)
 
 
-def _check_uses(connection: Ledger, segment_id: str, uses: Sequence[str]) -> None:
-    """Every segment that the rule names is there, and none of them leads back to it."""
-    if segment_id in uses:
-        raise BadInput(f"definition: {segment_id!r} names itself", code="circle", field="definition")
-    check_known_segments(connection, uses)
-    named = {each.id: each.uses for each in live_segments(connection)}
+def check_uses(connection: Ledger, name: str, uses: Sequence[str]) -> None:
+    """Every segment and class that the rule of `name` names is in use, and none of them leads back to it.
+
+    A classification counts as one: who is in a class of it hangs on the rules of the others. Raises BadInput.
+    """
+    named = {each.id: frozenset(each.uses) for each in live_segments(connection)} | uses_of_classes(connection)
+    for each in uses:
+        if definition_of(each) == definition_of(name):
+            raise BadInput(f"definition: {name!r} names itself, by {each!r}", code="circle", field="definition")
+        if each not in named and each not in _READY_MADE:
+            raise BadInput(
+                f"definition: there is no segment {each!a} in use; `hawker segment list` shows them, and a class of"
+                " /v1/classes is called class:CLASSIFICATION:CLASS",
+                code="unknown_segment",
+                field="definition",
+            )
     waiting = [[each] for each in uses]
+    seen = set(uses)
     while waiting:
         way = waiting.pop()
-        for each in named.get(way[-1], ()):
-            if each == segment_id:
-                told = " -> ".join([segment_id, *way, segment_id])
+        for each in sorted(named.get(way[-1], ())):
+            if definition_of(each) == definition_of(name):
+                told = " -> ".join([name, *way, each])
                 raise BadInput(f"definition: this closes a circle: {told}", code="circle", field="definition")
-            if each not in way:
+            if each not in seen:
+                seen.add(each)
                 waiting.append([*way, each])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from engine.errors import BadInput, UnknownThing
 from engine.storage.ledger import Ledger, connection_of, rows_of
 
 Kind = Literal["rule", "static"]
+_Name = TypeVar("_Name")
 _COLUMNS = (
     "segment_id, names, kind, version, definition, text, uses, members,"
     " created_at, created_by, updated_at, updated_by, archived_at, archived_by"
@@ -92,13 +93,20 @@ def live_segments(ledger: Ledger) -> list[Segment]:
     """All that are not archived, each behind those that its rule names."""
     with connection_of(ledger) as connection:
         rows = rows_of(connection, f"SELECT {_COLUMNS} FROM segments WHERE archived_at IS NULL ORDER BY segment_id")
-    waiting = {each.id: each for each in (Segment(*row) for row in rows)}
-    ordered: dict[str, Segment] = {}
+    found = {each.id: each for each in (Segment(*row) for row in rows)}
+    return [found[name] for name in in_turn({name: each.uses for name, each in found.items()})]
+
+
+def in_turn(uses: Mapping[_Name, Collection[_Name]]) -> list[_Name]:
+    """The names, each behind those of them that it uses."""
+    waiting = dict(uses)
+    ordered: list[_Name] = []
     while waiting:
-        ready = [each for each in waiting.values() if not set(each.uses) & waiting.keys()]
-        for each in ready or list(waiting.values()):  # edits keep circles out; a loop must end all the same
-            ordered[each.id] = waiting.pop(each.id)
-    return list(ordered.values())
+        ready = [name for name, used in waiting.items() if not waiting.keys() & set(used)]
+        for name in ready or list(waiting):  # edits keep circles out; a loop must end all the same
+            del waiting[name]
+            ordered.append(name)
+    return ordered
 
 
 def segment_versions(ledger: Ledger, segment_id: str) -> list[SegmentVersion]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.targeting.segment_json import parse_rule_json, rule_to_json
-from engine.targeting.segment_text import parse_rule_text, rule_to_text
+from engine.targeting.segment_json import rule_to_json
+from engine.targeting.segment_text import parse_rule, rule_to_text
 from engine.targeting.segments import Words, needs
 
 
@@ -22,5 +22,5 @@ class Definition:
 
 def read_definition(given: Any, words: Words, field: str = "definition") -> Definition:
     """The rule that somebody says, a text as people write it, anything else as JSON. Raises BadInput with its place."""
-    rule = parse_rule_text(given, words) if isinstance(given, str) else parse_rule_json(given, words, field=field)
+    rule = parse_rule(given, words, field=field)
     return Definition(rule_to_json(rule), rule_to_text(rule), tuple(sorted(needs(rule).segments)))

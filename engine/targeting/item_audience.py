@@ -67,7 +67,7 @@ def _neighbours(bundle: Bundle, item: int, now: float) -> Scores:
     callers, strengths = _callers(bundle.neighbours, item)
     if not len(callers):
         return np.zeros(len(bundle.users))
-    strength = np.zeros(len(bundle.items))
+    strength = np.zeros(len(bundle.items), np.float32)  # asked for each line of the whole history
     strength[callers] = strengths
     history = bundle.history
     telling = np.flatnonzero(strength[history.items] > 0)
@@ -107,9 +107,9 @@ def _callers(neighbours: Neighbours, item: int) -> tuple[NDArray[np.int64], NDAr
     return np.searchsorted(neighbours.indptr, places, side="right") - 1, neighbours.weights[places]
 
 
-def _owners(bundle: Bundle) -> NDArray[np.int64]:
+def _owners(bundle: Bundle) -> NDArray[np.int32]:
     """The user row of each line of the history."""
-    return np.repeat(np.arange(len(bundle.users)), np.diff(bundle.history.indptr))
+    return np.repeat(np.arange(len(bundle.users), dtype=np.int32), np.diff(bundle.history.indptr))
 
 
 def _bought(bundle: Bundle) -> NDArray[np.bool_]:

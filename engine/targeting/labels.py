@@ -16,6 +16,27 @@ ID_PATTERN = "[a-z0-9][a-z0-9_-]{0,63}"
 _ID = re.compile(ID_PATTERN)
 
 
+#: What memberships of classes are called by: no id of a segment holds a colon, so that both never meet.
+_CLASS = "class:"
+
+
+def class_segment(classification_id: str, class_id: str) -> str:
+    """The name of a class as a segment, which rules, campaigns and memberships call it by."""
+    return f"{_CLASS}{classification_id}:{class_id}"
+
+
+def class_of(segment: str) -> tuple[str, str] | None:
+    """Classification and class that a segment's name stands for, None for any other segment."""
+    classification, colon, name = segment.removeprefix(_CLASS).partition(":")
+    return (classification, name) if segment.startswith(_CLASS) and colon else None
+
+
+def definition_of(segment: str) -> tuple[str, ...]:
+    """What says who is in a segment: itself, or the classification that a class is of, as one."""
+    found = class_of(segment)
+    return (segment,) if found is None else ("class", found[0])
+
+
 def checked_id(given: Any, field: str) -> str:
     """An id that people define: it stands in rules and paths. Raises BadInput."""
     if not isinstance(given, str) or not _ID.fullmatch(given):

@@ -60,12 +60,13 @@ CALLS = (*_SHORT, *_OF_TYPE, *_OF_FIELD, "then", "prediction", "segment", "share
 
 def parse_rule(given: Any, words: Words, *, field: str = "rule") -> Rule:
     """The tree of a text or of its JSON form. Raises BadInput with the place of what is wrong."""
-    return parse_rule_text(given, words) if isinstance(given, str) else parse_rule_json(given, words, field=field)
+    read = parse_rule_text if isinstance(given, str) else parse_rule_json
+    return read(given, words, field=field)
 
 
-def parse_rule_text(text: str, words: Words) -> Rule:
+def parse_rule_text(text: str, words: Words, *, field: str = "rule") -> Rule:
     """The tree of a text; `position` of a BadInput is the character."""
-    return leaves.weighed(_RuleReader(text, words).whole(), Place("rule", 0))
+    return leaves.weighed(_RuleReader(text, words, field).whole(), Place(field, 0))
 
 
 def rule_to_text(rule: Rule) -> str:
@@ -131,11 +132,11 @@ def _arguments(subject: str, events: Events) -> str:
 class _RuleReader(Reader):
     """The reader of conditions, with calls for terms; inside the brackets of a call it reads conditions on events."""
 
-    word = "rule"
     token = re.compile(rf"\s*(?:(?P<window>(?:\d+[A-Za-z])+)(?![\w.])|{TOKENS})")
     most_tokens = 20_000  # the length of the text is the limit, and then `weighed`
 
-    def __init__(self, text: str, words: Words) -> None:
+    def __init__(self, text: str, words: Words, word: str) -> None:
+        self.word = word
         super().__init__(text, words.traits)
         self._words = words
         self._in_scope = False

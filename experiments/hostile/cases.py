@@ -59,7 +59,9 @@ def _drawn(draw: Random, route: Route) -> Hostile:
 def _path_case(draw: Random, route: Route) -> Hostile:
     head, _, rest = route.template.partition("{")
     name = draw.choice((*_NO_IDS, draw.choice("xyz") * draw.randint(513, 3_000)))
-    return Hostile(route.method, f"{head}{name}{rest.partition('}')[2]}", b"{}", frozenset({400, 422}))
+    # A PUT would make what is called so; elsewhere it may as well be somebody whom nobody knows.
+    right = frozenset({400, 422} if route.method == "PUT" else {400, 404, 422})
+    return Hostile(route.method, f"{head}{name}{rest.partition('}')[2]}", b"{}", right)
 
 
 def _field_case(draw: Random, route: Route) -> Hostile:

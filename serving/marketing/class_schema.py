@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.targeting.labels import ID_PATTERN
 from serving.marketing.segment_schema import NAMES, RULE
-from serving.schemas import StoredId, Whole
+from serving.schemas import Moment, StoredId, Whole
 
 _NAMES_TOLD = "A name by language, en or zh; a plain text is English."
 
@@ -35,12 +35,17 @@ class ClassBody(BaseModel):
     )
     text: str | None = Field(None, description="The same as people write it.")
     place: Whole | None = Field(
-        None, ge=0, le=10_000, description="Rules are asked in this order; the last by default."
+        None,
+        ge=0,
+        le=10_000,
+        description="Rules are asked in this order; the last by default.",
+        json_schema_extra={"anyOf": [{"type": "integer", "minimum": 0, "maximum": 10_000}, {"type": "null"}]},
     )
 
 
 class ClassAnswer(BaseModel):
     class_id: str
+    segment_id: str = Field(description="What rules, campaigns and memberships call it.")
     names: dict[str, str]
     place: int
     definition: dict[str, Any] | None
@@ -112,6 +117,85 @@ class MembersQuery(BaseModel):
     class_id: str | None = Field(None, max_length=64)
     after: str = Field("", max_length=512)
     limit: int = Field(100, ge=1, le=10_000)
+
+
+class InClass(BaseModel):
+    user_id: str
+    since: str
+    by_hand: bool = Field(description="Put there by an assignment; else its rule fits.")
+
+
+class ClassPage(BaseModel):
+    segment_id: str
+    as_of: str = Field(description="When the class was evaluated.")
+    size: int
+    members: list[InClass]
+    next: str | None = Field(description="What `after` of the next page is; null on the last.")
+
+
+class ClassDrift(BaseModel):
+    size_then: int
+    share_then: float | None
+    entered: int = Field(description="Since then; who came and went counts in both.")
+    left: int
+
+
+class ClassResponse(BaseModel):
+    contacted: int = Field(description="Its members times the past campaigns that each was in.")
+    responded: int = Field(description="Of those, who redeemed something of the campaign.")
+    rate: float | None
+    redemptions: int = Field(description="Coupons that they redeemed here.")
+    discount: int = Field(description="What these cost, minor units.")
+
+
+class GroupOverlap(BaseModel):
+    group: str
+    customers: int
+    share: float = Field(description="Of the class.")
+    share_of_all: float = Field(description="Of all customers.")
+
+
+class Threshold(BaseModel):
+    why: str
+    reason: str = Field(description="What the threshold aims at, or why there is none.")
+    text: str | None = Field(description="The rule to set instead; null where none can be suggested.")
+    definition: dict[str, Any] | None
+    expected_size: int | None
+    expected_share: float | None
+
+
+class ClassScore(BaseModel):
+    class_id: str
+    segment_id: str
+    names: dict[str, str]
+    size: int
+    by_hand: int = Field(description="Who was put there by hand, as of now.")
+    share: float | None = Field(description="Of all customers.")
+    revenue_365d: int = Field(description="Minor units.")
+    revenue_share: float | None
+    mean_revenue_365d: float | None
+    buyers_365d: int
+    repeat_rate_365d: float | None = Field(description="Buyers with two orders or more, of all buyers.")
+    drift: ClassDrift | None = Field(description="null where no class was evaluated by then.")
+    response: ClassResponse | None = Field(description="null where no campaign reached anybody of it.")
+    overlap: list[GroupOverlap] = Field(description="The ready-made groups that set it apart most.")
+    suggestion: Threshold | None = Field(description="Where it holds under 2 % or over 70 % of the customers.")
+
+
+class Scorecard(BaseModel):
+    classification_id: str
+    as_of: str = Field(description="When the classes were evaluated.")
+    since: str
+    customers: int
+    unclassified: int
+    stability_index: float | None = Field(description="Of all classes since then; from about 0.25 on they shifted.")
+    classes: list[ClassScore] = Field(description="By their places.")
+
+
+class ScorecardQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    since: Moment | None = Field(None, description="What to compare with, with its zone; 30 days ago by default.")
 
 
 class ClassStep(BaseModel):

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
 from engine.errors import BadInput
-from engine.storage.class_batches import assign, class_history, class_members, list_batches, undo
+from engine.storage.class_batches import assign, by_hand, class_history, class_members, list_batches, undo
+from engine.storage.class_scorecard import scorecard
 from engine.storage.classes import (
     Class,
     create_classification,
     delete_class,
     delete_classification,
+    find_class,
     find_classification,
     list_classifications,
     put_class,
     rename_classification,
 )
 from engine.storage.ledger import LedgerPool
+from engine.storage.segment_listing import list_members
 from engine.storage.segments import is_storable
+from engine.targeting.labels import checked_names, class_segment
 from serving.actions.find_users import named_users
 from serving.gate import actor_of
 from serving.json_body import StrictRoute
@@ -34,12 +39,16 @@ from serving.marketing.class_schema import (
     ClassificationChange,
     ClassificationList,
     ClassMembers,
+    ClassPage,
     MembersQuery,
     NewClassification,
+    Scorecard,
+    ScorecardQuery,
 )
+from serving.marketing.previews import MembersQuery as PageQuery
 from serving.marketing.segments import rule_of
 from serving.marketing_runtime import MarketingRuntime
-from serving.schemas import Deleted, StoredPathId
+from serving.schemas import DefinedPathId, Deleted, StoredPathId
 from serving.wire import JsonResponse
 
 _ONE = "/v1/classes/{classification_id}"
@@ -52,6 +61,7 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
     _one_class(router, runtime)
     _assignments(router, runtime)
     _people(router, runtime)
+    _scorecard(router, runtime)
     return router
 
 
@@ -66,10 +76,10 @@ def _classifications(router: APIRouter, runtime: MarketingRuntime) -> None:
     @router.post("/v1/classes", response_model=ClassificationAnswer, status_code=201)
     async def create(body: NewClassification, request: Request) -> JsonResponse:
         """A new dimension, still without classes."""
-        actor, now = actor_of(request), runtime.now()
+        names, actor, now = checked_names(body.names), actor_of(request), runtime.now()
         made = await ask(
             lambda ledger: create_classification(
-                ledger, body.names, classification_id=body.classification_id, actor=actor, now=now
+                ledger, names, classification_id=body.classification_id, actor=actor, now=now
             )
         )
         return JsonResponse(made.as_json(), 201, headers={"Location": f"/v1/classes/{made.id}"})
@@ -82,15 +92,13 @@ def _classifications(router: APIRouter, runtime: MarketingRuntime) -> None:
     @router.patch(_ONE, response_model=ClassificationAnswer)
     async def rename(classification_id: StoredPathId, body: ClassificationChange, request: Request) -> JsonResponse:
         """Rename a classification."""
-        actor, now = actor_of(request), runtime.now()
-        found = await ask(
-            lambda ledger: rename_classification(ledger, classification_id, body.names, actor=actor, now=now)
-        )
+        names, actor, now = checked_names(body.names), actor_of(request), runtime.now()
+        found = await ask(lambda ledger: rename_classification(ledger, classification_id, names, actor=actor, now=now))
         return JsonResponse(found.as_json())
 
     @router.delete(_ONE, response_model=Deleted)
     async def delete(classification_id: StoredPathId) -> JsonResponse:
-        """Remove a classification with its classes and who is in them."""
+        """Remove a classification with its classes and who is in them; 409 while a rule names one of these."""
         await ask(lambda ledger: delete_classification(ledger, classification_id))
         return JsonResponse({"deleted": True})
 
@@ -100,15 +108,24 @@ def _one_class(router: APIRouter, runtime: MarketingRuntime) -> None:
 
     @router.put(_CLASS, response_model=ClassAnswer)
     async def put(
-        classification_id: StoredPathId, class_id: StoredPathId, body: ClassBody, request: Request
+        classification_id: StoredPathId, class_id: DefinedPathId, body: ClassBody, request: Request
     ) -> JsonResponse:
         """Make a class, or say anew what it is called and which rule fills it."""
+        names = checked_names(body.names)
         definition = rule_of(runtime, body.definition, body.text)
         actor, now = actor_of(request), runtime.now()
 
         def store(ledger: LedgerPool) -> Class:
-            told = {"names": body.names, "definition": definition, "place": body.place}
-            return put_class(ledger, classification_id, class_id, **told, actor=actor, now=now)
+            return put_class(
+                ledger,
+                classification_id,
+                class_id,
+                names=names,
+                definition=definition,
+                place=body.place,
+                actor=actor,
+                now=now,
+            )
 
         return JsonResponse((await ask(store)).as_json())
 
@@ -119,7 +136,7 @@ def _one_class(router: APIRouter, runtime: MarketingRuntime) -> None:
         request: Request,
         release: Annotated[bool, Query(description="Let go of who is in it by hand.")] = False,
     ) -> JsonResponse:
-        """Remove a class; 409 while somebody is in it by hand, unless they are let go."""
+        """Remove a class; 409 while a rule names it, or while somebody is in it by hand, unless they are let go."""
         actor, now = actor_of(request), runtime.now()
         await ask(
             lambda ledger: delete_class(ledger, classification_id, class_id, release=release, actor=actor, now=now)
@@ -163,12 +180,31 @@ def _assignments(router: APIRouter, runtime: MarketingRuntime) -> None:
         return JsonResponse(made.as_json())
 
 
+def _scorecard(router: APIRouter, runtime: MarketingRuntime) -> None:
+    @router.get(f"{_ONE}/scorecard", response_model=Scorecard)
+    async def judged(classification_id: StoredPathId, query: Annotated[ScorecardQuery, Query()]) -> JsonResponse:
+        """How its classes do: size, drift, revenue, repeat rate, response, overlap, and thresholds to change."""
+        now, settings = runtime.now(), runtime.settings
+        found = await runtime.doors.ledger.ask(
+            lambda ledger: scorecard(
+                runtime.home,
+                ledger,
+                classification_id,
+                words=runtime.words,
+                thresholds=settings.groups,
+                now=now,
+                since=query.since,
+            )
+        )
+        return JsonResponse(found)
+
+
 def _people(router: APIRouter, runtime: MarketingRuntime) -> None:
     ask = runtime.doors.ledger.ask
 
     @router.get(f"{_ONE}/members", response_model=ClassMembers)
     async def members(classification_id: StoredPathId, query: Annotated[MembersQuery, Query()]) -> JsonResponse:
-        """Who is in a class by hand, by user id."""
+        """Who was put into a class by hand, by user id, as of now."""
         if not is_storable(query.after + (query.class_id or "")):
             raise BadInput("after: names no user", field="after")
         found = await ask(
@@ -179,6 +215,22 @@ def _people(router: APIRouter, runtime: MarketingRuntime) -> None:
         page = found[: query.limit]
         more = page[-1]["user_id"] if len(found) > query.limit else None
         return JsonResponse({"members": page, "next": more})
+
+    @router.get(f"{_CLASS}/members", response_model=ClassPage)
+    async def in_class(
+        classification_id: StoredPathId, class_id: StoredPathId, query: Annotated[PageQuery, Query()]
+    ) -> JsonResponse:
+        """Who is in a class by hand or by its rule, as it was last evaluated, and since when."""
+        segment = class_segment(classification_id, class_id)
+        await ask(lambda ledger: find_class(ledger, classification_id, class_id))
+        found = await asyncio.to_thread(
+            list_members, runtime.home, segment, now=runtime.now(), after=query.after, limit=query.limit
+        )
+        users = [each["user_id"] for each in found["members"]]
+        hand = await ask(lambda ledger: by_hand(ledger, classification_id, class_id, users))
+        for each in found["members"]:
+            each["by_hand"] = each["user_id"] in hand
+        return JsonResponse(found)
 
     @router.get(f"{_ONE}/users/{{user_id}}/history", response_model=ClassHistory)
     async def history(classification_id: StoredPathId, user_id: StoredPathId) -> JsonResponse:

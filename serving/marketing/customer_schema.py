@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from engine.targeting.groups import DIMENSIONS
+from serving.schemas import Moment
 
 
 class UserView(BaseModel):
@@ -13,7 +15,8 @@ class UserView(BaseModel):
     as_of: str | None = Field(description="When the traits were computed.")
     traits: dict[str, dict[str, Any]] = Field(description="By the parts of the portrait; see /v1/traits.")
     interests: list[dict[str, Any]] = Field(description="Categories, strongest first, with what they rest on.")
-    segments: list[dict[str, Any]] = Field(description="Groups and segments, and since when.")
+    segments: list[dict[str, Any]] = Field(description="Groups, segments and classes, and since when.")
+    classes: list[dict[str, Any]] = Field(description="classification_id, class_id, and since when.")
     predictions: dict[str, float]
     events: list[dict[str, Any]] = Field(description="The last events, newest first.")
 
@@ -37,9 +40,9 @@ class GroupList(BaseModel):
 class MovesQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    dimension: str = Field(description="rfm, lifecycle, aipl, frequency, ...")
-    since: datetime = Field(description="With its zone.")
-    until: datetime | None = Field(None, description="With its zone; now where it is not told.")
+    dimension: str = Field(description="Of the ready-made groups.", json_schema_extra={"enum": list(DIMENSIONS)})
+    since: Moment = Field(description="With its zone.")
+    until: Moment | None = Field(None, description="With its zone; now where it is not told.")
 
 
 class Moves(BaseModel):

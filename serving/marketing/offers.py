@@ -21,7 +21,7 @@ from engine.storage.offer_ledger import (
     list_versions,
     offer_stats,
 )
-from engine.targeting.codes import DEFAULT_PATTERN
+from engine.targeting.codes import DEFAULT_PATTERN, LONGEST_CODE
 from serving.coupon_schemas import StoredId
 from serving.gate import actor_of
 from serving.idempotency import KEYED, again, once_of
@@ -60,7 +60,12 @@ class CodesRequest(BaseModel):
     model_config = _STRICT
 
     count: Whole = Field(ge=1, le=MOST_CODES)
-    pattern: str = Field(DEFAULT_PATTERN, max_length=64, description="Each # becomes chance; at least 12 of them.")
+    pattern: str = Field(
+        DEFAULT_PATTERN,
+        max_length=LONGEST_CODE,
+        description="Each # becomes chance; at least 12 of them.",
+        json_schema_extra={"pattern": "^[A-Z0-9_-]*(#[A-Z0-9_-]*){12,}$"},
+    )
 
 
 class CodesMade(BaseModel):
@@ -68,10 +73,13 @@ class CodesMade(BaseModel):
     made: int
 
 
+_CODE: dict[str, Any] = {"type": "string", "maxLength": LONGEST_CODE, "pattern": "^[!-~]([ -~]*[!-~])?$"}
+
+
 class CodesImport(BaseModel):
     model_config = _STRICT
 
-    codes: list[str] = Field(min_length=1, max_length=_MOST_IMPORTED)
+    codes: list[str] = Field(min_length=1, max_length=_MOST_IMPORTED, json_schema_extra={"items": _CODE})
     generic: bool = Field(False, description="For everybody, held by the offer's limits alone.")
 
 

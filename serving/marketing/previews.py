@@ -18,18 +18,18 @@ from engine.targeting.segments import Rule
 from engine.targeting.suggestions import CHANNELS
 from serving.json_body import StrictRoute
 from serving.marketing_runtime import MarketingRuntime
-from serving.schemas import StoredPathId
+from serving.schemas import StoredPathId, Whole
 from serving.wire import JsonResponse
 
 _LOOK_EVERY = 0.1  # seconds between two looks whether the caller is still there
 
 
 class Wanted(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     definition: dict[str, Any] | None = Field(None, description="The rule as JSON.")
     text: str | None = Field(None, description="The rule as people write it.")
-    sample: int = Field(10, ge=0, le=MOST_SAMPLED, description="How many of its users to name.")
+    sample: Whole = Field(10, ge=0, le=MOST_SAMPLED, description="How many of its users to name.")
     channel: str = Field("email", description="Reached on which channel.", json_schema_extra={"enum": list(CHANNELS)})
     overlap_with: list[str] = Field(default=[], max_length=20, description="Segments to compare with.")
 
@@ -49,7 +49,7 @@ class Preview(BaseModel):
 
 
 class Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     definition: dict[str, Any] | None = Field(None, description="The rule as JSON.")
     text: str | None = Field(None, description="The rule as people write it.")

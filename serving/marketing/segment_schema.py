@@ -6,20 +6,35 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.targeting.labels import ID_PATTERN
+from engine.storage.member_upload import REASONS
+from engine.targeting.labels import ID_PATTERN, LANGUAGES, LONGEST_NAME
 from serving.schemas import Whole
 
+_ONE_NAME: dict[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LONGEST_NAME,
+    "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+}
 NAMES: dict[str, Any] = {
     "anyOf": [
-        {"type": "string"},
-        {"type": "object", "properties": {"en": {"type": "string"}, "zh": {"type": "string"}}},
+        _ONE_NAME,
+        {
+            "type": "object",
+            "properties": dict.fromkeys(LANGUAGES, _ONE_NAME),
+            "minProperties": 1,
+            "additionalProperties": False,
+        },
     ],
     "examples": [{"en": "Big spenders", "zh": "高消费客户"}],
 }
+#: The same where it may be left out.
+NAMES_OR_NONE: dict[str, Any] = {**NAMES, "anyOf": [*NAMES["anyOf"], {"type": "null"}]}
 RULE: dict[str, Any] = {
     "anyOf": [{"type": "object"}, {"type": "null"}],
     "examples": [{"trait": "spend_90d", "op": ">=", "value": 20000}],
 }
+_REASON = f" *({'|'.join(REASONS)})? *"
 _NAMES_TOLD = "A name by language, en or zh; a plain text is English."
 _RULE_TOLD = "The rule as JSON; or say it in `text`."
 _TEXT_TOLD = "The rule as people write it; or say it in `definition`."
@@ -44,7 +59,7 @@ class NewSegment(BaseModel):
 class SegmentChange(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    names: Any = Field(None, description=_NAMES_TOLD, json_schema_extra=NAMES)
+    names: Any = Field(None, description=_NAMES_TOLD, json_schema_extra=NAMES_OR_NONE)
     definition: Any = Field(None, description=_RULE_TOLD, json_schema_extra=RULE)
     text: str | None = Field(None, description=_TEXT_TOLD)
     version: Whole | None = Field(None, description="The version that you saw; 409 if it is another one meanwhile.")
@@ -108,7 +123,8 @@ class UploadQuery(BaseModel):
     skip: str = Field(
         "",
         max_length=200,
-        description="Why lines may be left out, by commas: unknown_user, doubled, formula, empty, bad_id.",
+        description=f"Why lines may be left out, by commas: {', '.join(REASONS)}.",
+        json_schema_extra={"pattern": f"^{_REASON}(,{_REASON})*$"},
     )
     version: int | None = Field(None, description="The version that you saw; 409 if it is another one meanwhile.")
 

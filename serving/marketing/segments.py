@@ -16,6 +16,7 @@ from engine.storage.segment_edits import archive_segment, create_segment, delete
 from engine.storage.segment_members import change_members, checked_mode
 from engine.storage.segments import Segment, dependents, find_segment, list_segments, segment_versions
 from engine.targeting.definition import Definition, read_definition
+from engine.targeting.labels import checked_names
 from serving.gate import actor_of
 from serving.json_body import StrictRoute
 from serving.marketing.segment_schema import (
@@ -49,6 +50,7 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
     router = APIRouter(tags=["segments"], route_class=StrictRoute)
     ask = runtime.doors.ledger.ask
     _changes(router, runtime)
+    _endings(router, runtime)
     _uploads(router, runtime)
 
     @router.get("/v1/segments", response_model=SegmentList)
@@ -86,6 +88,7 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
     @router.post("/v1/segments", response_model=SegmentAnswer, status_code=201)
     async def create(body: NewSegment, request: Request) -> JsonResponse:
         """Define a segment by a rule, or an empty list."""
+        names = checked_names(body.names)
         if body.kind not in ("rule", "static"):
             raise BadInput("kind: must be rule or static", field="kind")
         definition = rule_of(runtime, body.definition, body.text)
@@ -97,7 +100,7 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
 
         def make(ledger: LedgerPool) -> Segment:
             return create_segment(
-                ledger, body.names, definition=definition, segment_id=body.segment_id, actor=actor, now=now
+                ledger, names, definition=definition, segment_id=body.segment_id, actor=actor, now=now
             )
 
         made = await ask(make)
@@ -106,6 +109,7 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
     @router.patch(_ONE, response_model=SegmentAnswer)
     async def edit(segment_id: StoredPathId, body: SegmentChange, request: Request) -> JsonResponse:
         """Rename a segment, or give it another rule, which becomes its next version."""
+        names = None if body.names is None else checked_names(body.names)
         definition = rule_of(runtime, body.definition, body.text)
         actor, now = actor_of(request), runtime.now()
 
@@ -113,7 +117,7 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
             return edit_segment(
                 ledger,
                 segment_id,
-                names=body.names,
+                names=names,
                 definition=definition,
                 version=body.version,
                 actor=actor,
@@ -121,6 +125,10 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
             )
 
         return JsonResponse((await ask(change)).as_json())
+
+
+def _endings(router: APIRouter, runtime: MarketingRuntime) -> None:
+    ask = runtime.doors.ledger.ask
 
     @router.delete(_ONE, response_model=Deleted)
     async def delete(segment_id: StoredPathId) -> JsonResponse:
@@ -184,5 +192,6 @@ def rule_of(runtime: MarketingRuntime, definition: Any, text: str | None) -> Def
     """The rule that a body says in one of both ways, None where it says none."""
     if definition is not None and text is not None:
         raise BadInput("definition: say the rule once, as definition or as text", field="definition")
-    given = text if text is not None else definition
-    return None if given is None else read_definition(given, runtime.words)
+    if text is not None:
+        return read_definition(text, runtime.words, field="text")
+    return None if definition is None else read_definition(definition, runtime.words)

@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.storage.suggestion_facts import suggest_campaigns
-from engine.targeting.suggestions import Wish
+from engine.targeting.suggestion_goals import GOALS
+from engine.targeting.suggestions import CHANNELS, Wish
 from serving.json_body import StrictRoute
 from serving.marketing_runtime import MarketingRuntime
 from serving.schemas import Whole
@@ -18,13 +19,15 @@ from serving.wire import JsonResponse
 class WishBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    goal: str = Field(max_length=64, description="win-back, second-order, clear-stock, launch-item or grow-category.")
+    goal: str = Field(max_length=64, description="What it is for.", json_schema_extra={"enum": list(GOALS)})
     budget: Whole = Field(ge=0, description="What discounts may cost, minor units.")
-    channel: str = Field("email", max_length=64, description="storefront, email, webhook or file.")
+    channel: str = Field(
+        "email", max_length=64, description="How they are told.", json_schema_extra={"enum": list(CHANNELS)}
+    )
     item_id: str | None = Field(None, min_length=1, max_length=512, description="Which item it is about.")
     category: str | None = Field(None, min_length=1, max_length=512, description="Which category it is about.")
     margin: float | None = Field(None, gt=0, le=1, description="The part of a price left after costs, if known.")
-    limit: int = Field(10, ge=1, le=100)
+    limit: Whole = Field(10, ge=1, le=100)
 
 
 class ProposalAnswer(BaseModel):

@@ -45,8 +45,12 @@ class NewWebhook(BaseModel):
 class WebhookChange(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    url: str | None = Field(None, max_length=LONGEST_URL)
-    events: list[str] | None = Field(None, max_length=20)
+    url: str | None = Field(
+        None, max_length=LONGEST_URL, json_schema_extra={"anyOf": [{"type": "string", **_URL}, {"type": "null"}]}
+    )
+    events: list[str] | None = Field(
+        None, max_length=20, json_schema_extra={"anyOf": [{"type": "array", **_EVENTS}, {"type": "null"}]}
+    )
     enabled: bool | None = Field(None, description="A disabled one is told of nothing, and what waits for it waits.")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import NotEnoughData
 from engine.targeting.clusters import FEATURES, Clusters, learn_clusters, silhouette
-from engine.targeting.lookalike import likeness
+from engine.targeting.lookalike import learn_likeness
 from engine.targeting.traits import TRAIT_FIELDS
 
 NAMES = [each.trait for each in FEATURES]
@@ -70,7 +70,7 @@ def test_those_who_resemble_the_seeds_come_first():
     alike = draw.random(2_000) < 0.3
     values = np.column_stack([draw.normal(alike * 2.0, 1.0), draw.normal(0, 1, 2_000), np.full(2_000, np.nan)])
     seeds = alike & (draw.random(2_000) < 0.3)
-    score = likeness(values, seeds)
+    score = learn_likeness(values, seeds).of(values)
     rest = ~seeds
     best = np.argsort(-score[rest])[:200]
     assert alike[rest][best].mean() > 0.7 > 2 * alike[rest].mean()
@@ -79,6 +79,6 @@ def test_those_who_resemble_the_seeds_come_first():
 def test_a_lookalike_of_few_or_of_everybody_is_refused():
     values = np.random.default_rng(5).normal(size=(100, 2))
     with pytest.raises(NotEnoughData, match="at least 20"):
-        likeness(values, np.arange(100) < 5)
+        learn_likeness(values, np.arange(100) < 5)
     with pytest.raises(NotEnoughData, match="everybody"):
-        likeness(values, np.ones(100, bool))
+        learn_likeness(values, np.ones(100, bool))

@@ -129,3 +129,25 @@ def test_an_upload_needs_its_content_type_and_its_segment(office, people):
     assert office.post("/v1/segments/rule/members").status_code == 415
     assert upload(office, "user_id\nu1\n", "never").status_code == 404
     assert upload(office, "user_id\nu1\n", "rule").json()["code"] == "is_rule"
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "position"),
+    [
+        ({"text": "ordres > 1"}, "text", 0),
+        ({"text": "bought(0d)"}, "text", 7),
+        ({"text": "bought(3650d)"}, "text", 7),
+        ({"text": "not " * 200 + "orders > 1"}, "text", 128),
+        ({"text": 'orders > "many"'}, "text", 0),
+        ({"definition": {"trait": "ordres", "op": ">", "value": 1}}, "definition.trait", None),
+        ({"definition": {"event": {"type": "purchase", "within": "P10Y"}}}, "definition.event.within", None),
+        ({"definition": {"any": [{"trait": "region", "op": "=", "value": 5}] * 2}}, "definition.any[0].trait", None),
+        ({"definition": json.loads('{"not":' * 200 + '{"trait":"x"}' + "}" * 200)}, "definition", None),
+    ],
+)
+def test_a_faulty_rule_is_refused_with_its_place_in_what_was_sent(office, said, field, position):
+    for path in ("/v1/segments", "/v1/segments/preview"):
+        refused = office.post(path, **said, **({"names": "x"} if path == "/v1/segments" else {}))
+        told = refused.json()
+        assert (refused.status_code, told["field"], told["position"]) == (422, field, position), told
+    assert office.get("/v1/segments").json()["segments"] == []
