@@ -18,6 +18,7 @@ from serving.storefront import (
     events,
     jobs,
     offers,
+    pages,
     people,
     readiness,
     recommendations,
@@ -32,6 +33,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(
         recommendations.routes(runtime), responses=PROBLEMS, dependencies=[needs("recommend", "browser")]
     )
+    app.include_router(pages.routes(runtime), responses=PROBLEMS, dependencies=[needs("recommend", "browser")])
     app.include_router(segment_spec.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest")])
     app.include_router(jobs.routes(runtime), responses=PROBLEMS)
     app.include_router(people.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest")])

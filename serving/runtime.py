@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from engine.bundle import Bundle
 from engine.errors import BundleUnusable, HawkerError, StoreUnavailable
 from engine.event_check import Terms
+from engine.recommend.placements import Placement
+from engine.recommend.placements import placement as find_placement
 from engine.recommend.soundness import check_sound
 from engine.settings import Settings, read_settings
 from engine.storage import clock, releases
 from engine.storage.home import Home
 from serving.doors import Doors
 from serving.guard import Guard
+from serving.list_memory import ListMemory
 from serving.live_catalog import LiveCatalog
 from serving.live_profile import ProfileReader
 from serving.metrics import Metrics
@@ -62,6 +65,7 @@ class Runtime:
         self.guard = Guard(self.settings, home)
         self.reader = ProfileReader(self.doors.profiles)
         self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
+        self.lists = ListMemory(self.doors.live, self.settings.shop)
         self.served = ServedLog(self.doors.stream, self.metrics)
         self._problems: dict[str, str] = {}
         self._real_time = real_time
@@ -81,6 +85,10 @@ class Runtime:
                 "nothing is published yet; run `hawker train`, then `hawker publish`", code="nothing_published"
             )
         return self.live
+
+    def placement(self, name: str) -> Placement:
+        """The placement of that name. Raises UnknownThing."""
+        return find_placement(name)
 
     def terms(self, now: float) -> Terms:
         """What events are held against."""

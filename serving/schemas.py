@@ -20,6 +20,7 @@ from engine.events import LONGEST_ID_BYTES
 from engine.recommend.answer import FIELDS
 from engine.recommend.placements import PLACEMENTS
 from engine.recommend.query import LIMIT
+from serving.wish_schema import Overruling, Wishes
 
 _FOR_USERS = [name for name, each in PLACEMENTS.items() if not each.needs_items]
 _PLACEMENTS = "Which list: " + ", ".join(PLACEMENTS) + "."
@@ -63,9 +64,7 @@ StoredPathId = Annotated[
 Whole = Annotated[int, BeforeValidator(lambda each: int(each) if type(each) is float and each.is_integer() else each)]
 
 
-class RecommendationRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class RecommendationRequest(Wishes):
     placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"enum": list(PLACEMENTS)})
     user_id: Id | None = Field(None, description="For whom; nobody, or somebody unknown, gets what is popular.")
     session_id: Id | None = Field(None, description="The visit it is for, of a shopper who has not signed in.")
@@ -76,6 +75,13 @@ class RecommendationRequest(BaseModel):
         [], max_length=20, description=_FIELDS, json_schema_extra={"items": {"type": "string", "enum": list(FIELDS)}}
     )
     explain: bool = Field(False, description="Say why each item is there.")
+    pages: bool = Field(False, description="Keep what follows, for `next`, for 30 minutes.")
+
+
+class NextPage(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    limit: Whole = Field(20, ge=1, le=LIMIT)
 
 
 class ListQuery(BaseModel):
@@ -91,6 +97,9 @@ class ListQuery(BaseModel):
         json_schema_extra={"pattern": f"^{_ONE_FIELD}(,{_ONE_FIELD})*$"},
     )
     explain: bool = Field(False, description="Say why each item is there.")
+    filter: str | None = Field(
+        None, min_length=1, max_length=2_000, description="What an item must fulfil, as a formula."
+    )
 
     def field_names(self) -> list[str]:
         return [name.strip() for name in self.fields.split(",") if name.strip()]
@@ -143,6 +152,8 @@ class RecommendationAnswer(BaseModel):
     personalized: bool = Field(description="What is known of the user had a say.")
     degraded: bool = Field(description="Something that should have had a say could not be reached.")
     missing_ids: list[str] = Field(description="Items in view that are not known here.")
+    overruled: list[Overruling] = Field(description="Wishes that lost against others.")
+    next: bool = Field(description="`next` with this answer's id gives what follows.")
 
 
 class RejectedEvent(BaseModel):

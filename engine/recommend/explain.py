@@ -34,6 +34,7 @@ def reason(found: Recommendation, query: Query, bundle: Bundle) -> str:
         "factors": "fits your taste",
         "trending": "sells better than it used to",
         "popular": "popular now",
+        "pinned": "chosen by the shop",
     }[source]
 
 

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from engine.errors import UnknownThing
+from engine.recommend.control import NOTHING, Control
 from engine.recommend.sources import RANKED
 
 
@@ -28,6 +29,7 @@ class Placement:
     fallback: tuple[str, ...] = ()
     needs_items: bool = False
     newcomers: str | None = None
+    control: Control = NOTHING
 
 
 _ALL = (

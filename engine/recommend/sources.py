@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.learned import Neighbours
 from engine.profile import Profile
+from engine.recommend.allowed import Allowed
 
 DAY = 86_400.0
 Found = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -149,10 +150,20 @@ RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category"
 
 
 def propose(
-    names: Sequence[str], most: int, profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]
+    names: Sequence[str],
+    most: int,
+    profile: Profile,
+    bundle: Bundle,
+    now: float,
+    context: NDArray[np.int32],
+    *,
+    allowed: Allowed | None = None,
 ) -> Pool:
-    """The union of what the named sources propose, at most `most` from each."""
-    found = {name: SOURCES[name](profile, bundle, now, context) for name in names}
+    """The union of what the named sources propose, at most `most` from each, of what is allowed."""
+    if allowed is None:
+        found = {name: SOURCES[name](profile, bundle, now, context) for name in names}
+    else:
+        found = {name: _among(allowed, name, profile, bundle, now, context) for name in names}
     found = {name: (rows[:most], scores[:most]) for name, (rows, scores) in found.items()}
     rows = np.unique(np.concatenate([rows for rows, _ in found.values()]))
     table = np.zeros((len(SOURCES), len(rows)), np.float32)
@@ -163,6 +174,26 @@ def propose(
             relative = scores.astype(np.float64) / max(float(scores[0]), _FAINT)
             table[line, np.searchsorted(rows, items)] = np.maximum(relative, _FAINT)
     return Pool(rows, table)
+
+
+def _among(
+    allowed: Allowed, name: str, profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]
+) -> Found:
+    """What a source proposes of the items that are allowed; two of them know more than their lists."""
+    if name == "popular":
+        rows = allowed.best()
+        return rows, np.maximum(bundle.statistics.recent[rows], _FAINT)
+    few = allowed.few if name == "factors" else None
+    if few is None:
+        rows, scores = SOURCES[name](profile, bundle, now, context)
+        keep = allowed.keeps(rows)
+        return rows[keep], scores[keep]
+    vector = bundle.user_vector(profile, now)
+    if vector is None:
+        return NOTHING
+    scores = bundle.item_vectors(few) @ vector
+    top = np.argpartition(-scores, 100)[:100] if len(few) > 100 else np.arange(len(few))
+    return _best_first(few[top], scores[top])
 
 
 def _faded(
