@@ -27,9 +27,9 @@ def map_case(context: Any, case: Any) -> Any:
             body["filter"] = "attributes.seen = true"
             if isinstance(body.get("patch"), dict):
                 body["patch"] = {"attributes": {"seen": True}}
-        _make_sound(body)
-        if body.get("placement") in ("similar", "bought-together") and body.get("item_ids", []) == []:
-            body["item_ids"] = ["i1"]
+        for each in (body, *(body["lists"] if isinstance(body.get("lists"), list) else ())):
+            if isinstance(each, dict):
+                _make_sound(each)
         named = [unquote(str(each)) for each in (case.path_parameters or {}).values()]
         for field in ("parent_id", "from_user_id"):
             if isinstance(body.get(field), str) and body[field] in named:
@@ -41,6 +41,10 @@ def map_case(context: Any, case: Any) -> Any:
 
 def _make_sound(body: dict[str, Any]) -> None:
     """Formulas within the wishes of a list, and their windows; what is no text where one belongs stays as it is."""
+    if _is_formula(body.get("filter")):
+        body["filter"] = "attributes.seen = true"
+    if body.get("placement") in ("similar", "bought-together") and body.get("item_ids", []) == []:
+        body["item_ids"] = ["i1"]
     if _is_formula(body.get("hide")):
         body["hide"] = "attributes.seen = true"
     if isinstance(body.get("boost"), str) and _is_formula(body["boost"]):

@@ -17,6 +17,7 @@ from serving.storefront import (
     documents,
     events,
     jobs,
+    more_lists,
     offers,
     pages,
     people,
@@ -33,6 +34,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(
         recommendations.routes(runtime), responses=PROBLEMS, dependencies=[needs("recommend", "browser")]
     )
+    app.include_router(more_lists.routes(runtime), responses=PROBLEMS, dependencies=[needs("recommend", "browser")])
     app.include_router(pages.routes(runtime), responses=PROBLEMS, dependencies=[needs("recommend", "browser")])
     app.include_router(segment_spec.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest")])
     app.include_router(jobs.routes(runtime), responses=PROBLEMS)

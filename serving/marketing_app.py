@@ -13,7 +13,17 @@ from engine.storage.member_upload import MOST_TOLD, UploadRefused
 from serving import health
 from serving.edge import MOST_BODY
 from serving.interface import PROBLEMS, Lifespan, guarded, needs, new_interface
-from serving.marketing import classes, customers, offers, previews, readiness, segments, suggestions, webhooks
+from serving.marketing import (
+    classes,
+    customers,
+    offers,
+    placements,
+    previews,
+    readiness,
+    segments,
+    suggestions,
+    webhooks,
+)
 from serving.marketing_runtime import MarketingRuntime
 from serving.schemas import problems
 from serving.wire import ProblemResponse, refusal
@@ -24,7 +34,7 @@ _PROBLEMS = PROBLEMS | problems((409, "Somebody was faster, or others hold on to
 def create_marketing_app(runtime: MarketingRuntime) -> FastAPI:
     """The application on the marketing port. Its routes need a key of scope `marketing`."""
     app = new_interface("Hawker marketing", "A shop's customers, segments and campaigns.", _running(runtime))
-    for resource in (previews, segments, customers, classes, offers, suggestions, webhooks):
+    for resource in (previews, segments, customers, classes, offers, placements, suggestions, webhooks):
         app.include_router(resource.routes(runtime), responses=_PROBLEMS, dependencies=[needs("marketing")])
     app.include_router(readiness.routes(runtime))
     app.include_router(health.routes(runtime.metrics))

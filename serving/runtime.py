@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from engine.bundle import Bundle
 from engine.errors import BundleUnusable, HawkerError, StoreUnavailable
 from engine.event_check import Terms
-from engine.recommend.placements import Placement
-from engine.recommend.placements import placement as find_placement
 from engine.recommend.soundness import check_sound
 from engine.settings import Settings, read_settings
 from engine.storage import clock, releases
@@ -27,6 +25,7 @@ from serving.list_memory import ListMemory
 from serving.live_catalog import LiveCatalog
 from serving.live_profile import ProfileReader
 from serving.metrics import Metrics
+from serving.placement_book import PlacementBook
 from serving.served_log import ServedLog
 
 log = logging.getLogger("hawker.runtime")
@@ -63,6 +62,9 @@ class Runtime:
         self.settings = settings or read_settings({})
         self.doors = Doors(self.settings, home.root)
         self.guard = Guard(self.settings, home)
+        self.placements = PlacementBook(home)
+        self.guard.also.append(self.placements.look_at_ledger)
+        self.guard.look()
         self.reader = ProfileReader(self.doors.profiles)
         self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
         self.lists = ListMemory(self.doors.live, self.settings.shop)
@@ -86,10 +88,6 @@ class Runtime:
             )
         return self.live
 
-    def placement(self, name: str) -> Placement:
-        """The placement of that name. Raises UnknownThing."""
-        return find_placement(name)
-
     def terms(self, now: float) -> Terms:
         """What events are held against."""
         own = frozenset(each.name for each in self.settings.event_types)
@@ -98,7 +96,8 @@ class Runtime:
     @property
     def problem(self) -> str | None:
         """What is wrong although requests are answered."""
-        return "; ".join(self._problems.values()) or None
+        told = [*self._problems.values(), *([self.placements.problem] if self.placements.problem else [])]
+        return "; ".join(told) or None
 
     async def follow(self) -> None:
         """Look at the pointer again and again until cancelled."""
@@ -116,6 +115,7 @@ class Runtime:
         if self.doors.pressure is not None:
             await self.doors.pressure.look()
         await self.served.flush()
+        self.placements.look_at_file()
         if self.live is not None:
             await self.catalog.refresh(self.live.bundle, self.now())
 

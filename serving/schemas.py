@@ -23,7 +23,7 @@ from engine.recommend.query import LIMIT
 from serving.wish_schema import Overruling, Wishes
 
 _FOR_USERS = [name for name, each in PLACEMENTS.items() if not each.needs_items]
-_PLACEMENTS = "Which list: " + ", ".join(PLACEMENTS) + "."
+_PLACEMENTS = "Which list: " + ", ".join(PLACEMENTS) + ", or one that the shop defined."
 _ONE_FIELD = rf" *({'|'.join(FIELDS)})? *"
 _FIELDS = "What to show of each item: " + ", ".join(FIELDS) + "."
 
@@ -64,10 +64,8 @@ StoredPathId = Annotated[
 Whole = Annotated[int, BeforeValidator(lambda each: int(each) if type(each) is float and each.is_integer() else each)]
 
 
-class RecommendationRequest(Wishes):
-    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"enum": list(PLACEMENTS)})
-    user_id: Id | None = Field(None, description="For whom; nobody, or somebody unknown, gets what is popular.")
-    session_id: Id | None = Field(None, description="The visit it is for, of a shopper who has not signed in.")
+class ListRequest(Wishes):
+    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"examples": list(PLACEMENTS)})
     item_ids: list[Id] = Field([], max_length=100, description="The items in view, which the list is about.")
     limit: Whole = Field(20, ge=1, le=LIMIT)
     exclude: list[Id] = Field([], max_length=1000, description="Items not to show.")
@@ -76,6 +74,11 @@ class RecommendationRequest(Wishes):
     )
     explain: bool = Field(False, description="Say why each item is there.")
     pages: bool = Field(False, description="Keep what follows, for `next`, for 30 minutes.")
+
+
+class RecommendationRequest(ListRequest):
+    user_id: Id | None = Field(None, description="For whom; nobody, or somebody unknown, gets what is popular.")
+    session_id: Id | None = Field(None, description="The visit it is for, of a shopper who has not signed in.")
 
 
 class NextPage(BaseModel):
@@ -106,7 +109,7 @@ class ListQuery(BaseModel):
 
 
 class UserListQuery(ListQuery):
-    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"enum": list(_FOR_USERS)})
+    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"examples": list(_FOR_USERS)})
 
 
 class MergeRequest(BaseModel):

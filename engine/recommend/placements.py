@@ -78,6 +78,8 @@ _ALL = (
         100,
         fallback=("popular",),
     ),
+    Placement("best-sellers", "What sells best these weeks.", ("popular",), 300),
+    Placement("recently-viewed", "What this user looked at or kept, the latest first.", ("viewed",), 100),
 )
 
 PLACEMENTS = {placement.name: placement for placement in _ALL}

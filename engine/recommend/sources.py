@@ -49,6 +49,16 @@ def browsed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.in
     return _faded(profile.items[looked], profile.times[looked], now, 7.0, weights)
 
 
+def viewed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What the user looked at or kept, by the last time."""
+    looked = ~profile.purchases & (bundle.type_weights[profile.types] > 0)
+    rows, latest = np.unique(profile.items[looked][::-1], return_index=True)
+    times = profile.times[looked][::-1][latest]
+    order = np.lexsort((rows, -times))
+    # Of the same second, and of any, the scores must fall: what counts is the place.
+    return rows[order].astype(np.int32), np.arange(len(order), 0, -1, dtype=np.float32)
+
+
 def neighbours(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """Items that others buy who bought what this user did lately."""
     rows, weights = bundle.interests(profile, now)
@@ -142,9 +152,10 @@ SOURCES: dict[str, Source] = {
     "same_category": same_category,
     "new_for_you": new_for_you,
     "new_alike": new_alike,
+    "viewed": viewed,
 }
 #: Those that speak from the user's own profile.
-PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you"})
+PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed"})
 #: Those that may stand behind a learned ranking.
 RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")
 

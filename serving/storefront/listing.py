@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from engine.recommend.placements import Placement
 from serving.gate import refuse_naming_users, refuse_secrets
 from serving.live_profile import Known
 from serving.runtime import Runtime
+from serving.schemas import ListRequest
 from serving.storefront.pages import keep_rest, served_row
 
 
@@ -31,6 +32,24 @@ class Ask:
     fields: Sequence[str] = ()
     wishes: Control = NOTHING
     pages: bool = False
+
+    def without(self, item_ids: Sequence[str]) -> Ask:
+        """The same, which leaves these out too."""
+        return replace(self, exclude_ids=[*self.exclude_ids, *item_ids])
+
+
+def ask_of(body: ListRequest) -> Ask:
+    """Raises BadInput for wishes that mean nothing."""
+    return Ask(
+        body.placement,
+        item_ids=body.item_ids,
+        limit=body.limit,
+        exclude_ids=body.exclude,
+        explain=body.explain,
+        fields=body.fields,
+        wishes=body.control(),
+        pages=body.pages,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +75,7 @@ async def visited(
     keys: list[str] = []
     for each in asks:
         refuse_secrets(request, each.wishes)
-        control = joined(runtime.placement(each.placement).control, each.wishes)
+        control = joined(runtime.placements.find(each.placement).control, each.wishes)
         keys += [key for key in runtime.lists.keys(control, user_id, session_id) if key not in keys]
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
     known = await runtime.reader.read(live.bundle, user_id, session_id, keys)
@@ -70,7 +89,7 @@ async def visited(
 
 async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> dict[str, Any]:
     """The answer in wire form."""
-    placement = runtime.placement(ask.placement)
+    placement = runtime.placements.find(ask.placement)
     told = runtime.lists.told(ask.wishes, visit.keys, visit.known.also, saved=placement.control, pages=ask.pages)
     found = answer(
         visit.bundle,

@@ -11,7 +11,7 @@ from engine.recommend.control import control_of
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
 from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, UserListQuery
-from serving.storefront.listing import Ask, listed, visited
+from serving.storefront.listing import Ask, ask_of, listed, visited
 from serving.wire import JsonResponse
 
 Options = Annotated[ListQuery, Query()]
@@ -25,17 +25,7 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.post("/v1/recommendations", response_model=RecommendationAnswer)
     async def recommendations(body: RecommendationRequest, request: Request) -> JsonResponse:
         """A list for a placement, with all options."""
-        ask = Ask(
-            body.placement,
-            item_ids=body.item_ids,
-            limit=body.limit,
-            exclude_ids=body.exclude,
-            explain=body.explain,
-            fields=body.fields,
-            wishes=body.control(),
-            pages=body.pages,
-        )
-        return await _answered(runtime, request, ask, body.user_id, body.session_id)
+        return await _answered(runtime, request, ask_of(body), body.user_id, body.session_id)
 
     @router.get("/v1/users/{user_id}/recommendations", response_model=RecommendationAnswer)
     async def for_user(user_id: PathId, request: Request, options: UserOptions) -> JsonResponse:
@@ -46,6 +36,11 @@ def routes(runtime: Runtime) -> APIRouter:
     async def buy_again(user_id: PathId, request: Request, options: Options) -> JsonResponse:
         """What a user bought before and is likely to need again."""
         return await _short(runtime, request, "buy-again", options, user_id=user_id)
+
+    @router.get("/v1/users/{user_id}/recently-viewed", response_model=RecommendationAnswer)
+    async def recently_viewed(user_id: PathId, request: Request, options: Options) -> JsonResponse:
+        """What a user looked at, the latest first."""
+        return await _short(runtime, request, "recently-viewed", options, user_id=user_id)
 
     @router.get("/v1/items/{item_id}/similar", response_model=RecommendationAnswer)
     async def similar(item_id: PathId, request: Request, options: Options) -> JsonResponse:
@@ -61,6 +56,11 @@ def routes(runtime: Runtime) -> APIRouter:
     async def trending(request: Request, options: Options) -> JsonResponse:
         """What sells clearly better than it used to."""
         return await _short(runtime, request, "trending", options)
+
+    @router.get("/v1/best-sellers", response_model=RecommendationAnswer)
+    async def best_sellers(request: Request, options: Options) -> JsonResponse:
+        """What sells best these weeks; of a category with `filter`."""
+        return await _short(runtime, request, "best-sellers", options)
 
     return router
 

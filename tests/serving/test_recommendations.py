@@ -243,7 +243,7 @@ def test_a_wrong_limit_of_a_short_form_is_refused(shop, limit):
 def test_an_unknown_placement_is_answered_with_the_nearest(shop):
     for answer in (shop.ask(placement="hom"), shop.get("/v1/users/u5/recommendations", placement="hom")):
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_placement")
-        assert "'home'" in answer.json()["detail"]
+        assert "did you mean home?" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("field", ["user_id", "session_id"])
