@@ -48,6 +48,14 @@ def test_a_defined_list_is_answered_like_one_that_is_built_in():
     assert len(answer(bundle, made["best"], bundle.profile("u5"), AS_OF, limit=7).items) == 7
 
 
+def test_a_basket_may_be_complemented_without_substitutes():
+    bundle = toy_bundle()
+    shelf = {"like": "bought-together", "filters": ["unsellable", "excluded", "context", "dismissed", "substitutes"]}
+    made = read_placement("cart", {**shelf, "fallback": ["popular"]})
+    found = answer(bundle, made, unknown(), AS_OF, item_ids=["i3", "i2"], limit=8)
+    assert {taste(bundle.items.row(each.id)) for each in found.items} == {0, 1}
+
+
 def test_a_name_that_is_built_in_may_be_defined_anew():
     made = read_placement("home", {"boost": "2", "newcomers": "", "ranking": ""})
     assert made.sources == PLACEMENTS["home"].sources
