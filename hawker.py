@@ -14,6 +14,7 @@ import typer
 from engine.errors import BadInput, HawkerError, NotAllowed, StoreUnavailable, UnknownThing
 from engine.settings import Settings
 from engine.storage.home import Home
+from hawker_campaigns import campaign
 from hawker_keys import keys
 from hawker_offers import offer
 from hawker_segments import segment
@@ -26,6 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(campaign, name="campaign")
 app.add_typer(keys, name="keys")
 app.add_typer(offer, name="offer")
 app.add_typer(segment, name="segment")

@@ -126,9 +126,11 @@ def publish(
     """Give a user a coupon of the offer."""
     from engine.storage import coupon_issue
     from engine.storage.offer_documents import expiry_of
+    from engine.storage.offer_ledger import find_offer
 
     with _ledger() as (ledger, now, _):
         given = coupon_issue.publish(ledger, id, user, source, join_once=not again, expiry=expiry_of, now=now)
+        wording = find_offer(ledger, id, given.version).wording
     found = {
         "code": given.code,
         "offer_id": id,
@@ -136,6 +138,7 @@ def publish(
         "user_id": user,
         "expires_at": given.expires_at and _iso(given.expires_at),
         "fresh": given.fresh,
+        "wording": wording,
     }
     answer(found, as_json, given.code)
 

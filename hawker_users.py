@@ -9,7 +9,8 @@ import typer
 
 from terminal import AsJson, answer, here, progress
 
-user = typer.Typer(help="Look at customers: portraits, ready-made groups, clusters.", no_args_is_help=True)
+user = typer.Typer(help="Look at customers: portraits, consents, groups, clusters.", no_args_is_help=True)
+_User = Annotated[str, typer.Argument(help="Whom.")]
 
 
 @user.command()
@@ -19,20 +20,23 @@ def refresh(
 ) -> None:
     """Bring traits and ready-made groups up to the lake; a served shop does it by itself."""
     from engine.storage import clock
+    from engine.storage.customer_reach import Reach
     from engine.storage.customer_refresh import refresh_customers
     from engine.storage.embedded import open_stores
     from engine.storage.ledger import opened_ledger
     from engine.storage.live_segments import live_rules
     from engine.storage.migrate import migrate
+    from engine.storage.shop_secrets import HOLDOUT_SALT, shop_secret
 
     settings, home = here()
     now = clock.now(home)
     with progress() as say, open_stores(settings, {"ledger"}) as stores:
         migrate(stores.ledger_url, settings.shop)
         with opened_ledger(stores.ledger_url, settings.shop) as ledger:
-            rules = live_rules(settings, ledger, now)
-        say("traits, groups and segments")
-        done = refresh_customers(home, now=now, zone=settings.zone, rules=rules, whole=whole)
+            rules = live_rules(settings, ledger)
+            reach = Reach(ledger, shop_secret(ledger, HOLDOUT_SALT), settings.global_holdout)
+            say("traits, groups and segments")
+            done = refresh_customers(home, now=now, zone=settings.zone, rules=rules, whole=whole, reach=reach)
     text = f"{done.people:,} people, {done.events:,} events, as of {_iso(done.as_of)}"
     answer(done.as_json(), as_json, text)
 
@@ -108,6 +112,53 @@ def moves(
         )
     lines = [f"{each['customers']:>9,}  {each['from'] or '-'} -> {each['to'] or '-'}" for each in found["moves"]]
     answer(found, as_json, "\n".join(lines) or "nobody was there")
+
+
+@user.command()
+def consents(user_id: _User, as_json: AsJson = False) -> None:
+    """What a customer agreed to or refused, and all that they ever said of it."""
+    from engine.storage.consents import consents_of, state_of
+    from engine.storage.embedded import open_stores
+    from engine.storage.ledger import opened_ledger
+    from engine.storage.migrate import migrate
+
+    settings, _ = here()
+    with open_stores(settings, {"ledger"}) as stores:
+        migrate(stores.ledger_url, settings.shop)
+        with opened_ledger(stores.ledger_url, settings.shop) as ledger:
+            said = consents_of(ledger, user_id)
+    found = {"user_id": user_id, "consents": state_of(said), "history": [each.as_json() for each in said]}
+    lines = [
+        f"{each.at.isoformat()}  {'granted' if each.granted else 'refused'}  {each.purpose} by {each.channel}"
+        for each in said
+    ]
+    answer(found, as_json, "\n".join(lines) or f"{user_id} never said anything")
+
+
+@user.command()
+def consent(
+    user_id: _User,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="They take it back; else they agree.")] = False,
+    purpose: Annotated[str, typer.Option(help="For what: marketing, service, or your own.")] = "marketing",
+    channel: Annotated[str, typer.Option(help="all, storefront, email, webhook or file.")] = "all",
+    text_version: Annotated[str | None, typer.Option(help="Which text they agreed to.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put on record that a customer agrees to be talked to, or takes it back."""
+    from engine.storage import clock
+    from engine.storage.consents import Word, say_consent
+    from engine.storage.embedded import open_stores
+    from engine.storage.ledger import opened_ledger
+    from engine.storage.migrate import migrate
+
+    settings, home = here()
+    word = Word(purpose, channel, granted=not withdraw, source="command line", text_version=text_version)
+    with open_stores(settings, {"ledger"}) as stores:
+        migrate(stores.ledger_url, settings.shop)
+        with opened_ledger(stores.ledger_url, settings.shop) as ledger:
+            said = say_consent(ledger, user_id, word, now=clock.now(home))
+    told = "agreed to" if said.granted else "refused"
+    answer({"user_id": user_id, **said.as_json()}, as_json, f"{user_id} {told} {said.purpose} by {said.channel}")
 
 
 def _portrait_text(found: dict[str, Any]) -> str:

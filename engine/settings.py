@@ -5,13 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import time
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from engine.access import checked_origin
 from engine.errors import BadInput
 from engine.events import EventType, own_types
+from engine.mail_address import mail_address
 from engine.thresholds import read_thresholds
 
 
@@ -44,11 +48,45 @@ def _share(text: str) -> float:
     return value
 
 
+def _amount(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
 def _origins(text: str) -> tuple[str, ...]:
     try:
         return tuple(checked_origin(each) for each in text.split(",") if each.strip())
     except BadInput as error:
         raise ValueError(text) from error
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
+def _smtp_url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("smtp", "smtp+starttls", "smtps") or not parts.hostname or parts.port == 0):
+        raise ValueError(text)
+    return text
+
+
+def _mail_from(text: str) -> str:
+    if text and mail_address(parseaddr(text)[1]) is None:
+        raise ValueError(text)
+    return text
+
+
+def _quiet_hours(text: str) -> tuple[str, str] | None:
+    if text == "off":
+        return None
+    begins, ends = (time.fromisoformat(each).strftime("%H:%M") for each in text.split("-"))
+    return begins, ends
 
 
 def _zone(text: str) -> str:
@@ -94,6 +132,35 @@ SETTINGS = (
         "How much more of the list price one group may pay than others in a campaign.",
         _share,
     ),
+    Setting(
+        "HAWKER_APPROVAL_BUDGET",
+        "100000",
+        "Campaigns of a larger budget, minor units, are approved by somebody else than who wrote them.",
+        _amount,
+    ),
+    Setting(
+        "HAWKER_GLOBAL_HOLDOUT", "0.05", "Part of all customers that no campaign talks to, to measure them all.", _share
+    ),
+    Setting("HAWKER_PUBLIC_URL", "", "Where customers reach the storefront, for links in messages.", _public_url),
+    Setting(
+        "HAWKER_SMTP_URL",
+        "",
+        "Mail server of campaigns: smtp://, smtp+starttls:// or smtps://, with user and password.",
+        _smtp_url,
+    ),
+    Setting("HAWKER_MAIL_FROM", "", "Sender of campaigns' e-mail: Shop <news@shop.example>.", _mail_from),
+    Setting(
+        "HAWKER_QUIET_HOURS",
+        "22:00-08:00",
+        "Hours, where the customer lives, in which campaigns send nothing; off for none.",
+        _quiet_hours,
+    ),
+    Setting(
+        "HAWKER_MESSAGES_PER_DAY",
+        "1",
+        "Messages of campaigns that a customer gets a day and channel; 0: no bound.",
+        _amount,
+    ),
     Setting("HAWKER_ACCESS_LOG", "on", "One line a request on stderr: on or off.", _switch),
 )
 
@@ -121,6 +188,13 @@ class Settings:
     least_free_mib: int
     webhook_private: bool
     parity: float
+    approval_budget: int
+    global_holdout: float
+    public_url: str
+    smtp_url: str
+    mail_from: str
+    quiet_hours: tuple[str, str] | None
+    messages_per_day: int
     access_log: bool
 
 

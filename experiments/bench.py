@@ -191,10 +191,28 @@ def _redemptions(conditions: Conditions) -> Findings:
     return measure_redemptions(conditions)
 
 
+def _uplift(conditions: Conditions) -> Findings:
+    from experiments.uplift_bench import measure_uplift
+
+    return measure_uplift(conditions)
+
+
 def _allocation(conditions: Conditions) -> Findings:
     from experiments.allocation_bench import measure_allocation
 
     return measure_allocation(conditions)
+
+
+def _effects(conditions: Conditions) -> Findings:
+    from experiments.effects_bench import measure_effects
+
+    return measure_effects(conditions)
+
+
+def _launch(conditions: Conditions) -> Findings:
+    from experiments.launch_bench import measure_launch
+
+    return measure_launch(conditions)
 
 
 #: Every benchmark of `hawker bench`, with what it shows.
@@ -227,6 +245,18 @@ BENCHES: Mapping[str, Bench] = {
     "allocation": Bench(
         "A million customers and ten offers within a budget: seconds, gap to the bound; small ones beside the optimum.",
         _allocation,
+    ),
+    "effects": Bench(
+        "Intervals of campaign reports against planted truth, false alarms of looking daily, arms not as drawn.",
+        _effects,
+    ),
+    "launch": Bench(
+        "A campaign of a million recipients: planned, and in the outbox; a sender that is killed sends nothing twice.",
+        _launch,
+    ),
+    "uplift": Bench(
+        "Learned offers on Hillstrom's trial, who redeems in The Complete Journey, and a loop with planted effects.",
+        _uplift,
     ),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz

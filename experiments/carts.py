@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 from engine.targeting.basket import Basket, Line
 from engine.targeting.offers import Offer, checked_offer
 from engine.targeting.pricing import Facts, Issue, Priced, priced
-from engine.targeting.returns import returned
+from engine.targeting.returns import Redeemed, RedeemedCoupon, RedeemedLine, Return, returned
 
 NOW = 1_780_000_000.0
 _CATEGORIES = ("Milk", "Bread", "Wine", "Toys")
@@ -134,24 +135,63 @@ def _floors(answer: Priced) -> list[str]:
 
 def _returns(answer: Priced, chance: Random) -> list[str]:
     """Everything comes back in random parts: what goes back must be what was given, and never less than nothing."""
-    lines = answer.basket.lines
-    given = [each for each in answer.offers if each.applied]
-    back, refunds, found = [0] * len(lines), 0, []
-    discounts, points = [0] * len(given), [0] * len(given)
-    while any(done < line.quantity for done, line in zip(back, lines, strict=True)):
-        more = [chance.randint(0, line.quantity - done) for done, line in zip(back, lines, strict=True)]
-        part = returned(answer, back, more)
-        refunds += sum(part.refunds) + part.shipping
-        discounts = [one + each.discount for one, each in zip(discounts, part.offers, strict=True)]
-        points = [one + sum(each.points) for one, each in zip(points, part.offers, strict=True)]
-        if min((*part.refunds, part.shipping, *(n for each in part.offers for n in each.discounts))) < 0:
+    sold, budgets, refunds, found = _redeemed(answer), Counter[str](), 0, []
+    while True:
+        left = {each.place: each.quantity - each.returned for each in sold.lines}
+        more = {place: chance.randint(0, number) for place, number in left.items()}
+        pieces = [(place, number) for place, number in more.items() if number]
+        if not pieces:
+            continue
+        part = returned(sold, pieces)
+        refunds += part.refund
+        budgets.update(dict(part.holds))
+        if min((part.shipping, *(each.refund for each in part.lines), *part.amounts.values())) < 0:
             found.append("a return gives back less than nothing")
-        back = [one + other for one, other in zip(back, more, strict=True)]
+        sold = _after(sold, more, part)
+        if part.whole:
+            break
     if refunds != answer.total:
         found.append(f"returns give back {refunds} of {answer.total}")
-    if discounts != [each.discount for each in given] or points != [sum(each.points) for each in given]:
-        found.append("returns give back other discounts or points than were given")
+    if any(each.returned != each.discount for each in sold.coupons):
+        found.append("returns give back other discounts than were given")
+    if any(budgets[hold["key"]] != hold["add"] for each in sold.coupons for hold in each.holds):
+        found.append("returns give back other uses or budget than were taken")
     return found
+
+
+def _redeemed(answer: Priced) -> Redeemed:
+    """The answer as the ledger would keep it."""
+    given = {str(place): each for place, each in enumerate(answer.offers) if each.applied}
+    coupons = [
+        RedeemedCoupon(
+            code,
+            each.offer.offer_id,
+            each.discount,
+            0,
+            [{"key": json.dumps([kind, code]), "add": add} for kind, add in (("uses ", 1), ("money ", each.cost))],
+        )
+        for code, each in given.items()
+    ]
+    lines = [
+        RedeemedLine(
+            place,
+            line.quantity,
+            line.unit_price,
+            0,
+            {code: each.discounts[place] for code, each in given.items() if each.discounts[place]},
+        )
+        for place, line in enumerate(answer.basket.lines)
+    ]
+    subtotal = answer.basket.subtotal + answer.basket.shipping
+    return Redeemed(subtotal, answer.discount, tuple(coupons), tuple(lines))
+
+
+def _after(sold: Redeemed, more: Mapping[int, int], part: Return) -> Redeemed:
+    return replace(
+        sold,
+        coupons=tuple(replace(each, returned=each.returned + part.amounts.get(each.code, 0)) for each in sold.coupons),
+        lines=tuple(replace(each, returned=each.returned + more[each.place]) for each in sold.lines),
+    )
 
 
 def _summary(answer: Priced) -> Any:

@@ -25,6 +25,7 @@ from engine.storage.imports.past import record_in_ledger
 from engine.storage.imports.run import ImportRequest, run_import
 from engine.storage.lake import Lake
 from engine.storage.releases import current, open_bundle, version_folder, versions
+from experiments.demo_campaign import campaign_tables, show_campaign
 from experiments.demo_customers import customer_tables, show_customers
 from training.outcome import K
 from training.produce import produce
@@ -68,6 +69,8 @@ def run_demo(home: Home, settings: Settings, *, say: Callable[[str], None]) -> D
         households, items = _households(bundle, now(home)), _products(bundle, now(home))
     with _timed(seconds, "customers"):
         customers = show_customers(home, settings, households[-1]["user_id"], say=say)
+    with _timed(seconds, "campaign"):
+        campaign = show_campaign(home, settings, category=_category(bundle), version=version, say=say)
     found = {
         **{name: _figures(evaluation, name, kind) for name, kind in {"home": "whole", "discover": "new"}.items()},
         "version": version,
@@ -77,8 +80,9 @@ def run_demo(home: Home, settings: Settings, *, say: Callable[[str], None]) -> D
         "households": households,
         "similar": items,
         "segments": customers,
+        "campaign": campaign,
     }
-    tables = [*_tables(households, items), *customer_tables(customers)]
+    tables = [*_tables(households, items), *customer_tables(customers), *campaign_tables(campaign)]
     return Demo(found, Group(evaluation_table(evaluation["scores"]), *tables))
 
 
@@ -162,6 +166,11 @@ def _products(bundle: Bundle, moment: float) -> list[dict[str, Any]]:
         }
         shown.append({"item_id": item_id, "name": bundle.catalog.names[row], **lists})
     return shown
+
+
+def _category(bundle: Bundle) -> str:
+    """The section of the best seller."""
+    return bundle.catalog.category_names[int(bundle.catalog.levels[bundle.popular.items[0], 0])]
 
 
 def _list(items: Any) -> list[dict[str, Any]]:

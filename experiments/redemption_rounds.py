@@ -184,11 +184,13 @@ async def kills(callers: Callers, ledger: LedgerPool, shop: Served, size: Size, 
         for turn in range(size.kills):
             await asyncio.sleep(chance.uniform(0.5, 1.5))
             name = ("storefront", "postgres")[turn % 2]
-            while not (victims := await asyncio.to_thread(shop.processes, name)):
-                await asyncio.sleep(0.05)  # it is being started still
-            with suppress(ProcessLookupError):
-                os.kill(chance.choice(victims), signal.SIGKILL)
-                killed[name] += 1
+            while killed[name] == turn // 2:  # until it hits: a victim is being started still, or just ended
+                if victims := await asyncio.to_thread(shop.alive, name):
+                    with suppress(ProcessLookupError):
+                        os.kill(chance.choice(victims), signal.SIGKILL)
+                        killed[name] += 1
+                else:
+                    await asyncio.sleep(0.05)
         await asyncio.sleep(2.0)
         stop.set()
 

@@ -63,7 +63,9 @@ def measure_redemptions(conditions: Conditions) -> Findings:
         settings = read_settings({"HAWKER_HOME": str(home)})
         with open_stores(settings, {"ledger"}) as stores, opened_ledger(stores.ledger_url, _SHOP) as ledger:
             room = _Room(shop, ledger, CallLog(file), size, seconds)
+            load = [_load()]
             figures = {"codes": _codes(ledger, 10_000 if conditions.quick else 100_000), **asyncio.run(_paces(room))}
+            load.append(_load())
             figures["floor"] = _floor(ledger)
             make_offers(ledger)
             carts = 300 if conditions.quick else 10_000
@@ -73,7 +75,15 @@ def measure_redemptions(conditions: Conditions) -> Findings:
             figures["kills"] = asyncio.run(_storm(room, conditions.seed))
             file.flush()
             figures["checker"] = _independent_check(history, stores.ledger_url)
+            # Callers and servers share the machine, and whatever else runs there shares it too.
+            told = ("before", "after_the_paces", "after_all")
+            figures["load_average"] = {"cores": os.cpu_count(), **dict(zip(told, [*load, _load()], strict=True))}
     return Findings(figures, tuple(_judged(figures, size)))
+
+
+def _load() -> float:
+    """What was waiting for the machine's cores in the last minute."""
+    return round(os.getloadavg()[0], 1)
 
 
 async def _guesses(room: _Room) -> dict[str, float]:

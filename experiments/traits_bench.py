@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
+import os
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 from engine.storage.customer_refresh import refresh_customers
@@ -44,9 +46,13 @@ def measure_traits(conditions: Conditions) -> Findings:
 
 
 def refreshed(home: Home, now: float, whole: bool) -> dict[str, Any]:
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     refresh_customers(home, now=now, zone=_ZONE, whole=whole, threads=2)
-    return {"seconds": round(time.perf_counter() - began, 2)}
+    return {
+        "seconds": round(time.perf_counter() - began, 2),
+        "cpu_seconds": round(time.process_time() - used, 2),
+        "load_average": os.getloadavg()[0],
+    }
 
 
 def _counted(shop: ScaledShop) -> dict[str, Any]:
@@ -64,9 +70,12 @@ def in_own_process(work: Any, *arguments: Any) -> dict[str, Any]:
     """What `work` tells, with `peak_mib` of a fresh process that did nothing else."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return dict(pool.apply(_measured, (work, arguments)))
+        return dict(pool.apply(measured, (work, arguments)))
 
 
-def _measured(work: Any, arguments: Any) -> dict[str, Any]:
+def measured(work: Any, arguments: Any) -> dict[str, Any]:
+    """What `work` tells, with `peak_mib` of this process."""
     told = work(*arguments)
-    return {**told, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    # Not getrusage's, which begins with what the parent had.
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return {**told, "peak_mib": int(peak[1]) // 1024 if peak else 0}

@@ -24,6 +24,7 @@ from serving.storefront import (
     readiness,
     recommendations,
     segment_spec,
+    unsubscribe,
 )
 
 
@@ -41,6 +42,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(people.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest")])
     app.include_router(coupons.routes(runtime), responses=PROBLEMS)
     app.include_router(offers.routes(runtime), responses=PROBLEMS)
+    app.include_router(unsubscribe.routes(runtime))
     # After the recommendations, whose paths are longer: an item's id may hold slashes.
     app.include_router(documents.routes(runtime, "items"), responses=PROBLEMS)
     app.include_router(documents.routes(runtime, "users"), responses=PROBLEMS)
@@ -54,13 +56,14 @@ def _following(runtime: Runtime) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with runtime.guard.watching():
-            task = asyncio.create_task(runtime.follow())
+            tasks = {asyncio.create_task(each.follow()) for each in (runtime, runtime.offers)}
             try:
                 yield
             finally:
-                while not task.done():  # a library in between may take the first cancellation for a time-out of its own
-                    task.cancel()
-                    await asyncio.wait([task], timeout=1)
+                while tasks:  # a library in between may take the first cancellation for a time-out of its own
+                    for task in tasks:
+                        task.cancel()
+                    _, tasks = await asyncio.wait(tasks, timeout=1)
                 await runtime.served.flush()
                 await runtime.doors.close()
 

@@ -160,9 +160,10 @@ class RollbackAnswer(BaseModel):
     order_id: str
     whole: bool = Field(description="All of it went back, so the uses are given back too.")
     amount: int = Field(description="Discount that is taken back, minor units.")
+    refund: int = Field(description="What had been paid for what comes back; with the last piece, for sending it too.")
     currency: str
     coupons: list[dict[str, Any]] = Field(description="`code` and `amount`.")
-    lines: list[dict[str, Any]] = Field(description="`line`, `quantity` and `amount`.")
+    lines: list[dict[str, Any]] = Field(description="`line`, `quantity`, `amount` and `refund`.")
     rolled_back_at: str
 
 

@@ -1,7 +1,7 @@
 """The customers: `python -m serving.customers_process`, started by the supervisor; one is active for a shop.
 
-It keeps traits and segments up to the lake and to the clock. Whatever goes wrong is logged once and tried again: the
-state before is served meanwhile, with its time.
+It keeps traits and segments up to the lake and to the clock, and tells the till who is in segments that offers name.
+Whatever goes wrong is logged once and tried again: the state before is served meanwhile, with its time.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from collections.abc import Sequence
 from engine.errors import HawkerError
 from engine.settings import Settings
 from engine.storage import clock
+from engine.storage.customer_files import CustomerFiles
+from engine.storage.customer_reach import Reach
 from engine.storage.customer_refresh import refresh_customers
 from engine.storage.home import Home
 from engine.storage.ledger import LedgerPool, open_ledger
 from engine.storage.live_segments import announce_moves, live_rules, watched_segments
+from engine.storage.offered_segments import Move, named_segments, offer_segments
+from engine.storage.online import connect_live
+from engine.storage.segment_listing import each_member
+from engine.storage.shop_secrets import HOLDOUT_SALT, shop_secret
 from serving.child import run_duty
 
 log = logging.getLogger("hawker.customers")
@@ -26,22 +32,28 @@ log = logging.getLogger("hawker.customers")
 GRACE = 7.0  # seconds for the refresh in hand
 # Seconds between two refreshes. With the worker's pause, an entry and an exit are visible well within a minute.
 _PAUSE = 10.0
+# Seconds until segments that offers name are told whole once more: who was deleted leaves without a move.
+_ANEW_EVERY = 3_600.0
+_LIVE_SECONDS = 5.0  # of one command; nobody waits here
 _PATIENCE = 2.0  # seconds before a store that was away is asked again
 
 
 def main(arguments: Sequence[str]) -> int:
     """Work until told to stop."""
     # Everything else comes first.
-    return run_duty("customers", arguments, _work, nice=19, grace=GRACE)
+    return run_duty("customers", arguments, work, nice=19, grace=GRACE)
 
 
-def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
+def work(settings: Settings, home: Home, stopping: threading.Event) -> None:
+    """Refresh again and again; stores that are away are waited for."""
     ledger: LedgerPool | None = None
-    said = ""
+    said, anew_at = "", 0.0
     while not stopping.is_set():
         try:
             ledger = ledger or open_ledger(settings.postgres_url, settings.shop)
-            _refresh(settings, home, ledger)
+            anew = time.monotonic() > anew_at
+            _refresh(settings, home, ledger, anew=anew)
+            anew_at = time.monotonic() + _ANEW_EVERY if anew else anew_at
             said = ""
             stopping.wait(_PAUSE)
         except (HawkerError, OSError) as problem:
@@ -49,20 +61,42 @@ def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
                 said = str(problem)
                 log.warning("the customers wait: %s", said)
             stopping.wait(_PATIENCE)
+    if ledger is not None:
+        ledger.dispose()
 
 
-def _refresh(settings: Settings, home: Home, ledger: LedgerPool) -> None:
-    now = clock.now(home)
-    refresh_customers(
+def _refresh(settings: Settings, home: Home, ledger: LedgerPool, *, anew: bool) -> None:
+    now, told, named = clock.now(home), watched_segments(ledger), named_segments(ledger)
+    before = CustomerFiles(home).state()
+    moves: list[Move] = []
+
+    def moved(segment: str, change: str, users: Sequence[str]) -> None:
+        if segment in told:
+            announce_moves(ledger, segment, change, users, now=now, real_now=time.time())
+        if segment in named:
+            moves.append((segment, change, users))
+
+    rules = live_rules(settings, ledger)
+    done = refresh_customers(
         home,
         now=now,
         zone=settings.zone,
-        rules=live_rules(settings, ledger, now),
-        watched=watched_segments(ledger),
-        moved=lambda segment, change, users: announce_moves(
-            ledger, segment, change, users, now=now, real_now=time.time()
-        ),
+        rules=rules,
+        watched=told | named,
+        reach=Reach(ledger, shop_secret(ledger, HOLDOUT_SALT), settings.global_holdout),
+        moved=moved,
     )
+    if settings.redis_url:
+        with connect_live(settings.redis_url, seconds=_LIVE_SECONDS) as live:
+            offer_segments(
+                live,
+                settings.shop,
+                named & {each.segment for each in rules},
+                was=None if before is None or anew else before.as_of,
+                now=done.as_of,
+                moves=moves,
+                members=lambda segment: each_member(home, segment, now=now),
+            )
 
 
 if __name__ == "__main__":

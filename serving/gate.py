@@ -18,7 +18,8 @@ from serving.wire import refusal
 
 #: What needs no key, since it tells nothing of the shop. A new route is closed until somebody opens it here.
 OPEN = frozenset({"/health/live", "/health/ready", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/hawker.js"})
-_OPEN_BELOW = "/static-offline-docs/"
+#: Links that are signed; pages that belong to the documentation.
+_OPEN_BELOW = ("/static-offline-docs/", "/v1/unsubscribe/")
 _KEY = "hawker.key"
 
 

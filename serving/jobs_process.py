@@ -1,8 +1,8 @@
 """The runner of jobs: `python -m serving.jobs_process`, started by the supervisor; one is active for a shop.
 
-Beside them it keeps the coupons' promises in order: what was redeemed is told to the stream, and reservations whose
-time is over are given back although nobody asks.
-The sender of webhooks lives in it, too: all of them are one a shop and wait for the ledger.
+Beside them it keeps the coupons' promises in order: what was redeemed is told to the stream, wallets follow, and
+reservations whose time is over are given back although nobody asks.
+The senders of webhooks and of campaigns and the campaigns' clock live in it, too: all of them wait for the ledger.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engine.errors import HawkerError, StoreUnavailable
 from engine.settings import Settings
 from engine.storage import clock
 from engine.storage.coupon_ledger import tidy_coupons
 from engine.storage.home import Home
-from engine.storage.jobs import Job, end_job, next_job, put_back, tell_progress
+from engine.storage.jobs import Job, end_job, next_job, put_back
 from engine.storage.ledger import LedgerPool, open_ledger
-from serving.actions.change_by_filter import Outcome, Progress, change_by_filter, checked_wish, progress_of
+from serving.actions.keep_wallets import Wallets
 from serving.actions.send_outbox import send_outbox
+from serving.campaign_clock import keeping_campaigns
+from serving.campaign_sender import sending_campaigns
+from serving.campaign_triggers import pulling_triggers
 from serving.child import run_duty
 from serving.doors import Doors
+from serving.job_kinds import JobShop, Running, work_on
 from serving.webhook_sender import sending_webhooks
 
 log = logging.getLogger("hawker.jobs")
@@ -33,18 +36,9 @@ log = logging.getLogger("hawker.jobs")
 GRACE = 7.0  # seconds for the batch in hand
 _PAUSE = 0.5  # seconds between two looks at an empty queue
 _PATIENCE = 1.0  # seconds before a store that was away is asked again
-_NOTE_EVERY = 0.5  # seconds
 _TIDY_EVERY = 60.0  # seconds
 # Nobody waits for an answer here, and the storefront comes first.
 _LIVE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class JobShop:
-    """The shop's stores, as actions want them."""
-
-    settings: Settings
-    doors: Doors
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,17 +51,24 @@ def _both(settings: Settings, home: Home, stopping: threading.Event) -> None:
     async def together() -> None:
         await asyncio.gather(work(settings, home, stopping), keep_promises(settings, home, stopping))
 
-    with sending_webhooks(settings, stopping):
+    with (
+        sending_webhooks(settings, stopping),
+        sending_campaigns(settings, home, stopping),
+        pulling_triggers(settings, home, stopping),
+        keeping_campaigns(settings, home, stopping),
+    ):
         asyncio.run(together())
 
 
 async def keep_promises(settings: Settings, home: Home, stopping: threading.Event) -> None:
-    """Send the outbox and tidy the coupons, again and again; stores that are away are waited for."""
+    """Send the outbox, keep wallets, tidy the coupons, again and again; stores that are away are waited for."""
     doors, said, tidied = Doors(settings, home.root, live_seconds=_LIVE_SECONDS), "", time.monotonic()
+    wallets = Wallets(doors, settings.shop)
     try:
         while not stopping.is_set():
             try:
                 sent = await send_outbox(doors) if doors.stream is not None else 0
+                sent += await wallets.keep(now=clock.now(home))
                 if time.monotonic() - tidied > _TIDY_EVERY:
                     await doors.ledger.ask(lambda ledger: tidy_coupons(ledger, now=clock.now(home)))
                     tidied = time.monotonic()
@@ -108,7 +109,7 @@ async def work(settings: Settings, home: Home, stopping: threading.Event) -> Non
 async def _run(shop: JobShop, ledger: LedgerPool, job: Job, home: Home, stopping: threading.Event) -> None:
     """One job to its end. What it cannot do is its failure: the jobs behind it must not wait for it."""
     try:
-        outcome = await _worked(shop, ledger, job, home, stopping)
+        outcome = await work_on(Running(job, shop, ledger, home, stopping))
     except StoreUnavailable:
         raise
     except Exception as error:
@@ -120,38 +121,7 @@ async def _run(shop: JobShop, ledger: LedgerPool, job: Job, home: Home, stopping
         put_back(ledger, job.id)
         return
     state = "cancelled" if outcome.cancelled else "done"
-    end_job(ledger, job.id, state, now=clock.now(home), result=outcome.as_json())
-
-
-async def _worked(shop: JobShop, ledger: LedgerPool, job: Job, home: Home, stopping: threading.Event) -> Outcome | None:
-    """What came of the job; None when this runner was told to stop. A store that is away is waited for."""
-    wanted, progress = checked_wish(job.arguments), progress_of(job.checkpoint)
-    told_at, said = 0.0, ""
-
-    async def tell(done: int, now_at: Progress) -> bool:
-        nonlocal progress, told_at
-        if shop.doors.pressure is not None:
-            await shop.doors.pressure.look()
-        # An empty stretch of the walk needs no note of its own.
-        if not now_at.pending and now_at == progress and time.monotonic() - told_at < _NOTE_EVERY:
-            return not stopping.is_set()
-        goes_on = tell_progress(ledger, job.id, done, now_at.as_json())
-        progress, told_at = now_at, time.monotonic()
-        return goes_on and not stopping.is_set()
-
-    while not stopping.is_set():
-        try:
-            outcome = await change_by_filter(
-                shop, wanted, progress, clock=lambda: clock.now(home), actor=job.actor, tell=tell
-            )
-        except StoreUnavailable as problem:
-            if problem.message != said:
-                said = problem.message
-                log.warning("job %s waits: %s", job.id, said)
-            await asyncio.sleep(_PATIENCE)
-        else:
-            return None if outcome.cancelled and stopping.is_set() else outcome
-    return None
+    end_job(ledger, job.id, state, now=clock.now(home), result=outcome.result)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,11 @@ class LedgerDoor:
         self._pool: LedgerPool | None = None
         self._opening = threading.Lock()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether this process has a ledger at all."""
+        return bool(self._url)
+
     async def ask(self, use: Callable[[LedgerPool], _Answer]) -> _Answer:
         """What `use` finds in the ledger. Raises StoreUnavailable, and what `use` raises."""
         if not self._url:

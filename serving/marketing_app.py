@@ -14,12 +14,15 @@ from serving import health
 from serving.edge import MOST_BODY
 from serving.interface import PROBLEMS, Lifespan, guarded, needs, new_interface
 from serving.marketing import (
+    campaigns,
     classes,
+    consents,
     customers,
     offers,
     placements,
     previews,
     readiness,
+    reports,
     segments,
     suggestions,
     webhooks,
@@ -34,7 +37,19 @@ _PROBLEMS = PROBLEMS | problems((409, "Somebody was faster, or others hold on to
 def create_marketing_app(runtime: MarketingRuntime) -> FastAPI:
     """The application on the marketing port. Its routes need a key of scope `marketing`."""
     app = new_interface("Hawker marketing", "A shop's customers, segments and campaigns.", _running(runtime))
-    for resource in (previews, segments, customers, classes, offers, placements, suggestions, webhooks):
+    for resource in (
+        previews,
+        segments,
+        customers,
+        consents,
+        classes,
+        offers,
+        placements,
+        suggestions,
+        campaigns,
+        reports,
+        webhooks,
+    ):
         app.include_router(resource.routes(runtime), responses=_PROBLEMS, dependencies=[needs("marketing")])
     app.include_router(readiness.routes(runtime))
     app.include_router(health.routes(runtime.metrics))

@@ -19,10 +19,12 @@ from engine.recommend.soundness import check_sound
 from engine.settings import Settings, read_settings
 from engine.storage import clock, releases
 from engine.storage.home import Home
+from serving.customer_facts import CustomerFacts
 from serving.doors import Doors
 from serving.guard import Guard
 from serving.list_memory import ListMemory
 from serving.live_catalog import LiveCatalog
+from serving.live_offers import LiveOffers
 from serving.live_profile import ProfileReader
 from serving.metrics import Metrics
 from serving.placement_book import PlacementBook
@@ -68,6 +70,8 @@ class Runtime:
         self.reader = ProfileReader(self.doors.profiles)
         self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
         self.lists = ListMemory(self.doors.live, self.settings.shop)
+        self.customers = CustomerFacts(self.doors, self.settings.shop, self._bundle)
+        self.offers = LiveOffers(self.doors.ledger, self.settings.zone, self.now)
         self.served = ServedLog(self.doors.stream, self.metrics)
         self._problems: dict[str, str] = {}
         self._real_time = real_time
@@ -98,6 +102,9 @@ class Runtime:
         """What is wrong although requests are answered."""
         told = [*self._problems.values(), *([self.placements.problem] if self.placements.problem else [])]
         return "; ".join(told) or None
+
+    def _bundle(self) -> Bundle | None:
+        return None if self.live is None else self.live.bundle
 
     async def follow(self) -> None:
         """Look at the pointer again and again until cancelled."""

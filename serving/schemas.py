@@ -22,10 +22,12 @@ from engine.recommend.placements import PLACEMENTS
 from engine.recommend.query import LIMIT
 from serving.wish_schema import Overruling, Wishes
 
-_FOR_USERS = [name for name, each in PLACEMENTS.items() if not each.needs_items]
+_FOR_USERS: Any = [name for name, each in PLACEMENTS.items() if not each.needs_items]
 _PLACEMENTS = "Which list: " + ", ".join(PLACEMENTS) + ", or one that the shop defined."
 _ONE_FIELD = rf" *({'|'.join(FIELDS)})? *"
 _FIELDS = "What to show of each item: " + ", ".join(FIELDS) + "."
+
+_OFFERS = "Tell of each item what one piece costs with the best offer that the user may use now."
 
 
 def _id(value: Any) -> str:
@@ -65,7 +67,7 @@ Whole = Annotated[int, BeforeValidator(lambda each: int(each) if type(each) is f
 
 
 class ListRequest(Wishes):
-    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"examples": list(PLACEMENTS)})
+    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"examples": _FOR_USERS})
     item_ids: list[Id] = Field([], max_length=100, description="The items in view, which the list is about.")
     limit: Whole = Field(20, ge=1, le=LIMIT)
     exclude: list[Id] = Field([], max_length=1000, description="Items not to show.")
@@ -73,6 +75,7 @@ class ListRequest(Wishes):
         [], max_length=20, description=_FIELDS, json_schema_extra={"items": {"type": "string", "enum": list(FIELDS)}}
     )
     explain: bool = Field(False, description="Say why each item is there.")
+    offers: bool = Field(False, description=_OFFERS)
     pages: bool = Field(False, description="Keep what follows, for `next`, for 30 minutes.")
 
 
@@ -100,6 +103,7 @@ class ListQuery(BaseModel):
         json_schema_extra={"pattern": f"^{_ONE_FIELD}(,{_ONE_FIELD})*$"},
     )
     explain: bool = Field(False, description="Say why each item is there.")
+    offers: bool = Field(False, description=_OFFERS)
     filter: str | None = Field(
         None, min_length=1, max_length=2_000, description="What an item must fulfil, as a formula."
     )
@@ -109,7 +113,7 @@ class ListQuery(BaseModel):
 
 
 class UserListQuery(ListQuery):
-    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"examples": list(_FOR_USERS)})
+    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"examples": _FOR_USERS})
 
 
 class MergeRequest(BaseModel):
@@ -138,6 +142,12 @@ class MergeAnswer(BaseModel):
     user_id: str = Field(description="Who they are from now on.")
 
 
+class ItemOffer(BaseModel):
+    offer_id: str
+    net_price: int = Field(description="Of one piece, minor units.")
+    ends_at: str | None = Field(description="From then on the price is another; null for no end.")
+
+
 class RecommendedItem(BaseModel):
     id: str = Field(description="The shop's own id.")
     score: float = Field(description="Falls along the list; comparable within this list only.")
@@ -145,6 +155,7 @@ class RecommendedItem(BaseModel):
     reason: str | None = Field(description="Why it is there; null unless `explain` was asked for.")
     promoted: bool = Field(description="Somebody paid or decided for its place.")
     fields: dict[str, Any] = Field(description="The catalogue facts that were asked for.")
+    offers: list[ItemOffer] = Field([], description="The best offer on it, where `offers` was asked for.")
 
 
 class RecommendationAnswer(BaseModel):

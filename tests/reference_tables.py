@@ -20,6 +20,8 @@ from engine.segment_words import EVENT_NAMES
 from engine.settings import SETTINGS, read_settings
 from engine.storage.home import Home
 from engine.storage.lake_tables import PREDICTIONS
+from engine.targeting.campaign import SAFE_EDITS, Campaign
+from engine.targeting.campaign_fields import FIELDS
 from engine.targeting.fairness import FORBIDDEN_INPUTS, REASON_CLASSES
 from engine.targeting.groups import ACTIONS, groups
 from engine.targeting.suggestion_goals import GOALS, PRIORS
@@ -53,6 +55,17 @@ def traits() -> Iterator[Row]:
     for each in TRAITS:
         unit = f"{each.kind}, {each.unit}" if each.unit else each.kind
         yield (code(each.name), unit, each.meaning, each.formula)
+
+
+def campaign_fields() -> Iterator[Row]:
+    yield ("Field", "Default", "While it runs", "Meaning")
+    for each in dataclasses.fields(Campaign):
+        default = "" if each.default is dataclasses.MISSING else code(_plain(each.default))
+        yield (code(each.name), default, "may change" if each.name in SAFE_EDITS else "", FIELDS.get(each.name, ""))
+
+
+def _plain(value: Any) -> str:
+    return {None: "null", (): "[]"}.get(value, str(value))
 
 
 def ready_made_groups() -> Iterator[Row]:
@@ -257,6 +270,7 @@ TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     "What suggestions assume": assumptions,
     "What may not decide about a discount": forbidden_inputs,
     "Reason classes": reason_classes,
+    "Fields of a campaign": campaign_fields,
     "Benchmarks": benches,
 }
 

@@ -28,6 +28,7 @@ LOCKS = {
 }
 _SCRIPTS_AT_TOP = (
     "hawker",
+    "hawker_campaigns",
     "hawker_keys",
     "hawker_offers",
     "hawker_segments",
@@ -137,6 +138,7 @@ EXTRAS = {
     "": (
         "engine",
         "hawker.py",
+        "hawker_campaigns.py",
         "hawker_keys.py",
         "hawker_offers.py",
         "hawker_segments.py",

@@ -41,14 +41,14 @@ def boost(
     sizes: np.ndarray | None = None,
     start: np.ndarray | None = None,
 ) -> Trees:
-    """Trees for `columns` float32 [n, len(names)] and `labels` [n], by lightgbm's `params`.
+    """Trees for `columns` float32 [n, len(names)] and `labels` [n], by lightgbm's `params`; amounts are float labels.
 
     `weights` [n] count rows more or less, `sizes` are the lengths of lists that lie behind each other, for ranking,
     and `start` [n] what is to be improved on.
     """
     data = lightgbm.Dataset(
         columns,
-        label=labels.astype(np.int32),
+        label=labels if labels.dtype.kind == "f" else labels.astype(np.int32),
         weight=weights,
         group=sizes,
         init_score=start,

@@ -33,3 +33,16 @@ def read_counters(ledger: LedgerPool, keys: Collection[str]) -> dict[str, int]:
     """What is used of these; those that nothing moved yet are left out."""
     rows = at_once(ledger, "SELECT key, used FROM counters WHERE key = ANY (:keys)", keys=list(keys))
     return dict(rows)
+
+
+def has_redeemed(ledger: LedgerPool, user_id: str, *, besides: str | None) -> bool:
+    """Whether an order of the user redeemed coupons and was not taken back, other than the one named."""
+    return bool(
+        at_once(
+            ledger,
+            "SELECT 1 FROM redemptions r JOIN redemption_stacks s ON s.redemption_id = r.redemption_id"
+            " WHERE r.user_id = :user AND s.state = 'redeemed' AND s.order_id IS DISTINCT FROM :besides LIMIT 1",
+            user=user_id,
+            besides=besides,
+        )
+    )

@@ -23,7 +23,7 @@ from engine.storage.lake_moments import instant_sql
 from engine.storage.lake_sql import UNREADABLE, open_sql, parquet, quoted
 from engine.storage.trait_view import traits_sql
 
-FORMAT = 3
+FORMAT = 4
 #: Files that the newest state does not name are kept so long for those who still read an older one.
 KEPT_SECONDS = 600.0
 
@@ -41,9 +41,18 @@ EMPTY: Mapping[str, str] = {
     "names": "SELECT 0::UINTEGER AS person, '' AS name",
     "gone": "SELECT 0::UINTEGER AS person",
     "things": "SELECT 0::UINTEGER AS item, '' AS item_id, ['']::VARCHAR[] AS categories, '' AS brand,"
-    " ['']::VARCHAR[] AS tags, 0::BIGINT AS price",
+    " ['']::VARCHAR[] AS tags, 0::BIGINT AS price, 0::BIGINT AS cost, 0::BIGINT AS dropped_from, now() AS dropped_at",
+    # `moved` are the changes since `memberships` was written, `since` null of those who left; the words of `standing`
+    # say the same as both. See bit_words.py for the columns of words.
     "memberships": "SELECT '' AS segment, 0::UINTEGER AS person, now() AS since",
+    "moved": "SELECT '' AS segment, 0::UINTEGER AS person, now() AS since",
+    "leaves": "SELECT 0::UINTEGER AS person",
+    "standing": "SELECT 0::UINTEGER AS person",
     "predictions": "SELECT 0::UINTEGER AS person, '' AS name, 0::DOUBLE AS score",
+    "held": "SELECT 0::UINTEGER AS person",
+    "said": "SELECT '' AS user_id, '' AS channel, true AS granted, 0::BIGINT AS place",
+    "agreed": "SELECT 0::UINTEGER AS person, '' AS channel, true AS granted, 0::BIGINT AS place",
+    "contacted": "SELECT 0::UINTEGER AS person, '' AS channel, current_date AS day, 0::BIGINT AS messages",
 }
 
 
@@ -51,8 +60,9 @@ EMPTY: Mapping[str, str] = {
 class State:
     """What the files hold. `files` maps a table to its files in order; `versions` are the lake's that were read.
 
-    `as_of` is the clock (epoch seconds) that the traits were computed at, `segments` are those that were evaluated,
-    `recorded` is how far the record of memberships is in them (microseconds).
+    `as_of` is the clock (epoch seconds) that the traits were computed at, `segments` are those that were evaluated and
+    `sizes` how many are in each, `leaves` the parts of rules whose answers are kept, all in the order of their bits;
+    `recorded` is how far the record of memberships is in them (microseconds), `reach` how far the ledger is.
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -62,7 +72,10 @@ class State:
     people: int = 0
     rows: int = 0
     segments: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    leaves: tuple[str, ...] = ()
     recorded: int = -1
+    reach: Mapping[str, int] = field(default_factory=dict)
 
     def with_files(self, **files: tuple[str, ...]) -> State:
         return replace(self, files={**self.files, **files})
@@ -90,7 +103,8 @@ class CustomerFiles:
         files = {name: tuple(each) for name, each in told["files"].items()}
         if not all((self.folder / name).exists() for each in files.values() for name in each):
             return None
-        return State(**{**told, "files": files, "segments": tuple(told["segments"])})
+        lists = {name: tuple(told[name]) for name in ("segments", "sizes", "leaves")}
+        return State(**{**told, **lists, "files": files})
 
     def publish(self, state: State) -> None:
         """Make this the newest state, and remove what none has named for a while."""
@@ -127,17 +141,35 @@ class CustomerFiles:
         return parquet([self.folder / name for name in files])
 
     def lay_out(self, sql: Any, state: State, now: float) -> None:
-        """Views `people`, `happenings`, `things`, `traits`, `predictions` and `memberships` as of `now`."""
-        for table in ("happenings", "things", "predictions", "memberships"):
+        """Views `people`, `everybody`, `traits` and the tables of their own names, as of `now`.
+
+        `everybody` are all users that there ever were; of `people` those are left out who were deleted or merged away.
+        """
+        for table in ("happenings", "things", "predictions", "held", "agreed", "contacted"):
             sql.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM {self.source(state, table)}")
+        sql.execute(f"CREATE OR REPLACE VIEW memberships AS {self.members(state)}")
         sql.execute(
-            f"CREATE OR REPLACE VIEW people AS SELECT person, substr(name, 2) AS user_id"
+            "CREATE OR REPLACE VIEW everybody AS SELECT person, substr(name, 2) AS user_id"
             f" FROM {self.source(state, 'names')} WHERE starts_with(name, 'u')"
-            f" AND person NOT IN (SELECT person FROM {self.source(state, 'gone')})"
+        )
+        sql.execute(
+            "CREATE OR REPLACE VIEW people AS SELECT * FROM everybody"
+            f" WHERE person NOT IN (SELECT person FROM {self.source(state, 'gone')})"
         )
         moment = datetime.fromtimestamp(now, UTC)
         tables = {name: self._traits(state, name) for name in ("traits", "changed", "ranks")}
         sql.execute(f"CREATE OR REPLACE VIEW traits AS {traits_sql(tables, moment, state.zone)}")
+
+    def members(self, state: State) -> str:
+        """The SELECT of segment, person and since of all who are in one."""
+        whole = f"SELECT segment, person, since FROM {self.source(state, 'memberships')}"
+        if not state.files.get("moved"):
+            return whole
+        moved = self.source(state, "moved")
+        return (
+            f"{whole} old ANTI JOIN {moved} moved USING (segment, person)"
+            f" UNION ALL SELECT segment, person, since FROM {moved} WHERE since IS NOT NULL"
+        )
 
     def _traits(self, state: State, name: str) -> str | None:
         files = state.files.get(name, ())

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.storage.customer_files import HAPPENINGS, CustomerFiles, State
+from engine.storage.customer_files import EMPTY, HAPPENINGS, CustomerFiles, State
 from engine.storage.home import Home
 from engine.storage.lake_delta import NO_VERSION, DeltaStore
 from engine.storage.lake_merges import resolve_merges
@@ -97,7 +97,7 @@ CREATE TEMP TABLE names AS SELECT (row_number() OVER ())::UINTEGER AS person, na
   UNION ALL
   SELECT 's' || session_id FROM (SELECT DISTINCT session_id FROM events WHERE user_id IS NULL
     AND session_id IS NOT NULL))""")
-    _number_things(sql, "(SELECT 0::UINTEGER AS item, '' AS item_id WHERE false)")
+    _number_things(sql, f"(SELECT * FROM ({EMPTY['things']}) WHERE false)")
     months = [each for (each,) in sql.execute("SELECT DISTINCT month FROM events_by_month ORDER BY month").fetchall()]
     happenings = tuple(
         # A month at a time: the order of time at the memory of a month.
@@ -208,22 +208,30 @@ def _happenings(view: str, where: str) -> str:
     columns = ", ".join(HAPPENINGS[4:-2])
     return (
         f"SELECT names.person, type, time, things_now.item, {columns},"
-        " hash(order_id) AS order_number, hash(session_id) AS session_number"
+        # DuckDB's hash of nothing is a number like any other.
+        " CASE WHEN order_id IS NOT NULL THEN hash(order_id) END AS order_number,"
+        " CASE WHEN session_id IS NOT NULL THEN hash(session_id) END AS session_number"
         f" FROM (SELECT *, {_OWNER} AS owner FROM {view} WHERE {where}) told JOIN names ON names.name = told.owner"
         " LEFT JOIN things_now USING (item_id) ORDER BY time"
     )
 
 
 def _number_things(sql: Any, known: str) -> None:
-    """The table `things_now`: all items of the catalogue and of the events, those `known` under their old numbers."""
+    """The table `things_now`: all items of the catalogue and of the events, those `known` under their old numbers.
+
+    A price that fell since is kept with what it was before, until it changes again.
+    """
     sql.execute(f"""
 CREATE OR REPLACE TEMP TABLE things_now AS
 WITH ids AS (SELECT item_id FROM items UNION SELECT item_id FROM events WHERE item_id IS NOT NULL
     UNION SELECT item_id FROM {known}),
-  numbered AS (SELECT item_id, known.item, row_number() OVER (PARTITION BY known.item IS NULL) AS place
+  numbered AS (SELECT item_id, known.item, known.price AS was, known.dropped_from, known.dropped_at,
+      row_number() OVER (PARTITION BY known.item IS NULL) AS place
     FROM ids LEFT JOIN {known} known USING (item_id))
 SELECT coalesce(numbered.item, place + (SELECT coalesce(max(item), 0) FROM {known}))::UINTEGER AS item, item_id,
-  categories, brand, tags, price
+  categories, brand, tags, price, cost,
+  CASE WHEN price < was THEN was WHEN price = was THEN dropped_from END AS dropped_from,
+  CASE WHEN price < was THEN updated_at WHEN price = was THEN dropped_at END AS dropped_at
 FROM numbered LEFT JOIN items USING (item_id)""")
 
 

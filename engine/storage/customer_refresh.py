@@ -13,9 +13,11 @@ from typing import Any
 
 from engine.storage.customer_files import CustomerFiles, State
 from engine.storage.customer_follow import follow, following
+from engine.storage.customer_reach import Reach, with_reach
 from engine.storage.customer_traits import compute_all, compute_touched
 from engine.storage.durable import locked
 from engine.storage.home import Home
+from engine.storage.kept_leaves import kept_leaves, renew_leaves
 from engine.storage.lake_delta import DeltaStore
 from engine.storage.lake_sql import parquet
 from engine.storage.lake_tables import PREDICTIONS
@@ -52,12 +54,13 @@ def refresh_customers(
     memory: str = "2500MB",
     moved: Moved | None = None,
     watched: Collection[str] = (),
+    reach: Reach | None = None,
 ) -> Refreshed:
     """Bring the customers' files up to the lake and the clock (`now`, epoch seconds), and `rules` up to both.
 
     Without `rules` memberships stay as they are. `moved` is told, before anything is published, who entered and who
     left those segments that are in `watched`, from their second evaluation on; a refresh that is repeated after a stop
-    tells the same again.
+    tells the same again. With `reach` the files say what the ledger does of whom campaigns may reach.
     """
     files = CustomerFiles(home)
     moment = Moment(datetime.fromtimestamp(now, UTC), zone)
@@ -65,16 +68,20 @@ def refresh_customers(
         before = None if whole else files.state()
         if before is not None and before.as_of > now:
             before = None  # the clock was set back: windows end elsewhere
-        memberships = before.files.get("memberships", ()) if before else _memberships(files)
         followed = follow(sql, home, files, before, zone)
         compute = compute_all if followed.whole else compute_touched
         state = compute(sql, files, followed.state, moment)
         state = _with_predictions(sql, home, files, state)
+        state = state if reach is None else with_reach(sql, files, state, reach, now)
         if followed.whole:
-            state = _renumbered(sql, files, state, before or files.state(), memberships)
+            state = _renumbered(sql, files, state, before or files.state())
         changes: list[Change] = []
-        if rules is not None:
+        if rules is None:
+            state = replace(state, leaves=()).with_files(leaves=())
+        else:
             files.lay_out(sql, state, now)
+            leaves = kept_leaves(each.select for each in rules if not isinstance(each.select, str))
+            state = renew_leaves(sql, files, state, None if followed.whole else before, leaves, now)
             state, changes = refresh_memberships(sql, home, files, state, list(rules), now)
             known = set(before.segments) if before else set()
             _tell(sql, changes, moved, known & set(watched))
@@ -82,24 +89,17 @@ def refresh_customers(
     return Refreshed(followed.whole, state.people, state.rows, state.as_of, tuple(changes))
 
 
-def _memberships(files: CustomerFiles) -> tuple[str, ...]:
-    state = files.state()
-    return () if state is None else state.files.get("memberships", ())
-
-
-def _renumbered(
-    sql: Any, files: CustomerFiles, state: State, before: State | None, memberships: tuple[str, ...]
-) -> State:
+def _renumbered(sql: Any, files: CustomerFiles, state: State, before: State | None) -> State:
     """Memberships under the new numbers of the same users, so that nobody enters anew when all is made anew."""
-    if before is None or not memberships:
+    if before is None:
         return state
     old, now = files.source(before, "names"), files.source(state, "names")
     select = (
-        f"SELECT segment, mine.person, since FROM {parquet([files.folder / name for name in memberships])} was"
+        f"SELECT segment, mine.person, since FROM ({files.members(before)}) was"
         f" JOIN {old} named ON named.person = was.person JOIN {now} mine ON mine.name = named.name"
     )
-    state = replace(state, recorded=before.recorded, segments=before.segments)
-    return state.with_files(memberships=(files.write(sql, "memberships", select),))
+    state = replace(state, recorded=before.recorded)
+    return state.with_files(memberships=(files.write(sql, "memberships", f"{select} ORDER BY ALL"),))
 
 
 def _with_predictions(sql: Any, home: Home, files: CustomerFiles, state: State) -> State:

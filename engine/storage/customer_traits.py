@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from engine.storage.customer_files import CustomerFiles, State
+from engine.storage.customer_passed import passed_sql
 from engine.storage.lake_moments import instant_sql
 from engine.storage.lake_sql import one_row, parquet
 from engine.storage.trait_sql import OF_A_USER, Moment, topics
@@ -14,7 +15,7 @@ from engine.storage.trait_view import STORED
 from engine.targeting.traits import TRAITS, WINDOWS
 
 #: Happenings that are held in memory at once, about half a gigabyte.
-_AT_ONCE = 4_000_000
+AT_ONCE = 4_000_000
 #: Changed traits are joined with the others when they are more than this share of them.
 _MOST_CHANGED = 0.2
 
@@ -64,7 +65,7 @@ SELECT lower(category) AS name, min(category) AS category FROM thing_levels WHER
 def compute_all(sql: Any, files: CustomerFiles, state: State, moment: Moment) -> State:
     """The traits of everybody as new files, in parts that fit into memory."""
     _prepare(sql, files, state)
-    parts = max(1, -(-state.rows // _AT_ONCE))
+    parts = max(1, -(-state.rows // AT_ONCE))
     written = []
     for part in range(parts):
         sql.execute(
@@ -79,15 +80,11 @@ def compute_all(sql: Any, files: CustomerFiles, state: State, moment: Moment) ->
 def compute_touched(sql: Any, files: CustomerFiles, state: State, moment: Moment) -> State:
     """The traits of the persons in `touched`, and of those for whom the end of a window passed since `state.as_of`."""
     _prepare(sql, files, state)
-    since, happenings = state.as_of, files.source(state, "happenings")
-    # Days of 0: what was dated after the clock then, and is not any more.
-    slices = " OR ".join(
-        f"(time > {_before(moment, since, days)} AND NOT {moment.since(days)})" for days in (0, *WINDOWS)
-    )
-    left = f" UNION SELECT person FROM {happenings} WHERE {slices}"
+    windows: dict[timedelta, tuple[str, ...]] = {timedelta(days=days): () for days in (0, *WINDOWS)}
+    passed = passed_sql(sql, files, state, state.as_of, moment.now.timestamp(), windows)
     sql.execute(
         "CREATE OR REPLACE TEMP TABLE wanted AS"
-        f" SELECT DISTINCT person FROM (SELECT person FROM touched{left}) SEMI JOIN persons USING (person)"
+        f" SELECT DISTINCT person FROM (SELECT person FROM touched UNION ALL {passed}) SEMI JOIN persons USING (person)"
     )
     if not one_row(sql, "SELECT count(*) FROM wanted")[0]:
         return replace(state, as_of=moment.now.timestamp())
@@ -97,9 +94,15 @@ def compute_touched(sql: Any, files: CustomerFiles, state: State, moment: Moment
     return _ranked(sql, files, state, moment)
 
 
-def _before(moment: Moment, since: float, days: int) -> str:
-    earlier = moment.now - timedelta(seconds=moment.now.timestamp() - since, days=days)
-    return instant_sql(earlier)
+def traits_then(sql: Any, files: CustomerFiles, state: State, moment: Moment, wanted: str) -> str:
+    """The SELECT of the stored traits as they were at an earlier moment, of the persons that the SELECT `wanted` gives.
+
+    From what happened until then alone; what people declare is what they declare today.
+    """
+    sql.execute(_THING_LEVELS.format(things=files.source(state, "things")))
+    sql.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS {wanted}")
+    _choose(sql, files, state, moment, "person IN (SELECT person FROM wanted)")
+    return _computed(sql, files, state, moment)
 
 
 def _prepare(sql: Any, files: CustomerFiles, state: State) -> None:

@@ -84,8 +84,8 @@ def group_moves(
             past = compute_all(sql, files, state, Moment(moment, zone))
             files.lay_out(sql, past, moment.timestamp())
             cells = " UNION ALL ".join(
-                f"SELECT {quoted(rule.segment)} AS cell, person FROM ({rule.select})"
-                for rule in group_rules(thresholds, moment.timestamp())
+                f"SELECT {quoted(rule.segment)} AS cell, person FROM ({rule.sql(moment)})"
+                for rule in group_rules(thresholds)
                 if rule.segment.startswith(f"{dimension}.")
             )
             # Whoever was never seen by then was nobody's customer.

@@ -17,6 +17,8 @@ from uuid import uuid4
 from engine.errors import UnknownThing
 from engine.storage.ledger import Ledger, connection_of, rows_of
 
+#: Kinds of jobs; what one does stands in its arguments.
+BY_FILTER, LAUNCH = "change_by_filter", "launch_campaign"
 _COLUMNS = "job_id, kind, arguments, actor, state, done, result, error, created_at, started_at, finished_at, checkpoint"
 _ID = re.compile(r"[0-9a-f]{32}")
 #: So many runners may die of a job.
@@ -132,6 +134,20 @@ def end_job(
         error=error,
         at=_moment(now),
     )
+
+
+def has_job(ledger: Ledger, kind: str, **arguments: str) -> bool:
+    """Whether a job of this kind with these arguments waits or runs."""
+    with connection_of(ledger) as connection:
+        return bool(
+            rows_of(
+                connection,
+                "SELECT 1 FROM jobs WHERE kind = :kind AND state IN ('queued', 'running')"
+                " AND arguments @> CAST(:arguments AS JSONB) LIMIT 1",
+                kind=kind,
+                arguments=json.dumps(arguments),
+            )
+        )
 
 
 def cancel_job(ledger: Ledger, job_id: str, *, now: float) -> Job:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from engine.targeting.response_inputs import TRAIT_INPUTS
+
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 
 
@@ -202,6 +204,37 @@ PREDICTIONS = LakeTable(
     required=("user_id", "name", "score", "low", "high", "as_of", "run_id", "written_at"),
 )
 
+#: What became of one customer of a finished campaign whose arms were drawn by chance: one row a campaign and customer.
+#: `arm` is "holdout" or the variant's name, `offer_id` its offer, null for the holdout and for a message alone.
+#: `depth` is what the offer was expected to take off, as part of the customer's usual basket, 0 without an offer;
+#: `propensity` the chance, above 0, with which the customer got that arm. Within the outcome window: whether the offer
+#: was redeemed, and orders, revenue, margin and what discounts cost, of the whole shop and counted alike for all arms,
+#: minor units. `x_...` are the traits at launch that models may read (engine/targeting/response_inputs.py), null where
+#: not known. A campaign's rows come and go together, see campaign_outcomes.py.
+CAMPAIGN_OUTCOMES = LakeTable(
+    "campaign_outcomes",
+    pa.schema(
+        [
+            ("campaign_id", pa.string()),
+            ("user_id", pa.string()),
+            ("arm", pa.string()),
+            ("offer_id", pa.string()),
+            ("depth", pa.float64()),
+            ("propensity", pa.float64()),
+            ("launched_at", UTC_MICROSECONDS),
+            ("redeemed", pa.bool_()),
+            ("orders", pa.int64()),
+            ("revenue", pa.int64()),
+            ("margin", pa.int64()),
+            ("cost", pa.int64()),
+            *((f"x_{name}", pa.float64()) for name in TRAIT_INPUTS),
+        ]
+    ),
+    key="user_id",
+    required=("campaign_id", "user_id", "arm", "depth", "propensity", "launched_at", "redeemed", "orders"),
+)
+
 LAKE_TABLES: Mapping[str, LakeTable] = {
-    table.name: table for table in (EVENTS, ITEMS, USERS, SERVED, MERGES, DEAD_LETTERS, MEMBERSHIPS, PREDICTIONS)
+    table.name: table
+    for table in (EVENTS, ITEMS, USERS, SERVED, MERGES, DEAD_LETTERS, MEMBERSHIPS, PREDICTIONS, CAMPAIGN_OUTCOMES)
 }

@@ -6,9 +6,11 @@ A server that may lose what it acknowledged is refused.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -117,6 +119,22 @@ def rows_of(connection: Connection, statement: str, **values: Any) -> list[tuple
         raise
 
 
+def copied(connection: Connection, select: str, **values: Any) -> Iterator[bytes]:
+    """The rows of a SELECT as CSV with a header, piece by piece: a million of them take a second.
+
+    Values are named `%(name)s` in it. Null is an empty field, and an empty text one in quotes.
+    """
+    raw = connection.connection.driver_connection
+    if raw is None:
+        raise StoreUnavailable("the connection to the ledger is closed")
+    try:
+        with raw.cursor() as cursor, cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv, HEADER)", values) as rows:
+            for piece in rows:
+                yield bytes(piece)
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"the ledger does not answer: {str(error).splitlines()[0]}") from error
+
+
 def at_once(ledger: LedgerPool, statement: str, **values: Any) -> list[tuple[Any, ...]]:
     """The rows of one statement that is a transaction of its own: they are there only after its commit.
 
@@ -125,26 +143,55 @@ def at_once(ledger: LedgerPool, statement: str, **values: Any) -> list[tuple[Any
     """
     for turn in range(_MOST_TURNS):
         try:
-            with ledger.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                found = connection.execute(text(statement), values)
-                return [tuple(row) for row in found] if found.returns_rows else []
-        except (DBAPIError, PoolTimeout) as error:
-            last = turn == _MOST_TURNS - 1
-            if isinstance(error, DBAPIError) and _is_passing(error) and not last:
+            return _said(ledger, _in_psycopg(statement), values)
+        except (psycopg.Error, DBAPIError, PoolTimeout) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            if isinstance(cause, _AGAIN) and turn < _MOST_TURNS - 1:
                 time.sleep(0.002 * 2**turn)
                 continue
-            if isinstance(error, ProgrammingError) and not isinstance(error.orig, psycopg.errors.UndefinedTable):
-                raise
-            if isinstance(error, OperationalError | PoolTimeout | ProgrammingError):
+            if isinstance(cause, psycopg.OperationalError | psycopg.errors.UndefinedTable | PoolTimeout):
                 raise StoreUnavailable(f"the ledger does not answer: {_first_line(error)}") from error
             raise
     raise AssertionError("unreachable")
 
 
-def _is_passing(error: DBAPIError) -> bool:
-    """Whether the same may succeed in a moment. A server that starts anew refuses connections for longer than that."""
-    again = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation)
-    return isinstance(error.orig, again) or error.connection_invalidated
+class _ConnectionLost(psycopg.OperationalError):
+    """The same may succeed over another connection."""
+
+
+#: What may pass in a moment. A server that starts anew refuses connections for longer than that.
+_AGAIN = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.UniqueViolation,
+    _ConnectionLost,
+)
+
+
+def _said(ledger: LedgerPool, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """One statement by the driver itself: going through all of SQLAlchemy costs more than the statement."""
+    held = ledger.raw_connection()
+    raw: Any = held.driver_connection
+    was = raw.autocommit
+    try:
+        raw.autocommit = True
+        found = raw.execute(statement, values)
+        return found.fetchall() if found.description else []
+    except psycopg.Error as error:
+        if raw.closed:
+            held.invalidate(error)
+            raise _ConnectionLost(*error.args) from error
+        raise
+    finally:
+        if not raw.closed:
+            raw.autocommit = was
+        held.close()
+
+
+@lru_cache
+def _in_psycopg(statement: str) -> str:
+    """Values named `:name` as the driver names them; `::` is a cast."""
+    return re.sub(r"(?<![:\w]):(\w+)(?!:)", r"%(\1)s", statement.replace("%", "%%"))
 
 
 @contextmanager
@@ -187,6 +234,27 @@ def insert_new(connection: Connection, table: str, columns: Sequence[str], rows:
         raise BadInput(f"{table}: {detail}", code="row_refused", field=table) from error
     except UnicodeEncodeError as error:
         raise BadInput(f"{table}: {error.object!r} is not text", code="row_refused", field=table) from error
+
+
+def copy_csv(connection: Connection, table: str, columns: Sequence[str], chunks: Iterable[bytes]) -> None:
+    """Copy lines of CSV, in any pieces and without a header, into `table`: the fastest way for a million rows.
+
+    Raises BadInput when a row is there already, names a parent that does not exist, or holds what no column can.
+    """
+    raw = connection.connection.driver_connection
+    if raw is None:
+        raise StoreUnavailable("the connection to the ledger is closed")
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(table), names)
+    try:
+        with raw.cursor() as cursor, cursor.copy(statement) as copy:
+            for chunk in chunks:
+                copy.write(chunk)
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
+        detail = error.diag.message_detail or error.diag.message_primary or str(error)
+        raise BadInput(f"{table}: {detail}", code="row_refused", field=table) from error
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"the ledger does not answer: {_first_line(error)}") from error
 
 
 def schema_of(shop: str) -> str:

@@ -10,7 +10,6 @@ from engine.expression import Kind
 from engine.settings import Settings
 from engine.storage.ledger import LedgerPool, connection_of, rows_of
 from engine.storage.memberships import Rule
-from engine.storage.segment_sql import members_sql
 from engine.storage.segments import Segment, live_segments
 from engine.storage.webhook_outbox import announce
 from engine.storage.webhooks import list_webhooks
@@ -40,23 +39,22 @@ def words_of(settings: Settings) -> Words:
     return Words(TRAIT_FIELDS, _AnyPrediction(), (*Words().event_types, *own))
 
 
-def group_rules(thresholds: Mapping[str, float], now: float) -> list[Rule]:
-    """The ready-made groups, as of `now` (epoch seconds)."""
-    words, moment = Words(TRAIT_FIELDS), datetime.fromtimestamp(now, UTC)
-    return [Rule(each.id, 1, members_sql(parse_rule_json(each.rule, words), moment)) for each in groups(thresholds)]
+def group_rules(thresholds: Mapping[str, float]) -> list[Rule]:
+    """The ready-made groups."""
+    words = Words(TRAIT_FIELDS)
+    return [Rule(each.id, 1, parse_rule_json(each.rule, words)) for each in groups(thresholds)]
 
 
-def live_rules(settings: Settings, ledger: LedgerPool, now: float) -> list[Rule]:
+def live_rules(settings: Settings, ledger: LedgerPool) -> list[Rule]:
     """All that memberships are kept of, each behind those that it names."""
-    stored = [_stored_rule(settings, ledger, each, now) for each in live_segments(ledger)]
-    return [*group_rules(settings.groups, now), *stored]
+    stored = [_stored_rule(settings, ledger, each) for each in live_segments(ledger)]
+    return [*group_rules(settings.groups), *stored]
 
 
-def _stored_rule(settings: Settings, ledger: LedgerPool, segment: Segment, now: float) -> Rule:
+def _stored_rule(settings: Settings, ledger: LedgerPool, segment: Segment) -> Rule:
     if segment.kind == "static":
         return Rule(segment.id, segment.version, "SELECT person FROM listed", members_of(ledger, segment.id))
-    rule = parse_rule_json(segment.definition, words_of(settings))
-    return Rule(segment.id, segment.version, members_sql(rule, datetime.fromtimestamp(now, UTC)))
+    return Rule(segment.id, segment.version, parse_rule_json(segment.definition, words_of(settings)))
 
 
 def members_of(ledger: LedgerPool, segment_id: str) -> list[str]:

@@ -9,8 +9,9 @@ from engine.errors import NotAllowed
 from engine.storage.ledger import Ledger
 from engine.storage.offer_ledger import StoredOffer, add_version, create_offer
 from engine.targeting.counting import Scope
-from engine.targeting.offers import Offer, checked_offer, offer_document
+from engine.targeting.offers import LANGUAGES, Offer, checked_offer, offer_document
 from engine.targeting.terms_reader import seconds_of
+from engine.targeting.wording import told
 
 
 def put_offer(ledger: Ledger, document: Mapping[str, Any], *, actor: str | None, now: float, zone: str) -> StoredOffer:
@@ -20,14 +21,20 @@ def put_offer(ledger: Ledger, document: Mapping[str, Any], *, actor: str | None,
     """
     offer = checked_offer(dict(document))
     terms, scopes = offer_document(offer), caps_of(offer).keys()
-    wording: dict[str, Any] = {name: terms[name] for name in ("name", "description") if name in terms}
-    told: dict[str, Any] = {"actor": actor, "now": now, "zone": zone}
+    wording = wording_of(offer, terms)
+    by: dict[str, Any] = {"actor": actor, "now": now, "zone": zone}
     try:
-        return create_offer(ledger, offer.offer_id, terms, wording, scopes, campaign_id=offer.campaign_id, **told)
+        return create_offer(ledger, offer.offer_id, terms, wording, scopes, campaign_id=offer.campaign_id, **by)
     except NotAllowed as problem:
         if problem.code != "offer_exists":
             raise
-    return add_version(ledger, offer.offer_id, terms, wording, scopes, **told)
+    return add_version(ledger, offer.offer_id, terms, wording, scopes, **by)
+
+
+def wording_of(offer: Offer, terms: Mapping[str, Any]) -> dict[str, Any]:
+    """What customers are told: the marketer's words, and the `conditions` as a sentence in each language."""
+    own = {name: terms[name] for name in ("name", "description") if name in terms}
+    return {**own, "conditions": {language: told(offer, language) for language in LANGUAGES}}
 
 
 def caps_of(offer: Offer) -> dict[Scope, int]:

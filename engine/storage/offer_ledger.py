@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from engine.errors import NotAllowed, UnknownThing
+from engine.errors import BadInput, NotAllowed, UnknownThing
 from engine.storage.ledger import Ledger, LedgerConnection, connection_of, rows_of
 from engine.targeting.counting import Scope, counter_key, day_of, owner_of
 
@@ -196,6 +196,7 @@ def _add_version(
     now: float,
     zone: str,
 ) -> StoredOffer:
+    _check_currency(connection, offer_id, campaign_id, terms.get("currency"))
     rows_of(
         connection,
         "WITH next AS (UPDATE offers SET version = version + 1 WHERE offer_id = :id RETURNING version)"
@@ -218,6 +219,23 @@ def _add_version(
         if fresh:
             _count_past(connection, scope, owner, offer_id, campaign_id, zone)
     return find_offer(connection, offer_id)
+
+
+def _check_currency(connection: LedgerConnection, offer_id: str, campaign_id: str | None, currency: str | None) -> None:
+    """Amounts that are counted together are of one currency, or their sum would mean nothing."""
+    others = rows_of(
+        connection,
+        "SELECT f.offer_id, v.terms->>'currency' FROM offer_versions v JOIN offers f ON f.offer_id = v.offer_id"
+        " WHERE (f.offer_id = :id OR f.campaign_id = :campaign) AND v.terms->>'currency' <> :currency LIMIT 1",
+        id=offer_id,
+        campaign=campaign_id,
+        currency=currency,
+    )
+    if others:
+        raise BadInput(
+            f"currency: is {currency}, but {others[0][0]!r} counts in {others[0][1]}; make an offer beside it",
+            field="currency",
+        )
 
 
 def _count_past(

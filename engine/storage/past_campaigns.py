@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from engine.storage.ledger import Ledger, connection_of, insert_new
+from engine.storage.ledger import Ledger, LedgerPool, connection_of, insert_new, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +44,34 @@ def record_past_campaigns(ledger: Ledger, past: PastCampaigns) -> dict[str, int]
                 past.redemptions,
             ),
         }
+
+
+def past_redemptions(ledger: LedgerPool) -> tuple[int, int]:
+    """Customers of past campaigns with an offer, imported or our own, and those of them who redeemed in theirs."""
+    with connection_of(ledger) as connection:
+        imported = rows_of(
+            connection,
+            "SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM past_redemptions r"
+            " WHERE r.campaign_id = m.campaign_id AND r.user_id = m.user_id)) FROM past_campaign_members m",
+        )
+        finished = rows_of(
+            connection,
+            "SELECT (figures->'totals'->'treatment'->>'members')::float8,"
+            " (figures->'totals'->'treatment'->>'redeemed')::float8 FROM campaigns WHERE state = 'completed'"
+            " AND figures->'totals' ? 'treatment' AND document->'offers' <> '[]'",
+        )
+    sent, redeemed = (sum(each) for each in zip(*imported, *finished, strict=True))
+    return int(sent), int(redeemed)
+
+
+def read_past_campaigns(ledger: LedgerPool) -> PastCampaigns:
+    """Campaigns by their beginning, with members, coupons and redemptions; without the items of the coupons."""
+    with connection_of(ledger) as connection:
+        return PastCampaigns(
+            campaigns=rows_of(connection, "SELECT campaign_id, kind, starts_at, ends_at FROM past_campaigns"
+                              " ORDER BY starts_at, campaign_id"),
+            members=rows_of(connection, "SELECT campaign_id, user_id FROM past_campaign_members ORDER BY 1, 2"),
+            coupons=rows_of(connection, "SELECT coupon_code, campaign_id FROM past_coupons ORDER BY 1, 2"),
+            redemptions=rows_of(connection, "SELECT user_id, coupon_code, campaign_id, redeemed_at"
+                                " FROM past_redemptions ORDER BY redeemed_at, user_id, coupon_code"),
+        )  # fmt: skip

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from engine.storage.customer_files import CustomerFiles
 from engine.storage.home import Home
 from engine.storage.lake_sql import all_cores, quoted
+from engine.storage.segment_reach import REASONS, Channel, reach_sql
 from engine.storage.segment_sql import members_sql
 from engine.targeting.segments import Rule
 
-#: Why somebody of a segment is not reached, the first that holds. Caps and holdouts come with campaigns.
-UNREACHABLE: Mapping[str, str] = {
-    "minor": "minor",
-    "opted_out": "lower(personalization) = 'off'",
-    "suppressed": "complaints_open > 0",
-    "no_consent": "subscribed IS DISTINCT FROM true",
-}
-_NOT_YET = ("capped", "held_out")
 MOST_SAMPLED = 100
 
 
@@ -30,12 +24,15 @@ def preview(
     now: float,
     sample: int = 10,
     overlap_with: Sequence[str] = (),
+    channel: str = "email",
+    cap: int | None = None,
     begun: Callable[[Any], None] = lambda sql: None,
 ) -> dict[str, Any]:
     """Size, reachable size by reason, figures of orders, some users and overlaps, as of `now` (epoch seconds).
 
     `begun` gets the connection; its `interrupt()` from another thread ends the preview with BadInput. The traits are of
-    the last refresh, which the answer names; events of the rule's windows are read up to `now`.
+    the last refresh, which the answer names; events of the rule's windows are read up to `now`. Who can be reached is
+    told of marketing on `channel`, with at most `cap` messages on the shop's day.
     """
     files = CustomerFiles(home)
     # Somebody waits for this answer, at a lower priority than any storefront's.
@@ -45,13 +42,14 @@ def preview(
         select = members_sql(rule, datetime.fromtimestamp(now, UTC))
         sql.execute(f"CREATE TEMP TABLE fitting AS SELECT DISTINCT person FROM ({select})")
         (figures,) = _rows(sql, _FIGURES)
-        reasons = " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in UNREACHABLE.items())
+        today = datetime.fromtimestamp(now, ZoneInfo(state.zone if state else "UTC")).date()
+        reason, joins = reach_sql(Channel(channel, today, cap))
         reached = {
             each["reason"]: each["customers"]
             for each in _rows(
                 sql,
-                f"SELECT CASE {reasons} ELSE 'reachable' END AS reason, count(*) AS customers"
-                " FROM fitting LEFT JOIN traits USING (person) GROUP BY reason",
+                f"SELECT coalesce({reason}, 'reachable') AS reason, count(*) AS customers"
+                f" FROM fitting LEFT JOIN traits USING (person){joins} GROUP BY reason",
             )
         }
         users = _rows(
@@ -66,7 +64,7 @@ def preview(
         "size": figures.pop("size"),
         "customers": figures.pop("customers"),
         "reachable": reached.get("reachable", 0),
-        "unreachable_by": {name: reached.get(name, 0) for name in (*UNREACHABLE, *_NOT_YET)},
+        "unreachable_by": {name: reached.get(name, 0) for name in REASONS},
         "figures": figures,
         "sample": [each["user_id"] for each in users],
         "overlap": overlaps,

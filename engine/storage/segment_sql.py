@@ -1,18 +1,24 @@
 """Segment SQL: a rule as one SELECT of the user numbers of everyone who is in.
 
 It reads `people(person, user_id)`, `happenings(person, type, time, item, quantity, amount, list_amount, order_id,
-session_id, source, coupon_code, properties)`, `things(item, item_id, categories, brand, tags, price)`, `traits(person,
-...)`, `predictions(person, name, score)` and `memberships(segment, person)`. Who has no event and no traits counts too.
+session_id, source, coupon_code, properties, order_number, session_number)`, `things(item, item_id, categories, brand,
+tags, price)`, `traits(person, ...)`, `predictions(person, name, score)` and `memberships(segment, person)`. Who has no
+event and no traits counts too.
 
 All leaves on events are aggregates of one scan of the happenings, grouped by the user's number: thirty million rows are
-read once. Conditions on items are flags, computed once an item and joined by the item's number.
+read once, also for many rules at once. Conditions on items are flags, computed once an item and joined by the item's
+number.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from engine.expression import Comparison, Joined, Not
+from engine.storage import bit_words
 from engine.storage.lake_sql import name_quoted, quoted
 from engine.storage.segment_where import Scope, comparison_sql, literal, property_scalar, property_sql, time_literal
 from engine.targeting.segments import (
@@ -34,6 +40,11 @@ from engine.targeting.segments import (
     share_limits,
 )
 
+_NOTHING: Mapping[str, int] = MappingProxyType({})
+#: What texts are told apart by: their numbers within the files, which are read and compared several times faster.
+_NUMBERED = {"item_id": "e.item", "order_id": "e.order_number", "session_id": "e.session_number"}
+#: So many conditions on events are asked one by one before a row is grouped.
+_FEW = 8
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -42,14 +53,28 @@ def members_sql(rule: Rule, now: datetime) -> str:
     return _Plan(now).select(rule)
 
 
-class _Plan:
-    """What one rule reads, gathered leaf by leaf."""
+def answers_sql(rules: Mapping[int, Rule], number: int, now: datetime, *, kept: Mapping[str, int] = _NOTHING) -> str:
+    """The SELECT of every `person` with the answers to `rules`, by their places among `number`, as bit words.
 
-    def __init__(self, now: datetime) -> None:
+    Leaves whose `leaf_key` is in `kept` are read from the table `kept(person, words)`, at the places named there.
+    """
+    return _Plan(now, kept).answers(rules, number)
+
+
+def leaf_key(leaf: RuleLeaf) -> str:
+    """What tells a leaf from all others, 32 characters."""
+    return hashlib.md5(repr(leaf).encode(), usedforsecurity=False).hexdigest()
+
+
+class _Plan:
+    """What one rule, or several, read, gathered leaf by leaf."""
+
+    def __init__(self, now: datetime, kept: Mapping[str, int] = _NOTHING) -> None:
         self._now = now
+        self._kept = kept
         self._scope = Scope()
         self._measures: dict[str, str] = {}  # SQL of an aggregate -> its column
-        self._selected: dict[str, None] = {}  # conditions of which a row must fulfil one to be of use
+        self._selected: dict[str, Events] = {}  # conditions of which a row must fulfil one to be of use
         self._steps: list[str] = []  # sequences
         self._has_traits = False
 
@@ -72,14 +97,36 @@ class _Plan:
         begin = f"WITH {', '.join(steps)} " if steps else ""
         return f"{begin}SELECT p.person FROM {people} p{joins} WHERE {condition}"
 
+    def answers(self, rules: Mapping[int, Rule], number: int) -> str:
+        """The SELECT of everybody with a bit a rule."""
+        words = bit_words.words({place: self._rule(each, bare=True) for place, each in rules.items()}, number)
+        joins = " LEFT JOIN happened h ON h.person = p.person" if self._measures else ""
+        joins += self._traits()
+        joins += " LEFT JOIN kept k ON k.person = p.person" if self._kept else ""
+        if self._measures:
+            self._steps.append(self._happened("people"))
+        steps = [*self._scope.steps(), *self._steps]
+        begin = f"WITH {', '.join(steps)} " if steps else ""
+        return f"{begin}SELECT p.person, {words} FROM people p{joins}"
+
     def _happened(self, people: str) -> str:
         columns = ", ".join(f"{sql} AS {name}" for sql, name in self._measures.items())
-        useful = " OR ".join(f"({each})" for each in self._selected)
         of_chosen = f"e.person IN (SELECT person FROM {people}) AND " if people != "people" else ""
         return (
             f"happened AS (SELECT e.person, {columns} FROM happenings e {self._scope.join()}"
-            f"WHERE {of_chosen}{_limits('e', Span().limits(self._now))} AND ({useful}) GROUP BY e.person)"
+            f"WHERE {of_chosen}{_limits('e', Span().limits(self._now))} AND ({self._useful()}) GROUP BY e.person)"
         )
+
+    def _useful(self) -> str:
+        """Which rows are worth grouping. Of many conditions only what they share is asked: types and earliest time."""
+        if len(self._selected) <= _FEW:
+            return " OR ".join(f"({each})" for each in self._selected)
+        events = self._selected.values()
+        types = ", ".join(sorted({quoted(each.type) for each in events}))
+        begins = [_begin(each.span, self._now) for each in events]
+        earliest = min((each for each in begins if each is not None), default=None)
+        since = "" if earliest is None or None in begins else f" AND e.time >= {time_literal(earliest)}"
+        return f"e.type IN ({types}){since}"
 
     def _traits(self) -> str:
         return " LEFT JOIN traits t ON t.person = p.person" if self._has_traits else ""
@@ -91,7 +138,8 @@ class _Plan:
             return word.join(f"({self._rule(each, bare=bare)})" for each in rule.parts)
         if isinstance(rule, Not):
             return f"NOT ({self._rule(rule.part, bare=False)})"
-        found = self._leaf(rule)
+        place = self._kept.get(leaf_key(rule)) if self._kept else None
+        found = self._leaf(rule) if place is None else bit_words.bit(place, of="k")
         return found if bare else f"coalesce({found}, false)"
 
     def _leaf(self, leaf: RuleLeaf) -> str:
@@ -124,7 +172,7 @@ class _Plan:
 
     def _measure(self, aggregate: str, events: Events, *, also: str = "") -> str:
         such = self._such(events)
-        self._selected[such] = None
+        self._selected[such] = events
         sql = f"{aggregate} FILTER (WHERE {such}{also})"
         return f"h.{self._measures.setdefault(sql, f'm{len(self._measures)}')}"
 
@@ -157,8 +205,8 @@ class _Plan:
 
     def _distinct(self, leaf: Measured) -> str:
         name = str(leaf.of)
-        if name == "item_id":
-            value = "e.item"
+        if name in _NUMBERED:
+            value = _NUMBERED[name]
         elif name.startswith("properties."):
             found = property_sql(name)
             kinds = (("t", ""), ("n", 0.0), ("f", True))
@@ -222,6 +270,18 @@ def _split(rule: Rule) -> tuple[list[Rule], list[Rule]]:
         return [], parts
     pairs = list(zip(parts, eventful, strict=True))
     return [each for each, has in pairs if not has], [each for each, has in pairs if has]
+
+
+def begin_of(leaf: RuleLeaf, now: datetime) -> datetime | None:
+    """Before when nothing that happened can count for the leaf; None where everything may."""
+    if isinstance(leaf, First):
+        return None
+    # What followed something came after it, so the beginning of a sequence is that of its first part.
+    return _begin(events_of(leaf)[0].span, now) if events_of(leaf) else None
+
+
+def _begin(span: Span, now: datetime) -> datetime | None:
+    return max((moment for op, moment in span.limits(now) if op in (">", ">=")), default=None)
 
 
 def _limits(row: str, limits: tuple[tuple[str, datetime], ...], *, column: str = "") -> str:

@@ -11,18 +11,19 @@ from engine.errors import UnknownThing
 from engine.storage.customer_clusters import stored
 from engine.storage.customer_files import CustomerFiles
 from engine.storage.home import Home
-from engine.storage.lake_sql import quoted
+from engine.storage.lake_sql import one_row, quoted
 from engine.storage.ledger import LedgerPool, connection_of, rows_of
 from engine.storage.offer_ledger import list_offers
-from engine.storage.segment_preview import UNREACHABLE
+from engine.storage.past_campaigns import past_redemptions
+from engine.storage.segment_reach import Channel, reach_sql
 from engine.storage.segment_sql import members_sql
 from engine.targeting.cluster_rules import cluster_rule
 from engine.targeting.groups import Group, group_of, groups
 from engine.targeting.offers import Offer, checked_offer
 from engine.targeting.segment_json import parse_rule_json
 from engine.targeting.segments import Words
-from engine.targeting.suggestion_goals import WINDOW_DAYS, goal_of
-from engine.targeting.suggestions import Audience, Evidence, Proposal, Wish, suggest
+from engine.targeting.suggestion_goals import WINDOW_DAYS, everybody_for, goal_of
+from engine.targeting.suggestions import Audience, Evidence, Outcome, Proposal, Wish, suggest
 from engine.targeting.traits import TRAIT_FIELDS
 
 _MOST_OFFERS = 50
@@ -46,13 +47,53 @@ def suggest_campaigns(
     a wish that cannot be.
     """
     goal_of(wish.goal, item=wish.item_id, category=wish.category)
-    sent, redeemed = _past(ledger)
+    sent, redeemed = past_redemptions(ledger)
     with CustomerFiles(home).reading(now, memory="2GB") as sql:
         if wish.item_id is not None:
             wish = replace(wish, category=_category(sql, wish.item_id) or wish.category)
         audiences = [_measured(sql, each, wish, now) for each in _ideas(home, wish, thresholds)]
-        ((basket,),) = sql.execute("SELECT avg(basket_value) FROM traits").fetchall()
-    return suggest(wish, audiences, _active_offers(ledger), Evidence(basket, sent, redeemed))
+        basket = _basket(sql)
+    evidence = Evidence(basket, sent, redeemed, measured_outcomes(ledger, basket))
+    return suggest(wish, audiences, _active_offers(ledger), evidence)
+
+
+def usual_basket(home: Home, now: float) -> float | None:
+    """The mean order of the whole shop, minor units; None before the first."""
+    with CustomerFiles(home).reading(now) as sql:
+        return _basket(sql)
+
+
+def _basket(sql: Any) -> float | None:
+    found: float | None = one_row(sql, "SELECT avg(basket_value) FROM traits")[0]
+    return found
+
+
+def measured_outcomes(ledger: LedgerPool, basket: float | None) -> tuple[Outcome, ...]:
+    """What finished campaigns changed against their own holdouts, where their figures can be trusted.
+
+    Left out are those whose windows are not over, or whose arms are not as drawn.
+    """
+    with connection_of(ledger) as connection:
+        rows = rows_of(
+            connection,
+            "SELECT document->>'goal', figures FROM campaigns WHERE state = 'completed' AND document->>'goal' IS NOT"
+            " NULL AND figures->>'control' = 'holdout' AND (figures->>'windows_over')::float8 >= 1"
+            " AND NOT (figures->'sample_ratio'->>'alarm')::boolean ORDER BY campaign_id",
+        )
+    found = []
+    for goal, figures in rows:
+        orders = next((each["each"] for each in figures["effects"] if each["measure"] == "orders"), None)
+        if orders is not None and orders["value"] is not None:
+            found.append(Outcome(goal, orders["value"], orders["error"], _depth(figures["totals"], basket)))
+    return tuple(found)
+
+
+def _depth(totals: Mapping[str, Any], basket: float | None) -> float:
+    """What a redemption took off, as part of the shop's usual basket; 0 where nothing was redeemed."""
+    treated = totals["treatment"]
+    if not basket or not treated["redeemed"]:
+        return 0.0
+    return float(min(treated["cost"] / treated["redeemed"] / basket, 1.0))
 
 
 def _ideas(home: Home, wish: Wish, thresholds: Mapping[str, float]) -> list[_Idea]:
@@ -60,7 +101,11 @@ def _ideas(home: Home, wish: Wish, thresholds: Mapping[str, float]) -> list[_Ide
     ready = {each.id: each for each in groups(thresholds)}
     fitting = [_of_group(ready[name], {"segment": name}) for name in goal.groups]
     if goal.needs is None:
-        return [*fitting, *_clusters(home, fitting)]
+        rule = {"any": [each.rule for each in fitting]}
+        together = _Idea(
+            everybody_for(wish.goal), "group", f"{goal.meaning} All whom that is about.", {"rule": rule}, rule
+        )
+        return [*fitting, together, *_clusters(home, fitting)]
     if wish.category is None:
         return fitting
     liked = group_of("interest", wish.category)
@@ -93,15 +138,15 @@ def _of_group(group: Group, audience: Mapping[str, Any]) -> _Idea:
 
 
 def _measured(sql: Any, idea: _Idea, wish: Wish, now: float) -> Audience:
-    reasons = [each for name, each in UNREACHABLE.items() if name != "no_consent" or wish.channel != "storefront"]
-    reached = f"coalesce(NOT ({' OR '.join(f'({each})' for each in reasons)}), true)"
+    # What is sent on this very day does not speak against a campaign of the next weeks.
+    reason, joins = reach_sql(Channel(wish.channel, datetime.fromtimestamp(now, UTC).date()))
     select = members_sql(parse_rule_json(idea.rule, Words(TRAIT_FIELDS)), datetime.fromtimestamp(now, UTC))
     ((size, reachable, basket, base),) = sql.execute(
         f"SELECT count(*), count(*) FILTER (reached), avg(basket_value) FILTER (reached),"
         # Orders of a year, spread evenly: too many for those who left, which makes their offers dearer, not cheaper.
         f" avg(1 - exp(-coalesce(orders_365d, 0) * {WINDOW_DAYS} / 365.0)) FILTER (reached)"
-        f" FROM (SELECT *, {reached} AS reached FROM (SELECT DISTINCT person FROM ({select}))"
-        " LEFT JOIN traits USING (person))"
+        f" FROM (SELECT *, ({reason}) IS NULL AS reached FROM (SELECT DISTINCT person FROM ({select}))"
+        f" LEFT JOIN traits USING (person){joins})"
     ).fetchall()
     return Audience(idea.name, idea.kind, idea.meaning, idea.audience, size, reachable, basket, base or 0.0)
 
@@ -122,14 +167,3 @@ def _active_offers(ledger: LedgerPool) -> list[Offer]:
         found += [checked_offer(dict(each.terms)) for each in page if each.state == "active"]
         after = page[-1].offer_id
     return found[:_MOST_OFFERS]
-
-
-def _past(ledger: LedgerPool) -> tuple[int, int]:
-    """Customers of past campaigns, and those of them who redeemed in the one that they were in."""
-    with connection_of(ledger) as connection:
-        ((sent, redeemed),) = rows_of(
-            connection,
-            "SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM past_redemptions r"
-            " WHERE r.campaign_id = m.campaign_id AND r.user_id = m.user_id)) FROM past_campaign_members m",
-        )
-    return int(sent), int(redeemed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from engine.events import EVENT_TYPES
@@ -55,6 +56,8 @@ def topics(moment: Moment) -> Mapping[str, str]:
     return {
         "t_sessions": _SESSIONS,
         "t_visits": _visits(moment),
+        "t_hours": _most_of("hour", moment),
+        "t_weekdays": _most_of("weekday", moment),
         "t_activity": _activity(moment),
         "t_labels": _LABELS,
         "t_cart": _cart(moment),
@@ -66,14 +69,15 @@ def topics(moment: Moment) -> Mapping[str, str]:
         "t_taste": _taste(moment),
         "t_answers": _answers(moment),
         "t_complaints": _complaints(moment),
-        "t_sources": touches_sql("person", "chosen"),
+        "t_touches": _TOUCHES,
+        "t_sources": touches_sql("person", "t_touches"),
     }
 
 
 #: Tables of `topics` with one row a person; the others feed them.
 OF_A_USER = (
-    "t_visits", "t_activity", "t_labels", "t_cart", "t_orders", "t_pieces", "t_interests", "t_taste", "t_answers",
-    "t_complaints", "t_sources",
+    "t_visits", "t_hours", "t_weekdays", "t_activity", "t_labels", "t_cart", "t_orders", "t_pieces", "t_interests",
+    "t_taste", "t_answers", "t_complaints", "t_sources",
 )  # fmt: skip
 
 
@@ -104,9 +108,6 @@ FROM t_sessions GROUP BY person"""
 
 def _activity(moment: Moment) -> str:
     year = moment.since(365)
-    hour, weekday = "local_hour % 24", "(local_hour // 24 + 3) % 7"
-    hours = ", ".join(f"count(*) FILTER ({year} AND {hour} = {each})" for each in range(24))
-    weekdays = ", ".join(f"count(*) FILTER ({year} AND {weekday} = {each})" for each in range(7))
     counted = {
         "searches_90d": ("search", 90),
         "cart_adds_90d": ("cart_add", 90),
@@ -122,21 +123,35 @@ def _activity(moment: Moment) -> str:
         for name, (kind, days) in counted.items()
     )
     return f"""
-SELECT * EXCLUDE (hours, weekdays, recent),
-  CASE WHEN recent > 0 THEN list_position(hours, list_max(hours)) - 1 END AS favourite_hour,
-  CASE WHEN recent > 0 THEN list_position(weekdays, list_max(weekdays)) END AS favourite_weekday,
-  CASE WHEN recent > 0 THEN (weekdays[6] + weekdays[7]) / recent END AS weekend_share
-FROM (
-  SELECT person, min(time) AS first_seen_at, max(time) AS last_seen_at,
-    {_counts("views", "type = 'view'", moment)}, {more},
-    count(*) FILTER (type = 'referral') AS referrals,
-    count(*) FILTER (type = 'coupon_redeem' AND {year}) AS coupons_redeemed,
-    sum(amount) FILTER (type = 'return' AND {year}) AS returned_365d,
-    sum(quantity) FILTER (type = 'return' AND {year}) AS pieces_returned,
-    arg_max(type = 'subscribe', (time, type = 'unsubscribe'))
-      FILTER (type IN ('subscribe', 'unsubscribe')) AS subscribed,
-    count(*) FILTER ({year}) AS recent, [{hours}] AS hours, [{weekdays}] AS weekdays
-  FROM (SELECT *, {moment.local_us()} // 3600000000 AS local_hour FROM chosen) GROUP BY person)"""
+SELECT person, min(time) AS first_seen_at, max(time) AS last_seen_at,
+  {_counts("views", "type = 'view'", moment)}, {more},
+  count(*) FILTER (type = 'referral') AS referrals,
+  count(*) FILTER (type = 'coupon_redeem' AND {year}) AS coupons_redeemed,
+  sum(amount) FILTER (type = 'return' AND {year}) AS returned_365d,
+  sum(quantity) FILTER (type = 'return' AND {year}) AS pieces_returned,
+  arg_max(type = 'subscribe', (time, type = 'unsubscribe'))
+    FILTER (type IN ('subscribe', 'unsubscribe')) AS subscribed
+FROM chosen GROUP BY person"""
+
+
+def _most_of(part: Literal["hour", "weekday"], moment: Moment) -> str:
+    """The hour, or weekday (1 is Monday), with most events of a year; of several the earliest."""
+    hours = f"{moment.local_us()} // 3600000000"
+    number, first, told = (f"{hours} % 24", 0, "") if part == "hour" else (
+        f"({hours} // 24 + 3) % 7", 1, ", sum(n) FILTER (number >= 5) / sum(n) AS weekend_share"
+    )  # fmt: skip
+    # As one number, so that nothing but numbers is compared: more of them first, then the smaller one.
+    return f"""
+SELECT person, {31 + first} - max(n * 32 + 31 - number) % 32 AS favourite_{part}{told}
+FROM (SELECT person, {number} AS number, count(*) AS n FROM chosen WHERE {moment.since(365)} GROUP BY person, number)
+GROUP BY person"""
+
+
+# Texts are compared only where a person's first and last times are.
+_TOUCHES = """
+SELECT chosen.* FROM chosen JOIN (SELECT person, min(time) AS first, max(time) AS last FROM chosen
+  WHERE source IS NOT NULL GROUP BY person) ends USING (person)
+WHERE source IS NOT NULL AND (time = first OR time = last)"""
 
 
 # JSON is read only where the word stands in the text: most properties are empty.

@@ -93,17 +93,49 @@ def announce(
     return len(rows)
 
 
+def announce_many(ledger: Ledger, event: str, data: Mapping[str, Mapping[str, Any]], *, now: float) -> bool:
+    """Tell every webhook that asks for `event` of each message, by its id; False where none asks.
+
+    Ids that were announced before tell nobody twice.
+    """
+    at = moment(now)
+    bodies = [
+        json.dumps({"type": event, "timestamp": at.isoformat(), "data": told}, ensure_ascii=False)
+        for told in data.values()
+    ]
+    with connection_of(ledger) as connection:
+        asking = rows_of(
+            connection,
+            "SELECT webhook_id FROM webhooks WHERE enabled AND :event = ANY(events) FOR SHARE",
+            event=event,
+        )
+        rows_of(
+            connection,
+            "INSERT INTO webhook_deliveries (webhook_id, message_id, event, body, state, attempts, next_at, created_at)"
+            " SELECT w.id, m.id, :event, m.body, 'waiting', 0, :at, :at"
+            " FROM unnest(CAST(:webhooks AS TEXT[])) AS w (id) CROSS JOIN"
+            " unnest(CAST(:ids AS TEXT[]), CAST(:bodies AS TEXT[])) AS m (id, body)"
+            " ON CONFLICT DO NOTHING",
+            event=event,
+            at=at,
+            webhooks=[webhook for (webhook,) in asking],
+            ids=list(data),
+            bodies=bodies,
+        )
+    return bool(asking)
+
+
 def claim_due(ledger: Ledger, *, now: float, busy: Collection[str], each: int, most: int) -> list[Due]:
     """What is due, at most `each` of one webhook and none of the `busy` ones; nobody else is given it for a while."""
     at = moment(now)
     with connection_of(ledger) as connection:
         rows = rows_of(
             connection,
-            "WITH ranked AS (SELECT delivery_id, next_at, row_number() OVER"
-            " (PARTITION BY webhook_id ORDER BY next_at, delivery_id) AS place"
-            " FROM webhook_deliveries JOIN webhooks USING (webhook_id)"
-            " WHERE state = 'waiting' AND next_at <= :at AND enabled AND NOT webhook_id = ANY(CAST(:busy AS TEXT[]))),"
-            " due AS (SELECT delivery_id FROM ranked WHERE place <= :each ORDER BY place, next_at LIMIT :most)"
+            "WITH due AS (SELECT first.delivery_id FROM webhooks CROSS JOIN LATERAL (SELECT delivery_id, next_at"
+            " FROM webhook_deliveries w WHERE w.webhook_id = webhooks.webhook_id AND state = 'waiting'"
+            " AND next_at <= :at ORDER BY next_at, delivery_id LIMIT :each) AS first"
+            " WHERE enabled AND NOT webhooks.webhook_id = ANY(CAST(:busy AS TEXT[]))"
+            " ORDER BY first.next_at LIMIT :most)"
             " UPDATE webhook_deliveries AS sent SET attempts = attempts + 1, next_at = :lease"
             " FROM due, webhooks AS told WHERE sent.delivery_id = due.delivery_id"
             " AND told.webhook_id = sent.webhook_id"

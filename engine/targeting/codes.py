@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import numpy as np
+
 from engine.errors import BadInput
 
 #: 32 characters that are not taken for one another; each is 5 bits of chance.
@@ -34,6 +36,14 @@ def make_code(pattern: str, random_bits: Callable[[int], int]) -> str:
     bits = random_bits(_BITS * marks)
     chance = (ALPHABET[bits >> _BITS * place & 31] for place in range(marks))
     return "".join(next(chance) if each == "#" else each for each in pattern)
+
+
+def make_codes(count: int, random_bytes: Callable[[int], bytes]) -> list[str]:
+    """So many codes of the usual pattern; `random_bytes` gives so many bytes that nobody can foresee."""
+    length = len(DEFAULT_PATTERN)
+    chance = np.frombuffer(random_bytes(count * length), np.uint8) & 31
+    letters = np.frombuffer(ALPHABET.encode(), np.uint8)[chance]
+    return [each.decode() for each in letters.view(f"S{length}").tolist()]
 
 
 def checked_code(code: str) -> str:

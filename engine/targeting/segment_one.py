@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -158,7 +159,7 @@ class _Case:
         return self._measured(leaf)
 
     def _such(self, events: Events) -> list[Happening]:
-        found = [each for each in self._of_type.get(events.type, ()) if _lies(each.time, events.span, self._now)]
+        found = _lying(self._of_type.get(events.type, ()), events.span, self._now)
         if events.where is None:
             return found
         fulfils = _condition(events.where)
@@ -202,6 +203,7 @@ class _Case:
 
 
 _TICK = timedelta(microseconds=1)
+_SIDES = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def share_number(salt: str, user_id: str) -> int:
@@ -224,21 +226,17 @@ def _summed(leaf: Measured, numbers: list[Any]) -> tuple[bool, Any]:
     return holds(total, leaf.op, wanted * len(counted)), total / MILLION / len(counted)
 
 
-def _lies(time: datetime, span: Span, now: datetime) -> bool:
-    """`Span.limits`, unrolled."""
+def _lying(happenings: Sequence[Happening], span: Span, now: datetime) -> list[Happening]:
+    """Those in the span, whose limits are worked out once and not for each."""
+    found = list(happenings)
     for op, limit in span.limits(now):
-        if op == "<=":
-            if not time <= limit:
-                return False
-        elif op == ">":
-            if not time > limit:
-                return False
-        elif op == ">=":
-            if not time >= limit:
-                return False
-        elif not time < limit:
-            return False
-    return True
+        fulfils = _SIDES[op]
+        found = [each for each in found if fulfils(each.time, limit)]
+    return found
+
+
+def _lies(time: datetime, span: Span, now: datetime) -> bool:
+    return all(_SIDES[op](time, limit) for op, limit in span.limits(now))
 
 
 def _asked(value: Any, op: str, wanted: Any) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import BadInput
 
@@ -59,6 +62,17 @@ PRIORS: Mapping[str, tuple[float, str]] = {
     "message_alone": (0.25, "part of the full effect that a message without any discount brings"),
     "holdout": (0.20, "part of the audience that is held out, so that the effect is measured"),
 }
+
+
+def everybody_for(goal: str) -> str:
+    """What the audience of all of a goal's groups together is called."""
+    return f"everybody for {goal}"
+
+
+def depth_effect(depths: ArrayLike) -> NDArray[np.floating[Any]]:
+    """The part of the full effect that discounts of these depths bring; none brings less than a message alone."""
+    deep = np.asarray(depths, np.float64)
+    return np.maximum(deep / (deep + PRIORS["half_depth"][0]), PRIORS["message_alone"][0])
 
 
 def goal_of(name: str, *, item: str | None, category: str | None) -> Goal:

@@ -14,7 +14,7 @@ from typing import Any
 from engine.errors import BadInput
 from engine.targeting.money import percent_of
 from engine.targeting.offers import Offer, worth_of
-from engine.targeting.suggestion_goals import PRIORS, Goal, goal_of
+from engine.targeting.suggestion_goals import PRIORS, Goal, depth_effect, goal_of
 
 CHANNELS = ("storefront", "email", "webhook", "file")
 _Z = 1.959964
@@ -145,7 +145,8 @@ def uplift_of(goal_name: str, goal: Goal, outcomes: Sequence[Outcome]) -> tuple[
     mine = [each for each in outcomes if each.goal == goal_name and each.error > 0]
     if not mine:
         return goal.uplift
-    full = [(each.uplift / _scale(each.depth), each.error / _scale(each.depth)) for each in mine]
+    parts = [float(depth_effect(each.depth)) for each in mine]
+    full = [(each.uplift / part, each.error / part) for each, part in zip(mine, parts, strict=True)]
     weights = [error**-2 for _, error in full]
     mean = sum(weight * uplift for weight, (uplift, _) in zip(weights, full, strict=True)) / sum(weights)
     wide = _Z * sum(weights) ** -0.5
@@ -169,7 +170,7 @@ def _proposal(
     margin = basket * (PRIORS["margin"][0] if wish.margin is None else wish.margin)
     full = uplift_of(wish.goal, goal, evidence.outcomes)
     measured = full is not goal.uplift
-    middle, low, high = (each * _scale(discount / basket) for each in full)
+    middle, low, high = (each * float(depth_effect(discount / basket)) for each in full)
     uses = _uses(audience, evidence)
     held = PRIORS["holdout"][0]
     dear = max(uses[0], middle) * discount
@@ -187,11 +188,6 @@ def _proposal(
         _missing(wish, audience, evidence, measured, contacted < asked, offer),
         _document(wish, audience, offer),
     )  # fmt: skip
-
-
-def _scale(depth: float) -> float:
-    """The part of the full effect that a discount of this depth brings; none brings less than a message alone."""
-    return max(depth / (depth + PRIORS["half_depth"][0]), PRIORS["message_alone"][0])
 
 
 def _uses(audience: Audience, evidence: Evidence) -> tuple[float, float, float]:

@@ -14,6 +14,7 @@ from engine.errors import BadInput
 WEBHOOK_EVENTS: Mapping[str, str] = {
     "segment.entered": "users entered a segment",
     "segment.left": "users left a segment",
+    "campaign.message": "a campaign has a message for a customer",
     "webhook.test": "somebody tried the webhook",
 }
 _PREFIX = "whsec_"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from engine.errors import StoreUnavailable
 from engine.storage.coupon_wallet import coupons_of, read_counters
 from engine.targeting.counting import Hold, day_of, holds_of
-from engine.targeting.reasons import REASONS
-from serving.actions.quotes import window_fault
+from engine.targeting.eligibility import Facts, Issue, who_and_when
+from engine.targeting.known_customer import Shopper
+from engine.targeting.offers import Offer
+from serving.actions.known_customers import known_shopper
 from serving.actions.till import Till, full_reason
 from serving.wire import iso
 
@@ -28,6 +33,7 @@ def offers_of_user(till: Till, user_id: str) -> list[dict[str, object]]:
             discount=1,
             day=day_of(now, till.zone),
         )
+    shopper = _shopper(till, user_id, [each.offer for each in offers.values()])
     used = read_counters(till.ledger, {hold.key for each in holds.values() for hold in each})
     found: list[dict[str, object]] = []
     for each in coupons:
@@ -37,8 +43,11 @@ def offers_of_user(till: Till, user_id: str) -> list[dict[str, object]]:
             for hold in holds[each.code]
             if hold.cap is not None and used.get(hold.key, 0) + hold.add > hold.cap
         ]
-        if why := window_fault(known.offer, now, till.zone):
-            reasons.append({"code": why, "message": REASONS[why], "coupon": each.code})
+        # A tier is the shop's to say, at the till.
+        tier = next(iter(known.offer.eligible.tiers), None)
+        facts = Facts(user_id, shopper.segments, tier, shopper.first_order, till.zone)
+        issue = Issue(each.code, each.issued_at, each.user_id)
+        reasons += [{**why.as_json(), "coupon": each.code} for why in who_and_when(known.offer, issue, facts, now)]
         found.append(
             {
                 "code": each.code,
@@ -52,3 +61,20 @@ def offers_of_user(till: Till, user_id: str) -> list[dict[str, object]]:
             }
         )
     return found
+
+
+def _shopper(till: Till, user_id: str, offers: Collection[Offer]) -> Shopper:
+    """What Hawker knows speaks against offers; what only the shop can say does not yet."""
+    said = Shopper(frozenset(name for each in offers for name in each.eligible.segments), first_order=True)
+    try:
+        return known_shopper(
+            till.ledger,
+            said,
+            offers,
+            user_id=user_id,
+            order_id=None,
+            ready_made=till.ready_made,
+            knows=till.knows,
+        )
+    except StoreUnavailable:  # the till will ask again
+        return said

@@ -13,22 +13,14 @@ from engine.storage.offer_documents import caps_of
 from engine.storage.offer_ledger import StoredOffer, read_versions
 from engine.targeting.basket import Basket
 from engine.targeting.counting import Scope
-from engine.targeting.eligibility import Facts, Issue, not_now
+from engine.targeting.eligibility import Facts, Issue
 from engine.targeting.gains import Gift
+from engine.targeting.known_customer import Shopper
 from engine.targeting.offers import Offer, checked_offer
 from engine.targeting.pricing import PricedOffer, priced
 from engine.targeting.settling import Coupon
 
 _MOST_REMEMBERED = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Shopper:
-    """What the shop says of who buys; None for what it does not know."""
-
-    segments: frozenset[str] = frozenset()
-    tier: str | None = None
-    first_order: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +167,6 @@ def quote(
             for reason in each.reasons
         ],
     )
-
-
-def window_fault(offer: Offer, now: float, zone: str) -> str | None:
-    """The reason for which the offer cannot be used at this moment, whoever asks."""
-    return next((each.code for each in not_now(offer, Issue(), zone, now)), None)
 
 
 def _given(coupon: Coupon, found: PricedOffer) -> Given:

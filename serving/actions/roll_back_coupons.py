@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from engine.errors import Overloaded
+from engine.errors import NotAllowed, Overloaded
 from engine.storage.coupon_ledger import give_back, read_answer
-from engine.storage.coupon_returns import Pieces, Return, Stack, decide_return, read_stack
+from engine.storage.coupon_returns import Stack, read_stack
+from engine.targeting.returns import Pieces, Return, returned
 from engine.targeting.settling import Once, Told
 from serving.actions.till import Settled, Till, lake_event
 from serving.wire import iso
@@ -26,8 +27,14 @@ def roll_back_coupons(till: Till, redemption_id: str, pieces: Sequence[Pieces] |
     if told is not None:
         return Settled(told, replayed=True)
     for _ in range(_MOST_TURNS):
-        stack = read_stack(till.ledger, redemption_id, offset=till.offset)
-        back = decide_return(stack, pieces)
+        try:
+            stack = read_stack(till.ledger, redemption_id, offset=till.offset)
+            back = returned(stack.sold, pieces)
+        except NotAllowed:
+            told = read_answer(till.ledger, once)  # it may be this very request that took it back a moment ago
+            if told is not None:
+                return Settled(told, replayed=True)
+            raise
         rollback_id = uuid4().hex
         text = json.dumps(_words(rollback_id, redemption_id, stack, back), ensure_ascii=False)
         outcome = give_back(till.ledger, _plan(rollback_id, redemption_id, stack, back), once, text)
@@ -46,15 +53,19 @@ def _words(rollback_id: str, redemption_id: str, stack: Stack, back: Return) -> 
         "order_id": stack.order_id,
         "whole": back.whole,
         "amount": back.amount,
+        "refund": back.refund,
         "currency": stack.currency,
         "coupons": [{"code": code, "amount": amount} for code, amount in back.amounts.items()],
-        "lines": [{"line": line, "quantity": number, "amount": amount} for line, number, amount in back.lines],
+        "lines": [
+            {"line": each.place, "quantity": each.quantity, "amount": each.amount, "refund": each.refund}
+            for each in back.lines
+        ],
         "rolled_back_at": iso(stack.now),
     }
 
 
 def _plan(rollback_id: str, redemption_id: str, stack: Stack, back: Return) -> dict[str, Any]:
-    offers = {each.code: each.offer_id for each in stack.coupons}
+    offers = {each.code: each.offer_id for each in stack.sold.coupons}
     return {
         "id": rollback_id,
         "redemption_id": redemption_id,
@@ -63,8 +74,8 @@ def _plan(rollback_id: str, redemption_id: str, stack: Stack, back: Return) -> d
         "amount": back.amount,
         "at": stack.now,
         "status": 201,
-        "uses": [{"code": each.code, "amount": back.amounts.get(each.code, 0)} for each in stack.coupons],
-        "lines": [{"line": line, "quantity": number} for line, number, _ in back.lines],
+        "uses": [{"code": each.code, "amount": back.amounts.get(each.code, 0)} for each in stack.sold.coupons],
+        "lines": [{"line": each.place, "quantity": each.quantity} for each in back.lines],
         "holds": [{"key": key, "add": add} for key, add in back.holds],
         "events": [
             lake_event(

@@ -17,8 +17,11 @@ from engine.storage.coupon_ledger import note_wrong_code, read_facts, settle
 from engine.storage.ledger import LedgerPool
 from engine.targeting.basket import Basket
 from engine.targeting.counting import Hold, day_of, holds_of, owner_of
+from engine.targeting.eligibility import Issue, ends_at
+from engine.targeting.known_customer import Shopper
 from engine.targeting.settling import Coupon, Facts, Line, Mode, Once, Plan, Told, Use
-from serving.actions.quotes import OfferBook, Quote, Shopper, quote
+from serving.actions.known_customers import Knows, held_eligible, known_shopper, nobody_knows
+from serving.actions.quotes import OfferBook, Quote, quote
 
 #: Codes that cannot be used which one asker may try for one user, a minute.
 MOST_WRONG = 10
@@ -28,12 +31,17 @@ _MOST_TURNS = 8
 
 @dataclass(frozen=True, slots=True)
 class Till:
-    """The ledger, what the shop's clock is ahead of real time in seconds, its zone, and the offers read so far."""
+    """The ledger, what the shop's clock is ahead of real time in seconds, its zone, and the offers read so far.
+
+    `knows` tells what Hawker knows of a customer, `ready_made` which segments every shop has.
+    """
 
     ledger: LedgerPool
     offset: float
     zone: str
     book: OfferBook
+    knows: Knows = nobody_knows
+    ready_made: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +161,17 @@ def not_usable(code: str) -> Mapping[str, Any]:
 def _quoted(till: Till, ask: Ask, facts: Facts, moment: float) -> Quote:
     coupons = [facts.coupons[code] for code in ask.codes]
     offers = till.book.read(till.ledger, [(each.offer_id, each.version) for each in coupons])
-    found = quote(offers, ask.basket, coupons, ask.shopper, moment, till.zone, items_known=ask.items_known)
+    shopper = known_shopper(
+        till.ledger,
+        ask.shopper,
+        # A code whose offer is over is refused as fast as one that nobody knows.
+        [each.offer for each in offers.values() if (ends_at(each.offer, Issue()) or moment + 1) > moment],
+        user_id=ask.user_id,
+        order_id=ask.order_id,
+        ready_made=till.ready_made,
+        knows=till.knows if facts.reservation is None else held_eligible,
+    )
+    found = quote(offers, ask.basket, coupons, shopper, moment, till.zone, items_known=ask.items_known)
     if not found.refused:
         return found
     # That an offer is over is told to whom the coupon belongs; to others it is a code that cannot be used.

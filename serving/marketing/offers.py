@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from engine.errors import BadInput
-from engine.storage.coupon_issue import MOST_CODES, generate_codes, import_codes, publish
+from engine.storage.coupon_issue import MOST_CODES, Issued, generate_codes, import_codes, publish
 from engine.storage.coupon_ledger import do_once
-from engine.storage.ledger import LedgerConnection
+from engine.storage.ledger import LedgerConnection, LedgerPool
 from engine.storage.offer_documents import expiry_of, put_offer
 from engine.storage.offer_ledger import (
     StoredOffer,
@@ -97,6 +97,7 @@ class Publication(BaseModel):
     source_id: str | None
     expires_at: str | None
     fresh: bool = Field(description="False for a coupon that the user had before.")
+    wording: dict[str, Any] = Field(description="What the customer is told, as of the version it was issued under.")
 
 
 class OfferFigures(BaseModel):
@@ -187,11 +188,14 @@ def _codes(router: APIRouter, runtime: MarketingRuntime) -> None:
     async def give(id: StoredPathId, body: PublicationRequest) -> JsonResponse:  # noqa: A002
         """Give a user a coupon of the offer; the same source_id always gets the same code."""
         now = runtime.now()
-        given = await ask(
-            lambda ledger: publish(
+
+        def hand_out(ledger: LedgerPool) -> tuple[Issued, StoredOffer]:
+            issued = publish(
                 ledger, id, body.user_id, body.source_id, join_once=body.join_once, expiry=expiry_of, now=now
             )
-        )
+            return issued, find_offer(ledger, id, issued.version)
+
+        given, offer = await ask(hand_out)
         return JsonResponse(
             {
                 "code": given.code,
@@ -201,6 +205,7 @@ def _codes(router: APIRouter, runtime: MarketingRuntime) -> None:
                 "source_id": given.source_id,
                 "expires_at": None if given.expires_at is None else iso(given.expires_at),
                 "fresh": given.fresh,
+                "wording": offer.wording,
             }
         )
 

@@ -15,6 +15,7 @@ from engine.storage.segment_preview import MOST_SAMPLED, preview
 from engine.targeting.segment_json import rule_to_json
 from engine.targeting.segment_text import parse_rule, rule_to_text
 from engine.targeting.segments import Rule
+from engine.targeting.suggestions import CHANNELS
 from serving.json_body import StrictRoute
 from serving.marketing_runtime import MarketingRuntime
 from serving.schemas import StoredPathId
@@ -29,6 +30,7 @@ class Wanted(BaseModel):
     definition: dict[str, Any] | None = Field(None, description="The rule as JSON.")
     text: str | None = Field(None, description="The rule as people write it.")
     sample: int = Field(10, ge=0, le=MOST_SAMPLED, description="How many of its users to name.")
+    channel: str = Field("email", description="Reached on which channel.", json_schema_extra={"enum": list(CHANNELS)})
     overlap_with: list[str] = Field(default=[], max_length=20, description="Segments to compare with.")
 
 
@@ -90,6 +92,9 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
     async def previewed(body: Wanted, request: Request) -> JsonResponse:
         """What a rule finds: size, reachable size by reason, orders, a sample, overlaps. Ends when the caller goes."""
         rule = rule_of(body)
+        if body.channel not in CHANNELS:
+            raise BadInput(f"channel: one of {', '.join(CHANNELS)}", field="channel")
+        cap = None if body.channel == "storefront" else settings.messages_per_day or None
         running: list[Any] = []
         work = asyncio.create_task(
             asyncio.to_thread(
@@ -99,6 +104,8 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
                 now=runtime.now(),
                 sample=body.sample,
                 overlap_with=body.overlap_with,
+                channel=body.channel,
+                cap=cap,
                 begun=running.append,
             )
         )

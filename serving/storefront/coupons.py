@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -12,7 +13,9 @@ from starlette.responses import Response
 from engine.errors import BadInput, StoreUnavailable
 from engine.storage.live_documents import LiveDocuments
 from engine.targeting.basket import Basket, Line
-from serving.actions.quotes import OfferBook, Shopper
+from engine.targeting.groups import groups
+from engine.targeting.known_customer import KnownCustomer, Shopper
+from serving.actions.quotes import OfferBook
 from serving.actions.redeem_coupons import redeem_coupons
 from serving.actions.reserve_coupons import release, reserve_coupons
 from serving.actions.roll_back_coupons import roll_back_coupons
@@ -109,10 +112,16 @@ def _redemptions(router: APIRouter, runtime: Runtime, at_till: AtTill) -> None:
 def till_of(runtime: Runtime) -> AtTill:
     """The till of this process."""
     book = OfferBook()
+    ready_made = frozenset(each.id for each in groups(runtime.settings.groups))
 
     async def at_till(use: Callable[[Till], Any]) -> Any:
-        offset, zone = runtime.clock_offset, runtime.settings.zone
-        return await runtime.doors.till.ask(lambda ledger: use(Till(ledger, offset, zone, book)))
+        offset, zone, loop = runtime.clock_offset, runtime.settings.zone, asyncio.get_running_loop()
+
+        def knows(user_id: str, segments: Collection[str]) -> KnownCustomer:
+            asked = asyncio.run_coroutine_threadsafe(runtime.customers.known(user_id, segments), loop)
+            return asked.result()
+
+        return await runtime.doors.till.ask(lambda ledger: use(Till(ledger, offset, zone, book, knows, ready_made)))
 
     return at_till
 

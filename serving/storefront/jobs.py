@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, HTTPException, Request
 
 from engine.shop_documents import Kind
-from engine.storage.jobs import cancel_job, create_job, find_job
+from engine.storage.jobs import BY_FILTER, cancel_job, create_job, find_job
 from serving.actions.change_by_filter import checked_wish
 from serving.gate import Needs, actor_of
 from serving.json_body import StrictRoute
@@ -15,8 +15,6 @@ from serving.runtime import Runtime
 from serving.schemas import DeleteByFilter, JobAnswer, StoredPathId, UpdateByFilter
 from serving.wire import JsonResponse
 
-#: What a job of this kind does stands in its arguments.
-BY_FILTER = "change_by_filter"
 _TAKEN: dict[int | str, dict[str, Any]] = {202: {"model": JobAnswer, "description": "Taken as a job."}}
 
 

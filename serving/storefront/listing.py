@@ -14,6 +14,7 @@ from engine.recommend.answer import Answer, AnsweredItem, answer
 from engine.recommend.control import NOTHING, Control, joined
 from engine.recommend.placements import Placement
 from serving.gate import refuse_naming_users, refuse_secrets
+from serving.item_offers import offers_on
 from serving.live_profile import Known
 from serving.runtime import Runtime
 from serving.schemas import ListRequest
@@ -32,6 +33,7 @@ class Ask:
     fields: Sequence[str] = ()
     wishes: Control = NOTHING
     pages: bool = False
+    offers: bool = False
 
     def without(self, item_ids: Sequence[str]) -> Ask:
         """The same, which leaves these out too."""
@@ -49,6 +51,7 @@ def ask_of(body: ListRequest) -> Ask:
         fields=body.fields,
         wishes=body.control(),
         pages=body.pages,
+        offers=body.offers,
     )
 
 
@@ -111,12 +114,21 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
         about = {"placement": placement.name, "user_id": visit.user_id, "session_id": visit.session_id}
         content["next"] = await keep_rest(runtime, content, found.rest, {**about, "fields": list(ask.fields)})
         content["degraded"] = visit.degraded or not content["next"]
+    if ask.offers:
+        given = await offers_on(runtime, _prices(visit.bundle, found), visit.user_id, visit.now)
+        for each in content["items"]:
+            each["offers"] = given.get(each["id"], [])
     runtime.served.note(served_row(content, placement.name, visit.user_id, visit.session_id, visit.now))
     return content
 
 
 def _rotates(placement: Placement, ask: Ask) -> bool:
     return bool(placement.control.rotation or ask.wishes.rotation)
+
+
+def _prices(bundle: Bundle, found: Answer) -> dict[str, int | None]:
+    """What one piece of each item costs by the bundle, minor units."""
+    return {each.id: bundle.catalog.fields(bundle.items.row(each.id))["price"] for each in found.items}
 
 
 def _content(found: Answer, version: int, *, degraded: bool) -> dict[str, Any]:

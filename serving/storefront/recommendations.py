@@ -81,6 +81,7 @@ async def _short(
         explain=options.explain,
         fields=options.field_names(),
         wishes=control_of({"filter": options.filter}),
+        offers=options.offers,
     )
     return await _answered(runtime, request, ask, user_id, None)
 

@@ -15,9 +15,12 @@ import uvicorn
 
 from engine.storage import releases
 from engine.storage.home import Home
+from engine.storage.ledger import opened_ledger
 from serving.app import create_app
 from serving.runtime import Runtime
 from tests.bundles import AS_OF, toy_bundle
+from tests.serving.campaign_shop import CampaignShop
+from tests.stores import SHOP, settings_of
 
 #: Ids that a shop may well have and a path or a JSON text may well break on.
 ODD_IDS = ["a/b", "x%2Fy", "\ud800", "né\n", "similar", "x/similar", "..", "?q#", " ", "\x00", "日本語", "😀"]
@@ -78,3 +81,30 @@ def shop(tmp_path_factory):
     publish(home, toy_bundle(item_ids=[f"i{row}" for row in range(80 - len(ODD_IDS))] + ODD_IDS))
     with storefront(home) as running:
         yield running
+
+
+@pytest.fixture
+def whole_shop(stores, live, stream, ledger_url, tmp_path):
+    """A storefront with all its stores, in real time; each item costs 1000, as its shop says."""
+    home = Home(tmp_path / "home")
+    publish(home, toy_bundle())
+    urls = {"HAWKER_STREAM_URL": stores.stream_url, "HAWKER_REDIS_URL": stores.live_url}
+    settings = settings_of(home.root, HAWKER_LEAST_FREE_MIB="0", HAWKER_POSTGRES_URL=ledger_url, **urls)
+    with (
+        opened_ledger(ledger_url, SHOP) as ledger,
+        storefront(home, settings=settings, real_time=time.time) as running,
+    ):
+        items = [{"item_id": f"i{row}", "name": "A", "price": 1_000, "brand": f"b{row // 4 % 2}"} for row in range(80)]
+        # The first command may find a busy machine's store slower than a request may wait.
+        eventually(lambda: running.client.post("/v1/items/bulk", json={"items": items}).status_code == 200)
+        running.ledger, running.settings, running.live = ledger, settings, live
+        yield running
+
+
+@pytest.fixture
+def campaign_shop(stores, ledger, ledger_url, live, tmp_path):
+    """A shop without customers or campaigns yet, over all stores."""
+    urls = {"HAWKER_POSTGRES_URL": ledger_url, "HAWKER_REDIS_URL": stores.live_url}
+    shop = CampaignShop(tmp_path / "home", ledger, live, urls)
+    yield shop
+    shop.close()

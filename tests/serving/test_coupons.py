@@ -122,6 +122,21 @@ def test_an_order_sent_twice_redeems_once(shop):
     assert (twice.status_code, reasons_of(twice)) == (409, ["order_redeemed"])
 
 
+def test_an_order_sent_by_many_at_once_redeems_once(shop):
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: redeem(shop, "HOT", order="o"), range(16)))
+    assert sorted(each.status_code for each in found) == [201] + [409] * 15
+    assert used(shop) == 1
+
+
+def test_a_basket_in_another_currency_and_a_reservation_of_somebody_else_are_refused(shop):
+    abroad = post(shop, "validations", body("HOT", basket={"currency": "USD", "lines": [line()]})).json()
+    assert [each["code"] for each in abroad["reasons"]] == ["other_currency"]
+    held = post(shop, "reservations", body("HOT"), "k1").json()["reservation_id"]
+    assert reasons_of(redeem(shop, "HOT", user_id="bob", reservation_id=held)) == ["reservation_over"]
+    assert redeem(shop, "HOT", reservation_id=held).status_code == 201
+
+
 def test_an_order_is_taken_back_line_by_line_and_not_twice(shop):
     make_offer(shop.ledger, "ONE", limits=ONCE)
     made = redeem(shop, "ONE").json()
@@ -132,8 +147,11 @@ def test_an_order_is_taken_back_line_by_line_and_not_twice(shop):
     rest = post(shop, path, {}, "r2").json()
     assert (rest["whole"], part["amount"] + rest["amount"]) == (True, made["prices"]["discount"])
     assert post(shop, path, {}, "r2").json() == rest
+    assert part["refund"] + rest["refund"] == made["prices"]["total"]
     twice = post(shop, path, {}, "r3")
     assert (twice.status_code, twice.json()["code"]) == (409, "already_rolled_back")
+    undone = post(shop, f"redemptions/{part['rollback_id']}/rollbacks", {}, "r5")
+    assert (undone.status_code, undone.json()["code"]) == (409, "rollback_is_final")
     assert redeem(shop, "ONE").status_code == 201
     assert post(shop, "redemptions/never/rollbacks", {}, "r4").status_code == 404
 
@@ -204,6 +222,9 @@ def test_keys_need_the_scope_and_do_not_see_each_others_answers(shop):
         ({"basket": {"currency": "EUR", "lines": [line(unit_price=-1)]}}, "basket.lines.unit_price"),
         ({"basket": {"currency": "EUR", "lines": [line(unit_price=2**63)]}}, "basket.lines.unit_price"),
         ({"basket": {"currency": "EUR", "lines": [line(quantity=0)]}}, "basket.lines.quantity"),
+        ({"basket": {"currency": "EUR", "lines": [line(currency="USD")]}}, "basket.lines.currency"),
+        ({"basket": {"currency": "EUR", "lines": [line()], "shipping": -1}}, "basket.shipping"),
+        ({"basket": {"currency": "EUR", "lines": [line()] * 101}}, "basket.lines"),
         ({"prize": 1}, "prize"),
     ],
 )  # fmt: skip

@@ -31,7 +31,7 @@ def put(ledger, name):
 
 def waiting(ledger):
     with connection_of(ledger) as connection:
-        return rows_of(connection, "SELECT count(*) FROM outbox")[0][0]
+        return rows_of(connection, "SELECT count(*) FROM outbox WHERE kind = 'event'")[0][0]
 
 
 def settings_for(stores, ledger_url, tmp_path):

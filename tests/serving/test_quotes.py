@@ -7,9 +7,10 @@ import pytest
 from engine.errors import StoreUnavailable
 from engine.storage.offer_documents import caps_of
 from engine.targeting.basket import Basket, Line
+from engine.targeting.known_customer import Shopper
 from engine.targeting.offers import checked_offer
 from engine.targeting.settling import Coupon
-from serving.actions.quotes import KnownOffer, Shopper, quote
+from serving.actions.quotes import KnownOffer, quote
 
 NOW = 1_750_000_000.0  # a Sunday, 15:06 in UTC
 

@@ -11,7 +11,8 @@ import dataclasses
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +22,57 @@ from training.predictions.registered_prediction import TRAVELS
 from training.run_record import CHAMPION
 from training.tracking import Tracker, log_model
 
-_LOADER = "training.predictions.registered_prediction"
 _UNFINISHED = "attributes.status = 'RUNNING'"
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What MLflow is told of a run. `inputs` and `outputs` are the model's columns, `loader` the module that answers
+    from `model`, `travels` the files below `training` that it needs, `packages` what those import.
+    """
+
+    name: str
+    sentence: str
+    tags: Mapping[str, str]
+    params: Mapping[str, Any]
+    figures: Mapping[str, Any]
+    model: str
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    loader: str
+    travels: Sequence[str]
+    packages: Sequence[str]
+
+
 def record(tracker: Tracker, found: Trained, write: Callable[[str], object]) -> str:
+    """`record_run` of a prediction."""
+    recipe = {f"recipe.{key}": value for key, value in dataclasses.asdict(found.recipe).items()}
+    periods = {f"periods.{key}": value.isoformat() for key, value in found.periods.items()}
+    told = Told(
+        found.recipe.name, found.sentence(), _tags(found), {**recipe, **periods, "chosen": found.chosen},
+        found.figures, found.model.to_text(), found.model.names, ("score", "low", "high"),
+        "training.predictions.registered_prediction", TRAVELS, ("numpy", "scipy", "lightgbm"),
+    )  # fmt: skip
+    return record_run(tracker, told, write)
+
+
+def record_run(tracker: Tracker, told: Told, write: Callable[[str], object]) -> str:
     """Record the run, call `write` with its id, then say that it is the one in force; return the id.
 
     StoreUnavailable when MLflow does not do its part; then nothing was written, or the rows name a run that the next
     one marks.
     """
     with tracker.opened() as client:
-        name = f"{tracker.name}.{found.recipe.name}"
+        name = f"{tracker.name}.{told.name}"
         experiment = tracker.experiment(client, name)
         for run in client.search_runs([experiment], _UNFINISHED):
             client.set_terminated(run.info.run_id, "FAILED")
-        run_id = str(client.create_run(experiment, tags=_tags(found), run_name=found.recipe.name).info.run_id)
-        for key, text in _params(found).items():
-            client.log_param(run_id, key, text)
-        for key, value in _metrics(found.figures):
-            client.log_metric(run_id, key, value)
-        version = _register(client, name, run_id, found)
+        run_id = str(client.create_run(experiment, tags=dict(told.tags), run_name=told.name).info.run_id)
+        for key, value in told.params.items():
+            client.log_param(run_id, key, value if isinstance(value, str) else json.dumps(value))
+        for key, figure in _metrics(told.figures):
+            client.log_metric(run_id, key, figure)
+        version = _register(client, name, run_id, told)
         client.update_run(run_id, status="RUNNING")  # logging the model ended the run, which has still to be written
         write(run_id)
         client.set_registered_model_alias(name, CHAMPION, version)
@@ -49,26 +80,31 @@ def record(tracker: Tracker, found: Trained, write: Callable[[str], object]) -> 
     return run_id
 
 
-def _register(client: Any, name: str, run_id: str, found: Trained) -> str:
+def _register(client: Any, name: str, run_id: str, told: Told) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        (folder / "report.json").write_text(json.dumps({"sentence": found.sentence(), **found.figures}, indent=1))
+        (folder / "report.json").write_text(json.dumps({"sentence": told.sentence, **told.figures}, indent=1))
         client.log_artifact(run_id, str(folder / "report.json"))
-        (folder / "model.json").write_text(found.model.to_text())
+        (folder / "model.json").write_text(told.model)
         model_id = log_model(
             run_id,
             "prediction",
             folder / "model.json",
-            loader=_LOADER,
-            code=_copy_code(folder),
-            packages=("numpy", "scipy", "lightgbm"),
-            signature=_signature(found.model.names),
-            tags=_tags(found),
+            loader=told.loader,
+            code=_copy_code(folder, told.travels),
+            packages=told.packages,
+            signature=_signature(told.inputs, told.outputs),
+            tags=dict(told.tags),
         )
     if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name, description=f"Hawker's prediction {found.recipe.name}.")
+        client.create_registered_model(name, description=f"Hawker's prediction {told.name}.")
     made = client.create_model_version(
-        name, f"models:/{model_id}", run_id=run_id, tags=_tags(found), model_id=model_id, description=found.sentence()
+        name,
+        f"models:/{model_id}",
+        run_id=run_id,
+        tags=dict(told.tags),
+        model_id=model_id,
+        description=told.sentence,
     )
     return str(made.version)
 
@@ -84,13 +120,6 @@ def _tags(found: Trained) -> dict[str, str]:
     }
 
 
-def _params(found: Trained) -> dict[str, str]:
-    recipe = {f"recipe.{key}": value for key, value in dataclasses.asdict(found.recipe).items()}
-    periods = {f"periods.{key}": value.isoformat() for key, value in found.periods.items()}
-    told = {**recipe, **periods, "chosen": found.chosen}
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
-
-
 def _metrics(figures: Mapping[str, Any], begin: str = "") -> Iterator[tuple[str, float]]:
     """(name, value): nested figures with / between, such as `test/difference/low`."""
     for key, value in figures.items():
@@ -100,18 +129,14 @@ def _metrics(figures: Mapping[str, Any], begin: str = "") -> Iterator[tuple[str,
             yield f"{begin}{key}".replace(" ", "_"), float(value)
 
 
-def _copy_code(folder: Path) -> list[Path]:
+def _copy_code(folder: Path, travels: Sequence[str]) -> list[Path]:
     source, copy = Path(str(training.__file__)).parent, folder / "training"
-    for name in TRAVELS:
+    for name in travels:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, copy / name)
     return [copy]
 
 
-def _signature(names: tuple[str, ...]) -> dict[str, Any]:
-    given = [{"type": "double", "name": name} for name in names]
-    return {
-        "inputs": json.dumps(given),
-        "outputs": json.dumps([{"type": "double", "name": name} for name in ("score", "low", "high")]),
-        "params": None,
-    }
+def _signature(inputs: Sequence[str], outputs: Sequence[str]) -> dict[str, Any]:
+    given, answered = ([{"type": "double", "name": name} for name in names] for names in (inputs, outputs))
+    return {"inputs": json.dumps(given), "outputs": json.dumps(answered), "params": None}

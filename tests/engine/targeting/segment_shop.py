@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -214,6 +215,9 @@ def lay_out(sql, people):
     kinds = {"quantity": pa.float64(), "amount": pa.int64(), "list_amount": pa.int64()}
     for name in ("quantity", "amount", "list_amount", "order_id", "session_id", "source", "coupon_code"):
         columns[name] = pa.array([getattr(each, name) for *_, each in happenings], kinds.get(name, pa.string()))
+    for name in ("order", "session"):
+        numbered = [None if each is None else zlib.crc32(each.encode()) for each in columns[f"{name}_id"].to_pylist()]
+        columns[f"{name}_number"] = pa.array(numbered, pa.uint64())
     make(sql, "happenings", columns)
     things = {
         "item": pa.array(items.values(), pa.uint32()),

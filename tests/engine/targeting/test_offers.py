@@ -18,7 +18,7 @@ from engine.targeting.net_price import net_price, usable
 from engine.targeting.offers import Budget, checked_offer, offer_document
 from engine.targeting.pricing import Facts, Issue, priced
 from engine.targeting.reasons import REASONS
-from engine.targeting.returns import given_back, returned
+from engine.targeting.returns import given_back
 from engine.targeting.wording import told
 from experiments.carts import check_carts
 
@@ -332,16 +332,6 @@ def test_an_item_is_told_its_best_price_for_one_piece():
     assert (found.offer_id, found.net_price) == ("b", 700)
     assert net_price(item, offers[2:], ANYBODY, NOW) is None
     assert net_price({"item_id": "i"}, offers, ANYBODY, NOW) is None
-
-
-def test_a_return_in_parts_gives_back_what_was_given_and_no_more_than_was_paid():
-    sold = till([line(1, 3)], *(offer({"kind": "amount", "amount": 1}, offer_id=each) for each in "abc"), shipping=5)
-    parts = [returned(sold, [done], [1]) for done in range(3)]
-    assert [sum(each.refunds) for each in parts] == [0, 0, 0]
-    assert [sum(part.discount for part in each.offers) for each in parts] == [1, 1, 1]
-    assert [(each.whole, each.shipping) for each in parts] == [(False, 0), (False, 0), (True, 5)]
-    with pytest.raises(BadInput):
-        returned(sold, [3], [1])
 
 
 @given(st.lists(st.integers(0, 10**12), min_size=1, max_size=4), st.lists(st.integers(1, 50), min_size=1, max_size=6))

@@ -26,7 +26,7 @@ def customers(office):
 
 def refreshed(office):
     now = NOW.timestamp()
-    rules = group_rules(read_thresholds(""), now)
+    rules = group_rules(read_thresholds(""))
     return refresh_customers(office.home, now=now, zone="UTC", rules=rules)
 
 

@@ -29,6 +29,19 @@ def test_an_offer_is_made_changed_listed_and_ended(office):
     assert office.get("/v1/offers/never").status_code == 404
 
 
+def test_an_issued_coupon_keeps_the_wording_of_its_version_in_both_languages(office):
+    put(office)
+    path = "/v1/offers/summer/publications"
+    first = office.client.post(path, json={"user_id": "u"}).json()
+    put(office, benefit={"kind": "amount", "amount": 250})
+    second = office.client.post(path, json={"user_id": "v"}).json()
+    again = office.client.post(path, json={"user_id": "u"}).json()
+    told = [each["wording"]["conditions"] for each in (first, second, again)]
+    assert told[0] == told[2] == {"en": "1.30 EUR off.", "zh": "减1.30 EUR。"}
+    assert told[1]["en"] == "2.50 EUR off."
+    assert office.get("/v1/offers/summer").json()["wording"]["conditions"] == told[1]
+
+
 def test_codes_are_made_once_a_key_imported_and_given_out(office):
     put(office)
     content, key = {"count": 5, "pattern": "SUN-############"}, {"Idempotency-Key": "k"}

@@ -77,7 +77,8 @@ def _campaigns() -> None:
 def _members() -> None:
     op.create_table(
         "campaign_members",  # the audience, frozen at launch; triggered campaigns grow
-        sa.Column("campaign_id", sa.Text, sa.ForeignKey("campaigns.campaign_id"), primary_key=True),
+        # No foreign key here and below: looking up the parent of a million rows takes half of a launch.
+        _text("campaign_id", key=True),
         _text("user_id", key=True),
         _text("arm"),
         _text("variant", null=True),
@@ -98,20 +99,35 @@ def _members() -> None:
 def _outbox() -> None:
     op.create_table(
         "campaign_outbox",  # one row a message; its id is made of campaign, user and step, and stays the same
-        sa.Column("campaign_id", sa.Text, sa.ForeignKey("campaigns.campaign_id"), primary_key=True),
+        _text("campaign_id", key=True),
         _text("user_id", key=True),
         sa.Column("step", sa.Integer, primary_key=True),
         _text("channel"),
         sa.Column("state", sa.Text, nullable=False, server_default="waiting"),
         _text("reason", null=True),  # why it was skipped or given up
         sa.Column("attempts", sa.Integer, nullable=False, server_default=sa.text("0")),
-        _moment("due_at", null=False),
+        _moment("due_at", null=False),  # by the shop's clock
+        _moment("not_before"),  # in real time: the end of a sender's claim, or of the pause after a failure
+        _moment("occurred_at"),  # what a trigger saw; the next one of the same customer lies far enough behind it
+        sa.Column("counted_on", sa.Date),  # the day on which it is counted among the customer's contacts
         _moment("ended_at"),
         sa.CheckConstraint("state IN ('waiting', 'sent', 'skipped', 'dead')", name="campaign_outbox_state"),
         postgresql_with={"fillfactor": 90},
     )
     waiting = sa.text("state = 'waiting'")
-    op.create_index("campaign_outbox_due", "campaign_outbox", ["due_at"], postgresql_where=waiting)
+    # By campaign, so that what a paused one holds back is not looked at.
+    op.create_index("campaign_outbox_due", "campaign_outbox", ["campaign_id", "due_at"], postgresql_where=waiting)
+    op.create_index("campaign_outbox_user", "campaign_outbox", ["user_id"])
+    # One endpoint's messages in their turn, however many campaigns put there.
+    columns = ["webhook_id", "next_at", "delivery_id"]
+    op.create_index("webhook_deliveries_turn", "webhook_deliveries", columns, postgresql_where=waiting)
+    op.create_table(
+        "campaign_tallies",  # messages and expected cost of all, and of each hour or day that a quota is of
+        sa.Column("campaign_id", sa.Text, sa.ForeignKey("campaigns.campaign_id"), primary_key=True),
+        _text("period", key=True),
+        sa.Column("messages", sa.BigInteger, nullable=False),
+        sa.Column("cost", sa.Float, nullable=False),
+    )
     op.create_table(
         "contacts",  # messages a customer got on a channel on a day of their own calendar
         _text("user_id", key=True),
@@ -119,6 +135,7 @@ def _outbox() -> None:
         sa.Column("day", sa.Date, primary_key=True),
         sa.Column("messages", sa.Integer, nullable=False),
     )
+    op.create_index("contacts_day", "contacts", ["day"])
 
 
 def _consents() -> None:
@@ -137,6 +154,9 @@ def _consents() -> None:
     )
     op.create_index("consents_user", "consents", ["user_id", "purpose", "channel", "place"])
     _never_changes("consents", "what was said about consent stays on record; say something new")
+    op.create_table(
+        "shop_secrets", _text("name", key=True), _text("secret")
+    )  # what signs links; made at the first need
 
 
 def downgrade() -> None:

@@ -1,0 +1,1 @@
+"""Channels: how a campaign's messages leave, a file each."""

@@ -1,0 +1,1 @@
+"""Responses to offers: who redeems, and what giving an offer changes."""
