@@ -26,10 +26,12 @@ from engine.content import Content
 from engine.errors import BundleUnusable
 from engine.ids import IdMap
 from engine.index import ItemIndex
+from engine.item_facts import ItemFacts
+from engine.item_table import Changes, ItemTable, Kept
 from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Newcomers, Ranking, Scores
 from engine.profile import History, Profile
 
-FORMAT = 2
+FORMAT = 3
 DAY = 86_400.0
 _INDEX, _MANIFEST = "index.faiss", "manifest.json"
 
@@ -76,8 +78,13 @@ class Bundle:
     fold_in: NDArray[np.float32]
     rankings: dict[str, Ranking]
     content: Content
+    facts: ItemFacts
     #: Laid over a loaded bundle, never saved with it.
     newcomers: Newcomers | None = None
+    #: What the shop said of items since, oldest first; of newcomers, where there are any, in the first place.
+    changes: tuple[Changes, ...] = ()
+    #: What was computed for rules, shared by all that is laid over one loaded bundle.
+    kept: Kept = field(default_factory=Kept, compare=False)
 
     def profile(self, user_id: str) -> Profile | None:
         """The stored history of a user, None for one that the bundle does not know."""
@@ -134,6 +141,11 @@ class Bundle:
         known = codes >= 0
         size = max(len(self.catalog.category_names), 1)
         return np.bincount(codes[known], self.statistics.recent[known], minlength=size).astype(np.float32)
+
+    @cached_property
+    def table(self) -> ItemTable:
+        """What rules may ask of the items that were there when the bundle was made, as they were then."""
+        return ItemTable(self.items.ids, self.catalog, self.facts, self.statistics.age, self.manifest.as_of)
 
     @cached_property
     def sellable(self) -> NDArray[np.bool_]:
@@ -205,6 +217,7 @@ class Bundle:
             "items": (
                 len(self.items),
                 len(self.catalog),
+                len(self.facts),
                 len(self.statistics.recent),
                 len(self.factors.items),
                 len(self.index),
@@ -249,7 +262,9 @@ def _parts(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 
 def _array_fields() -> dict[str, Any]:
     return {
-        name: kind for name, kind in get_type_hints(Bundle).items() if name not in ("manifest", "index", "newcomers")
+        name: kind
+        for name, kind in get_type_hints(Bundle).items()
+        if name not in ("manifest", "index", "newcomers", "changes", "kept")
     }
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.catalog import NOT_TRACKED, Catalog
 from engine.ids import TextTable
+from engine.item_table import Changes
 from engine.learned import NEVER, ItemStatistics, Neighbours, Newcomers
 from engine.overlay import on_sale
 
@@ -28,12 +29,17 @@ def with_newcomers(bundle: Bundle, documents: Sequence[Document], alike: Neighbo
     if not documents:
         return bundle
     first, n = len(bundle.items), len(documents)
+    catalog = _extended(bundle.catalog, bundle, documents, now)
+    statistics = _never_sold(bundle.statistics, n)
+    rows = np.arange(first, first + n, dtype=np.int32)
+    told = Changes(rows, documents, catalog.available[first:], statistics.age[first:], bundle.manifest.as_of)
     extended = replace(
         bundle,
         items=bundle.items.extended([str(each["item_id"]) for each in documents]),
-        catalog=_extended(bundle.catalog, bundle, documents, now),
-        statistics=_never_sold(bundle.statistics, n),
+        catalog=catalog,
+        statistics=statistics,
         newcomers=Newcomers(first, alike, _vectors(bundle.factors.items, alike, n)),
+        changes=(told, *bundle.changes),
     )
     return extended.keeping(bundle, "_gram")
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.bundle import Bundle
 from engine.catalog import NOT_TRACKED
+from engine.item_table import Changes, laid_over
 from engine.learned import Leaders
 
 #: What an item that sells as it always did may deviate by chance, in standard deviations.
@@ -35,7 +36,11 @@ def overlaid(bundle: Bundle, documents: Sequence[Mapping[str, Any]], now: float)
         price[row] = document.get("price", NOT_TRACKED)
         stock[row] = document.get("stock", NOT_TRACKED)
         available[row] = on_sale(document, now)
-    return bundle.with_catalog(replace(catalog, price=price, stock=stock, available=available))
+    rows = np.array([row for row, _ in known], np.int32)
+    ages, as_of = bundle.statistics.age[rows], bundle.manifest.as_of
+    told = Changes(rows, [document for _, document in known], available[rows], ages, as_of)
+    renewed = bundle.with_catalog(replace(catalog, price=price, stock=stock, available=available))
+    return replace(renewed, changes=laid_over(bundle.changes, told)).keeping(renewed, "_gram", "category_recent")
 
 
 def on_sale(document: Mapping[str, Any], now: float) -> bool:

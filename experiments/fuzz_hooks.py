@@ -27,12 +27,13 @@ def map_case(context: Any, case: Any) -> Any:
         for name, century in (("available_from", "16"), ("available_until", "20")):
             if _is_moment(body.get(name)):
                 body[name] = century + body[name][2:]
-        if isinstance(body.get("filter"), str | dict):
+        if _is_formula(body.get("filter")):
             body["filter"] = "attributes.seen = true"
             if isinstance(body.get("patch"), dict):
                 body["patch"] = {"attributes": {"seen": True}}
-        if body.get("placement") in ("similar", "bought-together") and body.get("item_ids", []) == []:
-            body["item_ids"] = ["i1"]
+        for each in (body, *(body["lists"] if isinstance(body.get("lists"), list) else ())):
+            if isinstance(each, dict):
+                _make_sound(each)
         _marketing(case.path, body)
         named = [unquote(str(each)) for each in (case.path_parameters or {}).values()]
         for field in ("parent_id", "from_user_id"):
@@ -45,6 +46,8 @@ def map_case(context: Any, case: Any) -> Any:
         for name, moment in (("since", "1999-12-31T00:00:00Z"), ("until", "2001-01-01T00:00:00Z")):
             if _is_moment(case.query.get(name)):
                 case.query[name] = moment
+    if isinstance(case.query, dict) and _is_formula(case.query.get("filter"), 2_000):
+        case.query["filter"] = "attributes.seen = true"
     return case
 
 
@@ -101,6 +104,35 @@ def _drop(body: dict[str, Any], **kinds: type) -> None:
     for name, kind in kinds.items():
         if isinstance(body.get(name), kind):
             body.pop(name, None)
+
+
+def _make_sound(body: dict[str, Any]) -> None:
+    """Formulas within the wishes of a list, and their windows; what is no text where one belongs stays as it is."""
+    if _is_formula(body.get("filter")):
+        body["filter"] = "attributes.seen = true"
+    if body.get("placement") in ("similar", "bought-together") and body.get("item_ids", []) == []:
+        body["item_ids"] = ["i1"]
+    if _is_formula(body.get("hide")):
+        body["hide"] = "attributes.seen = true"
+    if isinstance(body.get("boost"), str) and _is_formula(body["boost"]):
+        body["boost"] = "1.5"
+    for name in ("boost", "promote", "pin"):
+        for each in body[name] if isinstance(body.get(name), list) else ():
+            if not isinstance(each, dict):
+                continue
+            for key in ("when", "filter"):
+                if _is_formula(each.get(key)):
+                    each[key] = "attributes.seen = true"
+            if isinstance(each.get("factor"), str) and _is_formula(each["factor"]):
+                each["factor"] = "1.5"
+            for key, century in (("from", "16"), ("until", "20")):
+                if _is_moment(each.get(key)):
+                    each[key] = century + each[key][2:]
+
+
+def _is_formula(value: Any, most: int = 20_000) -> bool:
+    """Whether it might be one; what is empty or too long breaks the schema, and shall."""
+    return isinstance(value, dict) or (isinstance(value, str) and 0 < len(value) <= most)
 
 
 def _is_moment(value: Any) -> bool:

@@ -17,7 +17,9 @@ from serving.storefront import (
     documents,
     events,
     jobs,
+    more_lists,
     offers,
+    pages,
     people,
     readiness,
     recommendations,
@@ -33,6 +35,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(
         recommendations.routes(runtime), responses=PROBLEMS, dependencies=[needs("recommend", "browser")]
     )
+    app.include_router(more_lists.routes(runtime), responses=PROBLEMS, dependencies=[needs("recommend", "browser")])
+    app.include_router(pages.routes(runtime), responses=PROBLEMS, dependencies=[needs("recommend", "browser")])
     app.include_router(segment_spec.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest")])
     app.include_router(jobs.routes(runtime), responses=PROBLEMS)
     app.include_router(people.routes(runtime), responses=PROBLEMS, dependencies=[needs("ingest")])

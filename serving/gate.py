@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.access import BROWSER_EVENTS, AccessKey
 from engine.errors import HawkerError, NotPermitted
+from engine.recommend.control import Control
 from serving.guard import Guard
 from serving.wire import refusal
 
@@ -73,6 +74,13 @@ def refuse_naming_users(request: Request) -> None:
     key = key_of(request)
     if key is not None and key.is_public:
         raise NotPermitted("a key for browsers asks by session_id only", code="user_named", field="user_id")
+
+
+def refuse_secrets(request: Request, wishes: Control) -> None:
+    """What passes a filter on the cost tells the cost: not for a key that everybody can read."""
+    key = key_of(request)
+    if key is not None and key.is_public and wishes.asks_secrets:
+        raise NotPermitted("a key for browsers asks nothing about cost and margin", code="secret_field")
 
 
 def check_browser_events(request: Request, wire_events: Sequence[Any]) -> None:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from engine.access import AccessKey, fingerprint
@@ -32,6 +32,8 @@ class Guard:
         self._ledger: LedgerPool | None = None
         self._keys: Keys | None = None if self._url else {}
         self._said = ""
+        #: What else of the ledger is looked at in the same turn.
+        self.also: list[Callable[[LedgerPool], None]] = []
         self.look()
         if self._keys is None:
             self._keys = remembered(self._file)
@@ -46,11 +48,13 @@ class Guard:
             if found != self._keys:
                 remember(self._file, found)
                 self._keys = found
+            for look in self.also:
+                look(self._ledger)
             self._said = ""
         except (HawkerError, OSError) as problem:
             if str(problem) != self._said:
                 self._said = str(problem)
-                log.warning("the keys are those of the last look: %s", problem)
+                log.warning("what is known of the ledger is that of the last look: %s", problem)
 
     @contextmanager
     def watching(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ class Known:
     profile: Profile
     catalogue_version: int | None
     degraded: bool
+    also: tuple[bytes, ...] = ()
 
 
 class ProfileReader:
@@ -33,11 +35,13 @@ class ProfileReader:
         self._profiles = profiles
         self._rests_until = 0.0
 
-    async def read(self, bundle: Bundle, user_id: str | None, session_id: str | None) -> Known:
+    async def read(
+        self, bundle: Bundle, user_id: str | None, session_id: str | None, also: Sequence[str] = ()
+    ) -> Known:
         """One round trip; the history alone where there is no live store or it does not answer."""
         if self._profiles is None:
             return Known(_history(bundle, user_id), None, degraded=False)
-        view = await self._view(self._profiles, user_id, session_id)
+        view = await self._view(self._profiles, user_id, session_id, also)
         if view is None:
             return Known(_history(bundle, user_id), None, degraded=True)
         tail = [each for person in view.persons for each in person.tail]
@@ -45,13 +49,15 @@ class ProfileReader:
         history = _history(bundle, view.user_id) if view.user_id is not None else unknown()
         if not len(history):
             history = _history(bundle, user_id)
-        return Known(_joined(bundle, history, tail), view.catalogue_version, degraded=False)
+        return Known(_joined(bundle, history, tail), view.catalogue_version, degraded=False, also=view.also)
 
-    async def _view(self, profiles: LiveProfiles, user_id: str | None, session_id: str | None) -> LiveView | None:
+    async def _view(
+        self, profiles: LiveProfiles, user_id: str | None, session_id: str | None, also: Sequence[str]
+    ) -> LiveView | None:
         if time.monotonic() < self._rests_until:
             return None
         try:
-            return await profiles.read(user_id, session_id)
+            return await profiles.read(user_id, session_id, also)
         except (StoreError, OSError):
             self._rests_until = time.monotonic() + REST_SECONDS
             return None

@@ -22,10 +22,12 @@ from engine.storage.home import Home
 from serving.customer_facts import CustomerFacts
 from serving.doors import Doors
 from serving.guard import Guard
+from serving.list_memory import ListMemory
 from serving.live_catalog import LiveCatalog
 from serving.live_offers import LiveOffers
 from serving.live_profile import ProfileReader
 from serving.metrics import Metrics
+from serving.placement_book import PlacementBook
 from serving.served_log import ServedLog
 
 log = logging.getLogger("hawker.runtime")
@@ -62,8 +64,12 @@ class Runtime:
         self.settings = settings or read_settings({})
         self.doors = Doors(self.settings, home.root)
         self.guard = Guard(self.settings, home)
+        self.placements = PlacementBook(home)
+        self.guard.also.append(self.placements.look_at_ledger)
+        self.guard.look()
         self.reader = ProfileReader(self.doors.profiles)
         self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
+        self.lists = ListMemory(self.doors.live, self.settings.shop)
         self.customers = CustomerFacts(self.doors, self.settings.shop, self._bundle)
         self.offers = LiveOffers(self.doors.ledger, self.settings.zone, self.now)
         self.served = ServedLog(self.doors.stream, self.metrics)
@@ -94,7 +100,8 @@ class Runtime:
     @property
     def problem(self) -> str | None:
         """What is wrong although requests are answered."""
-        return "; ".join(self._problems.values()) or None
+        told = [*self._problems.values(), *([self.placements.problem] if self.placements.problem else [])]
+        return "; ".join(told) or None
 
     def _bundle(self) -> Bundle | None:
         return None if self.live is None else self.live.bundle
@@ -115,6 +122,7 @@ class Runtime:
         if self.doors.pressure is not None:
             await self.doors.pressure.look()
         await self.served.flush()
+        self.placements.look_at_file()
         if self.live is not None:
             await self.catalog.refresh(self.live.bundle, self.now())
 

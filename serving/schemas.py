@@ -23,9 +23,10 @@ from engine.recommend.answer import FIELDS
 from engine.recommend.placements import PLACEMENTS
 from engine.recommend.query import LIMIT
 from engine.targeting.labels import ID_PATTERN
+from serving.wish_schema import Overruling, Wishes
 
-_FOR_USERS = [name for name, each in PLACEMENTS.items() if not each.needs_items]
-_PLACEMENTS = "Which list: " + ", ".join(PLACEMENTS) + "."
+_FOR_USERS: Any = [name for name, each in PLACEMENTS.items() if not each.needs_items]
+_PLACEMENTS = "Which list: " + ", ".join(PLACEMENTS) + ", or one that the shop defined."
 _ONE_FIELD = rf" *({'|'.join(FIELDS)})? *"
 _FIELDS = "What to show of each item: " + ", ".join(FIELDS) + "."
 
@@ -86,12 +87,8 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 Whole = Annotated[int, BeforeValidator(lambda each: int(each) if type(each) is float and each.is_integer() else each)]
 
 
-class RecommendationRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"enum": list(PLACEMENTS)})
-    user_id: Id | None = Field(None, description="For whom; nobody, or somebody unknown, gets what is popular.")
-    session_id: Id | None = Field(None, description="The visit it is for, of a shopper who has not signed in.")
+class ListRequest(Wishes):
+    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"examples": _FOR_USERS})
     item_ids: list[Id] = Field([], max_length=100, description="The items in view, which the list is about.")
     limit: Whole = Field(20, ge=1, le=LIMIT)
     exclude: list[Id] = Field([], max_length=1000, description="Items not to show.")
@@ -100,6 +97,18 @@ class RecommendationRequest(BaseModel):
     )
     explain: bool = Field(False, description="Say why each item is there.")
     offers: bool = Field(False, description=_OFFERS)
+    pages: bool = Field(False, description="Keep what follows, for `next`, for 30 minutes.")
+
+
+class RecommendationRequest(ListRequest):
+    user_id: Id | None = Field(None, description="For whom; nobody, or somebody unknown, gets what is popular.")
+    session_id: Id | None = Field(None, description="The visit it is for, of a shopper who has not signed in.")
+
+
+class NextPage(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    limit: Whole = Field(20, ge=1, le=LIMIT)
 
 
 class ListQuery(BaseModel):
@@ -116,13 +125,16 @@ class ListQuery(BaseModel):
     )
     explain: bool = Field(False, description="Say why each item is there.")
     offers: bool = Field(False, description=_OFFERS)
+    filter: str | None = Field(
+        None, min_length=1, max_length=2_000, description="What an item must fulfil, as a formula."
+    )
 
     def field_names(self) -> list[str]:
         return [name.strip() for name in self.fields.split(",") if name.strip()]
 
 
 class UserListQuery(ListQuery):
-    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"enum": list(_FOR_USERS)})
+    placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"examples": _FOR_USERS})
 
 
 class MergeRequest(BaseModel):
@@ -175,6 +187,8 @@ class RecommendationAnswer(BaseModel):
     personalized: bool = Field(description="What is known of the user had a say.")
     degraded: bool = Field(description="Something that should have had a say could not be reached.")
     missing_ids: list[str] = Field(description="Items in view that are not known here.")
+    overruled: list[Overruling] = Field(description="Wishes that lost against others.")
+    next: bool = Field(description="`next` with this answer's id gives what follows.")
 
 
 class RejectedEvent(BaseModel):

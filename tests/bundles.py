@@ -9,6 +9,7 @@ better. So a correct list for a known user holds items of the user's own taste f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from engine.content import Content
 from engine.events import EVENT_TYPES, TYPE_CODES
 from engine.ids import IdMap, TextTable
 from engine.index import ItemIndex
+from engine.item_facts import facts_of
 from engine.learned import NEVER, Factors, ItemStatistics, Leaders, Neighbours, Ranking, Scores
 from engine.profile import History
 from engine.recommend.features import FEATURES
@@ -70,7 +72,19 @@ def toy_bundle(
         fold_in=np.array([1.0, 0.1], np.float32),
         rankings={"home": toy_ranking(), "discover": toy_ranking()},
         content=Content.of([[f"category=taste {taste(row)}", f"tag=t{row % 8}"] for row in range(n_items)]),
+        facts=facts_of([facts_told(row) for row in range(n_items)]),
     )
+
+
+def facts_told(row: int) -> dict[str, Any]:
+    """Every fifth item has no cost, every seventh no colour."""
+    colour = {} if row % 7 == 0 else {"colour": ("red", "green", "blue")[row % 3]}
+    return {
+        "list_price": 120 + row,
+        **({} if row % 5 == 0 else {"cost": 50}),
+        "tags": [f"t{row % 8}", "all"],
+        "attributes": {**colour, "size": row % 10, "bio": row % 2 == 0, "for": {"ages": ["child", "adult"][: row % 3]}},
+    }
 
 
 def taste(row: int) -> int:

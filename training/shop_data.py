@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from engine.content import Content, words_of
 from engine.errors import NotEnoughData
 from engine.events import TYPE_CODES
 from engine.ids import IdMap, TextTable
+from engine.item_facts import ItemFacts, facts_of
 from engine.storage.lake import Lake
 from training.interactions import Log
 
@@ -39,6 +41,7 @@ class ShopData:
     log: Log
     list_amounts: np.ndarray
     content: Content
+    facts: ItemFacts
     item_words: list[list[str]]
     user_words: list[list[str]]
     versions: Mapping[str, int]
@@ -64,6 +67,7 @@ def read_shop(lake: Lake, until: datetime | None = None) -> ShopData:
     user_ids = _all_ids(events["user_id"])
     events = _in_order(events, item_ids)
     times = _seconds(events)
+    documents = _documents(items, item_ids)
     codes = np.array([TYPE_CODES[name] for name in events["type"].unique().to_pylist()], np.uint8)
     log = Log(
         n_users=len(user_ids),
@@ -82,7 +86,8 @@ def read_shop(lake: Lake, until: datetime | None = None) -> ShopData:
         catalog=_catalog(items, item_ids),
         log=log,
         list_amounts=pc.coalesce(events["list_amount"], events["amount"]).cast(pa.float64()).to_numpy(),
-        content=_content(items, item_ids),
+        content=Content.of([words_of(each) for each in documents]),
+        facts=facts_of(documents),
         item_words=_words(items, "item_id", item_ids, ("brand",)),
         user_words=_words(users, "user_id", user_ids, ("region", "gender", "age_band")),
         versions=versions,
@@ -156,14 +161,15 @@ def _families(ids: list[str], parents: list[str | None]) -> np.ndarray:
     return np.fromiter(found, np.int32, len(ids))
 
 
-def _content(items: pa.Table, item_ids: pa.Array) -> Content:
-    rows = items.select(["name", "brand", "categories", "tags", "attributes"])
-    rows = rows.take(pc.index_in(item_ids, value_set=items["item_id"].combine_chunks()))
-    told = []
-    for row in rows.to_pylist():
+def _documents(items: pa.Table, item_ids: pa.Array) -> list[dict[str, Any]]:
+    """The item of each row, with its attributes as an object; of one that only events name, nothing."""
+    rows = items.drop_columns(["description", "url", "image_url"])
+    told: list[dict[str, Any]] = rows.take(
+        pc.index_in(item_ids, value_set=items["item_id"].combine_chunks())
+    ).to_pylist()
+    for row in told:
         row["attributes"] = json.loads(row["attributes"]) if row["attributes"] else {}
-        told.append(words_of(row))
-    return Content.of(told)
+    return told
 
 
 def _words(table: pa.Table, key: str, ids: pa.Array, columns: tuple[str, ...]) -> list[list[str]]:

@@ -89,6 +89,7 @@ def snapshot(
         fold_in=np.array([params.get("alpha", 10.0), params.get("regularization", 0.05)], np.float32),
         rankings=dict(rankings or {}),
         content=shop.content,
+        facts=shop.facts,
         **learned,
     )
 

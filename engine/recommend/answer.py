@@ -5,17 +5,24 @@ Pure: the bundle, the profile and the time come in, so that a stored log can be 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from engine.bundle import Bundle
 from engine.errors import BadInput
 from engine.profile import Profile
+from engine.recommend.allowed import Allowed
+from engine.recommend.arrange import DEEPER, Overruled, arranged
+from engine.recommend.control import NOTHING, Control, joined
 from engine.recommend.explain import reason
+from engine.recommend.item_values import in_view, of_user
 from engine.recommend.placements import Placement, placement
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.recommender import recommend
+from engine.recommend.rules import Scope
 from engine.recommend.sources import PERSONAL
 
 #: What a caller may ask to see of an item, see `Catalog.fields`.
@@ -31,20 +38,42 @@ class AnsweredItem:
     source: str
     reason: str | None
     fields: dict[str, Any]
+    promoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`personalized` says that the profile had a say; `missing_ids` are context items that the bundle does not know."""
+    """`personalized` says that the profile had a say; `missing_ids` are context items that the bundle does not know.
+
+    `rest` are the ids that would follow, for the pages after this one; `overruled` the wishes that lost.
+    """
 
     items: tuple[AnsweredItem, ...]
     missing_ids: tuple[str, ...]
     personalized: bool
+    overruled: tuple[Overruled, ...] = ()
+    rest: tuple[AnsweredItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a request brings besides ids: wishes, the shop's word on the user, what was served lately, further pages.
+
+    `shown` are item ids with the times (epoch seconds) when this person was served them.
+    """
+
+    control: Control = NOTHING
+    user: Mapping[str, Any] = field(default_factory=dict)
+    shown: Sequence[tuple[str, float]] = ()
+    pages: bool = False
+
+
+NOTHING_TOLD = Told()
 
 
 def answer(
     bundle: Bundle,
-    placement_name: str,
+    asked: Placement | str,
     profile: Profile,
     now: float,
     *,
@@ -53,6 +82,7 @@ def answer(
     exclude_ids: Sequence[str] = (),
     explain: bool = False,
     fields: Sequence[str] = (),
+    told: Told = NOTHING_TOLD,
 ) -> Answer:
     """The list of a placement for one profile at `now` (epoch seconds), best first.
 
@@ -60,7 +90,7 @@ def answer(
     placement about items in view that is asked for without any. Unknown items are no error: they are
     reported as missing, and the placement's fallback fills the list.
     """
-    asked = placement(placement_name)
+    asked = placement(asked) if isinstance(asked, str) else asked
     _check(asked, item_ids, limit, fields)
     known = {item_id: bundle.items.row(item_id) for item_id in item_ids}
     excluded = bundle.items.rows(exclude_ids)
@@ -71,14 +101,37 @@ def answer(
         limit,
         items=bundle.items.rows(item_id for item_id, row in known.items() if row >= 0),
         exclude=excluded[excluded >= 0],
+        control=joined(asked.control, told.control),
     )
+    if query.control is not NOTHING or told.pages:
+        query = _controlled(query, told, bundle)
     found = recommend(query, bundle)
+    lost: list[Overruled] = []
+    if query.control.arranges:
+        found, lost = arranged(found, query, bundle, query.limit if told.pages else limit)
+    items = [_item(each, query, bundle, fields, reason(each, query, bundle) if explain else None) for each in found]
     return Answer(
-        items=tuple(
-            _item(each, query, bundle, fields, reason(each, query, bundle) if explain else None) for each in found
-        ),
+        items=tuple(items[:limit]),
         missing_ids=tuple(item_id for item_id, row in known.items() if row < 0),
         personalized=any(each.source in PERSONAL for each in found),
+        overruled=tuple(lost),
+        rest=tuple(items[limit:]) if told.pages else (),
+    )
+
+
+def _controlled(query: Query, told: Told, bundle: Bundle) -> Query:
+    """The query with what its wishes need: the request's own values, what is allowed, and room to choose from."""
+    control = query.control
+    scope = Scope(query.now, in_view(control, query.items, bundle), of_user(told.user, query.profile, query.now))
+    allowed = None if control.condition is None else Allowed(control.condition, scope, bundle)
+    rows = bundle.items.rows(item_id for item_id, _ in told.shown)
+    times = np.array([time for _, time in told.shown], np.float64)
+    return replace(
+        query,
+        limit=query.limit + (DEEPER if told.pages or control.arranges else 0),
+        scope=scope,
+        allowed=allowed,
+        shown=(rows[rows >= 0], times[rows >= 0]) if len(rows) else None,
     )
 
 
@@ -96,6 +149,5 @@ def _check(asked: Placement, item_ids: Sequence[str], limit: int, fields: Sequen
 
 def _item(found: Recommendation, query: Query, bundle: Bundle, fields: Sequence[str], why: str | None) -> AnsweredItem:
     facts = bundle.catalog.fields(found.row) if fields else {}
-    return AnsweredItem(
-        bundle.items.ids[found.row], found.score, found.source, why, {name: facts[name] for name in fields}
-    )
+    shown = {name: facts[name] for name in fields}
+    return AnsweredItem(bundle.items.ids[found.row], found.score, found.source, why, shown, found.promoted)

@@ -16,7 +16,7 @@ def reason(found: Recommendation, query: Query, bundle: Bundle) -> str:
     source = found.source
     if source == "own":
         return _bought(found.row, query)
-    if source == "browsed":
+    if source in ("browsed", "viewed"):
         return "you looked at it lately"
     if source == "neighbours":
         anchor = _strongest_caller(found.row, query, bundle)
@@ -34,6 +34,7 @@ def reason(found: Recommendation, query: Query, bundle: Bundle) -> str:
         "factors": "fits your taste",
         "trending": "sells better than it used to",
         "popular": "popular now",
+        "pinned": "chosen by the shop",
     }[source]
 
 

@@ -31,6 +31,12 @@ def context(query: Query, bundle: Bundle, rows: Rows) -> Kept:
     return kept & ~np.isin(bundle.catalog.family[rows], families[families >= 0])
 
 
+def substitutes(query: Query, bundle: Bundle, rows: Rows) -> Kept:
+    """Drops what stands on the same shelf as an item in view: another milk goes instead of it, not with it."""
+    shelves = bundle.catalog.category[query.items]
+    return ~np.isin(bundle.catalog.category[rows], shelves[shelves >= 0])
+
+
 def purchased(query: Query, bundle: Bundle, rows: Rows) -> Kept:
     """Drops what the user ever bought."""
     return ~np.isin(rows, query.profile.purchased)
@@ -46,5 +52,6 @@ FILTERS: dict[str, Callable[[Query, Bundle, Rows], Kept]] = {
     "excluded": excluded,
     "context": context,
     "purchased": purchased,
+    "substitutes": substitutes,
     "dismissed": dismissed,
 }

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from engine.errors import UnknownThing
+from engine.recommend.control import NOTHING, Control
 from engine.recommend.sources import RANKED
 
 
@@ -28,6 +29,7 @@ class Placement:
     fallback: tuple[str, ...] = ()
     needs_items: bool = False
     newcomers: str | None = None
+    control: Control = NOTHING
 
 
 _ALL = (
@@ -76,6 +78,8 @@ _ALL = (
         100,
         fallback=("popular",),
     ),
+    Placement("best-sellers", "What sells best these weeks.", ("popular",), 300),
+    Placement("recently-viewed", "What this user looked at or kept, the latest first.", ("viewed",), 100),
 )
 
 PLACEMENTS = {placement.name: placement for placement in _ALL}

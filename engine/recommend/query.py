@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.profile import Profile
+from engine.recommend.allowed import Allowed
+from engine.recommend.control import NOTHING, Control
 from engine.recommend.placements import Placement
+from engine.recommend.rules import Scope
 
 LIMIT = 100  # the longest list that a storefront may ask for
 
@@ -19,7 +22,11 @@ def no_rows() -> NDArray[np.int32]:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One wish for a list at `now` (epoch seconds). `items` are the rows in view, `exclude` those not to show."""
+    """One wish for a list at `now` (epoch seconds). `items` are the rows in view, `exclude` those not to show.
+
+    `allowed` is what the control's condition lets pass, None where there is none. `shown` are rows that this person
+    was served lately and the times (epoch seconds), for a rotation.
+    """
 
     placement: Placement
     profile: Profile
@@ -27,12 +34,20 @@ class Query:
     limit: int = 20
     items: NDArray[np.int32] = field(default_factory=no_rows)
     exclude: NDArray[np.int32] = field(default_factory=no_rows)
+    control: Control = NOTHING
+    scope: Scope | None = None
+    allowed: Allowed | None = None
+    shown: tuple[NDArray[np.int32], NDArray[np.float64]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """One place of the list: `source` proposed the item, `score` ordered it, within this list only."""
+    """One place of the list: `source` proposed the item, `score` ordered it, within this list only.
+
+    `promoted`: a pin or a promotion put it there.
+    """
 
     row: int
     score: float
     source: str
+    promoted: bool = False

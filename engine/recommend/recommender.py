@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.recommend import ranking
+from engine.recommend.boosts import boosts
 from engine.recommend.features import columns
 from engine.recommend.filters import FILTERS
 from engine.recommend.query import Query, Recommendation
@@ -22,14 +23,20 @@ _FUSION = 60.0  # Cormack, Clarke and Buettcher 2009: how much the first ranks o
 def recommend(query: Query, bundle: Bundle) -> list[Recommendation]:
     """At most `query.limit` items, best first; fewer only when the shop has no more that may be shown."""
     found = ranked(query, bundle)
-    for source in query.placement.fallback:
+    for source in _fallback(query):
         if len(found) >= query.limit:
             break
-        more = _fused(candidates(query, bundle, [source]), query.limit + len(found), bundle)
+        more = _fused(candidates(query, bundle, [source]), query.limit + len(found), query, bundle)
         # Scores fall along the list, also where the fallback begins with a scale of its own.
         ceiling = found[-1].score if found else np.inf
         found += [replace(each, score=min(each.score, ceiling)) for each in _unlike(more, found, bundle)]
     return _with_newcomers(found[: query.limit], query, bundle)
+
+
+def _fallback(query: Query) -> tuple[str, ...]:
+    """What stands in; where a filter leaves little of that, the best sellers among what passes it."""
+    asked = query.placement.fallback if query.control.fills else ()
+    return (*asked, "popular") if asked and query.allowed is not None and "popular" not in asked else asked
 
 
 def ranked(query: Query, bundle: Bundle) -> list[Recommendation]:
@@ -39,15 +46,21 @@ def ranked(query: Query, bundle: Bundle) -> list[Recommendation]:
     pool = candidates(query, bundle, query.placement.sources)
     learned = bundle.rankings.get(query.placement.ranking or "")
     if learned is None:
-        return _fused(pool, query.limit, bundle)
+        return _fused(pool, query.limit, query, bundle)
     order, scores = ranking.order(learned, columns(query.profile, bundle, pool, query.now))
+    if (boost := boosts(query, bundle, pool.rows[order])) is not None:
+        # The learned scores are logarithms of odds, up to a constant: a factor on the odds is added.
+        scores = scores + np.log(boost)
+        again = np.argsort(-scores, kind="stable")
+        order, scores = order[again], scores[again]
     first = _first_of_families(pool.rows[order], bundle)
     return _chosen(pool, order[first][: query.limit], scores[first])
 
 
 def candidates(query: Query, bundle: Bundle, sources: Sequence[str]) -> Pool:
     """What the sources propose and the filters let pass."""
-    pool = propose(sources, query.placement.most, query.profile, bundle, query.now, query.items)
+    most = query.placement.most if query.allowed is None else max(query.placement.most, 2 * query.limit)
+    pool = propose(sources, most, query.profile, bundle, query.now, query.items, allowed=query.allowed)
     keep = np.ones(len(pool.rows), bool)
     for name in query.placement.filters:
         keep &= FILTERS[name](query, bundle, pool.rows)
@@ -60,7 +73,7 @@ def _with_newcomers(found: list[Recommendation], query: Query, bundle: Bundle) -
     if source is None or bundle.newcomers is None or query.limit < _FIRST_NEWCOMER:
         return found
     places = range(_FIRST_NEWCOMER - 1, query.limit, _NEWCOMER_EVERY)
-    new = _unlike(_fused(candidates(query, bundle, [source]), len(places), bundle), found, bundle)
+    new = _unlike(_fused(candidates(query, bundle, [source]), len(places), query, bundle), found, bundle)
     for place, each in zip(places, new, strict=False):
         at = min(place, len(found))
         found.insert(at, replace(each, score=found[at - 1].score if at else each.score))
@@ -83,7 +96,7 @@ def _first_of_families(rows: NDArray[np.int32], bundle: Bundle) -> NDArray[np.in
     return np.flatnonzero(keep)
 
 
-def _fused(pool: Pool, limit: int, bundle: Bundle) -> list[Recommendation]:
+def _fused(pool: Pool, limit: int, query: Query, bundle: Bundle) -> list[Recommendation]:
     """By reciprocal rank over the sources: their raw scores have different scales."""
     total = np.zeros(len(pool.rows))
     for line in pool.scores:
@@ -91,6 +104,8 @@ def _fused(pool: Pool, limit: int, bundle: Bundle) -> list[Recommendation]:
         places = np.empty(len(proposed))
         places[np.argsort(-line[proposed], kind="stable")] = np.arange(1, len(proposed) + 1)
         total[proposed] += 1.0 / (_FUSION + places)
+    if (boost := boosts(query, bundle, pool.rows)) is not None:
+        total *= boost
     order = np.argsort(-total, kind="stable")
     order = order[_first_of_families(pool.rows[order], bundle)][:limit]
     return _chosen(pool, order, total[order])

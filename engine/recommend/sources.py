@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.learned import Neighbours
 from engine.profile import Profile
+from engine.recommend.allowed import Allowed
 
 DAY = 86_400.0
 Found = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -46,6 +47,16 @@ def browsed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.in
     looked = ~profile.purchases
     weights = bundle.type_weights[profile.types[looked]]
     return _faded(profile.items[looked], profile.times[looked], now, 7.0, weights)
+
+
+def viewed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What the user looked at or kept, by the last time."""
+    looked = ~profile.purchases & (bundle.type_weights[profile.types] > 0)
+    rows, latest = np.unique(profile.items[looked][::-1], return_index=True)
+    times = profile.times[looked][::-1][latest]
+    order = np.lexsort((rows, -times))
+    # Of the same second, and of any, the scores must fall: what counts is the place.
+    return rows[order].astype(np.int32), np.arange(len(order), 0, -1, dtype=np.float32)
 
 
 def neighbours(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -141,18 +152,29 @@ SOURCES: dict[str, Source] = {
     "same_category": same_category,
     "new_for_you": new_for_you,
     "new_alike": new_alike,
+    "viewed": viewed,
 }
 #: Those that speak from the user's own profile.
-PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you"})
+PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed"})
 #: Those that may stand behind a learned ranking.
 RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")
 
 
 def propose(
-    names: Sequence[str], most: int, profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]
+    names: Sequence[str],
+    most: int,
+    profile: Profile,
+    bundle: Bundle,
+    now: float,
+    context: NDArray[np.int32],
+    *,
+    allowed: Allowed | None = None,
 ) -> Pool:
-    """The union of what the named sources propose, at most `most` from each."""
-    found = {name: SOURCES[name](profile, bundle, now, context) for name in names}
+    """The union of what the named sources propose, at most `most` from each, of what is allowed."""
+    if allowed is None:
+        found = {name: SOURCES[name](profile, bundle, now, context) for name in names}
+    else:
+        found = {name: _among(allowed, name, profile, bundle, now, context) for name in names}
     found = {name: (rows[:most], scores[:most]) for name, (rows, scores) in found.items()}
     rows = np.unique(np.concatenate([rows for rows, _ in found.values()]))
     table = np.zeros((len(SOURCES), len(rows)), np.float32)
@@ -163,6 +185,26 @@ def propose(
             relative = scores.astype(np.float64) / max(float(scores[0]), _FAINT)
             table[line, np.searchsorted(rows, items)] = np.maximum(relative, _FAINT)
     return Pool(rows, table)
+
+
+def _among(
+    allowed: Allowed, name: str, profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]
+) -> Found:
+    """What a source proposes of the items that are allowed; two of them know more than their lists."""
+    if name == "popular":
+        rows = allowed.best()
+        return rows, np.maximum(bundle.statistics.recent[rows], _FAINT)
+    few = allowed.few if name == "factors" else None
+    if few is None:
+        rows, scores = SOURCES[name](profile, bundle, now, context)
+        keep = allowed.keeps(rows)
+        return rows[keep], scores[keep]
+    vector = bundle.user_vector(profile, now)
+    if vector is None:
+        return NOTHING
+    scores = bundle.item_vectors(few) @ vector
+    top = np.argpartition(-scores, 100)[:100] if len(few) > 100 else np.arange(len(few))
+    return _best_first(few[top], scores[top])
 
 
 def _faded(

@@ -119,11 +119,13 @@ class LiveView:
     """The answer of one round trip: the persons asked for who are known, and the catalogue's version.
 
     `user_id` is whose history counts: the user asked for, or the one that the user or the session was merged into.
+    `also` are what stands under further keys that were asked for, empty where nothing does.
     """
 
     persons: tuple[LivePerson, ...]
     catalogue_version: int
     user_id: str | None = None
+    also: tuple[bytes, ...] = ()
 
 
 class LiveProfiles:
@@ -159,17 +161,17 @@ class LiveProfiles:
             arguments += [b"".join(strong), b"".join(light), int(min(times)), int(max(times)), *ends]
         await self._run(_RECORD_SCRIPT, list(persons), arguments, counted)
 
-    async def read(self, user_id: str | None, session_id: str | None) -> LiveView:
-        """What is known of a user, of a session, or of both, and the catalogue's version."""
+    async def read(self, user_id: str | None, session_id: str | None, also: Sequence[str] = ()) -> LiveView:
+        """What is known of a user, of a session, or of both, the catalogue's version, and what `also` keys hold."""
         keys = [person_key(self._shop, user_id, None)] if user_id is not None else []
         keys += [person_key(self._shop, None, session_id)] if session_id is not None else []
-        *found, version = await self._run(_READ_SCRIPT, [*keys, f"{self._shop}:items:version"], [])
-        reached, values = found[::2], found[1::2]
+        *found, version = await self._run(_READ_SCRIPT, [*keys, *also, f"{self._shop}:items:version"], [])
+        reached, values, more = found[: 2 * len(keys) : 2], found[1 : 2 * len(keys) : 2], found[2 * len(keys) + 1 :: 2]
         # A session that was merged into the user leads to the same string.
         persons = tuple(unpacked(value) for value in dict.fromkeys(values) if value[:1] == b"\x01")
         prefix = person_key(self._shop, "", None).encode()
         users = [key[len(prefix) :].decode("utf-8", "surrogatepass") for key in reached if key.startswith(prefix)]
-        return LiveView(persons, int(version), users[0] if users else None)
+        return LiveView(persons, int(version), users[0] if users else None, tuple(more))
 
     async def merge(self, kind: Literal["user", "session"], source_id: str, user_id: str) -> None:
         """Let a session, or another user, be this user from now on. Doing it again changes nothing.

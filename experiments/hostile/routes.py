@@ -138,6 +138,12 @@ _ASKED: Mapping[str, Draw] = {
     "exclude": wrong.either(lambda draw: ["i"] * draw.randint(1_001, 2_000), lambda draw: [wrong.number(draw)]),
     "user_id": wrong.either(wrong.number, wrong.array, wrong.one_of(""), lambda draw: "x" * draw.randint(513, 900)),
     "session_id": wrong.either(wrong.mapping, wrong.long_text),
+    **dict.fromkeys(("filter", "hide"), wrong.no_filter),
+    "boost": wrong.either(wrong.no_filter, lambda draw: [{"factor": -draw.random()}], wrong.one_of([{}], [1], "price")),
+    "pin": wrong.either(wrong.mapping, wrong.one_of([{"item_id": "i", "position": 0}], [{}], [{"item_id": 1}])),
+    "promote": wrong.either(wrong.mapping, lambda draw: [{"filter": wrong.no_filter(draw), "share": 0.1}]),
+    "diversity": wrong.either(wrong.one_of(2, -1, {"max": {"price": 1}}, {"max": {"brand": 0}}), wrong.word),
+    "rotation": wrong.either(wrong.one_of(2, -1), wrong.word, wrong.array),
     "placement": wrong.either(wrong.long_text, lambda draw: f"{wrong.word(draw)}?", wrong.spoiled),
 }
 _MERGED: Mapping[str, Draw] = dict.fromkeys(("session_id", "from_user_id"), wrong.no_id)

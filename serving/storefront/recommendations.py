@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
-from uuid import uuid4
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from engine.bundle import Bundle
-from engine.recommend.answer import Answer, AnsweredItem, answer
-from serving.gate import refuse_naming_users
-from serving.item_offers import offers_on
+from engine.recommend.control import control_of
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
 from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, UserListQuery
+from serving.storefront.listing import Ask, ask_of, listed, visited
 from serving.wire import JsonResponse
 
 Options = Annotated[ListQuery, Query()]
@@ -28,19 +25,7 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.post("/v1/recommendations", response_model=RecommendationAnswer)
     async def recommendations(body: RecommendationRequest, request: Request) -> JsonResponse:
         """A list for a placement, with all options."""
-        return await _answered(
-            runtime,
-            request,
-            body.placement,
-            user_id=body.user_id,
-            session_id=body.session_id,
-            item_ids=body.item_ids,
-            limit=body.limit,
-            exclude_ids=body.exclude,
-            explain=body.explain,
-            fields=body.fields,
-            offers=body.offers,
-        )
+        return await _answered(runtime, request, ask_of(body), body.user_id, body.session_id)
 
     @router.get("/v1/users/{user_id}/recommendations", response_model=RecommendationAnswer)
     async def for_user(user_id: PathId, request: Request, options: UserOptions) -> JsonResponse:
@@ -51,6 +36,11 @@ def routes(runtime: Runtime) -> APIRouter:
     async def buy_again(user_id: PathId, request: Request, options: Options) -> JsonResponse:
         """What a user bought before and is likely to need again."""
         return await _short(runtime, request, "buy-again", options, user_id=user_id)
+
+    @router.get("/v1/users/{user_id}/recently-viewed", response_model=RecommendationAnswer)
+    async def recently_viewed(user_id: PathId, request: Request, options: Options) -> JsonResponse:
+        """What a user looked at, the latest first."""
+        return await _short(runtime, request, "recently-viewed", options, user_id=user_id)
 
     @router.get("/v1/items/{item_id}/similar", response_model=RecommendationAnswer)
     async def similar(item_id: PathId, request: Request, options: Options) -> JsonResponse:
@@ -67,6 +57,11 @@ def routes(runtime: Runtime) -> APIRouter:
         """What sells clearly better than it used to."""
         return await _short(runtime, request, "trending", options)
 
+    @router.get("/v1/best-sellers", response_model=RecommendationAnswer)
+    async def best_sellers(request: Request, options: Options) -> JsonResponse:
+        """What sells best these weeks; of a category with `filter`."""
+        return await _short(runtime, request, "best-sellers", options)
+
     return router
 
 
@@ -79,101 +74,20 @@ async def _short(
     user_id: str | None = None,
     item_ids: Sequence[str] = (),
 ) -> JsonResponse:
-    return await _answered(
-        runtime,
-        request,
+    ask = Ask(
         placement,
-        user_id=user_id,
         item_ids=item_ids,
         limit=options.limit,
         explain=options.explain,
         fields=options.field_names(),
+        wishes=control_of({"filter": options.filter}),
         offers=options.offers,
     )
+    return await _answered(runtime, request, ask, user_id, None)
 
 
 async def _answered(
-    runtime: Runtime,
-    request: Request,
-    placement: str,
-    *,
-    user_id: str | None,
-    item_ids: Sequence[str],
-    limit: int,
-    explain: bool,
-    fields: Sequence[str],
-    offers: bool,
-    session_id: str | None = None,
-    exclude_ids: Sequence[str] = (),
+    runtime: Runtime, request: Request, ask: Ask, user_id: str | None, session_id: str | None
 ) -> JsonResponse:
-    if user_id is not None:
-        refuse_naming_users(request)
-    live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
-    known = await runtime.reader.read(live.bundle, user_id, session_id)
-    bundle, obeyed = await runtime.catalog.obey(live.bundle, known.catalogue_version, now)
-    degraded = known.degraded or not obeyed
-    if degraded:
-        runtime.metrics.degraded.inc()
-    found = answer(
-        bundle,
-        placement,
-        known.profile,
-        now,
-        item_ids=item_ids,
-        limit=limit,
-        exclude_ids=exclude_ids,
-        explain=explain,
-        fields=fields,
-    )
-    request.scope["hawker.placement"] = placement  # after the answer: only names that exist become labels
-    request.scope["hawker.bundle"] = live.version
-    content = _content(found, live.version, degraded=degraded)
-    if offers:
-        given = await offers_on(runtime, _prices(bundle, found), user_id, now)
-        for each in content["items"]:
-            each["offers"] = given.get(each["id"], [])
-    runtime.served.note(_served(content, placement, user_id, session_id, now))
-    return JsonResponse(content)
-
-
-def _prices(bundle: Bundle, found: Answer) -> dict[str, int | None]:
-    """What one piece of each item costs by the bundle, minor units."""
-    return {each.id: bundle.catalog.fields(bundle.items.row(each.id))["price"] for each in found.items}
-
-
-def _content(found: Answer, version: int, *, degraded: bool) -> dict[str, Any]:
-    return {
-        "recommendation_id": uuid4().hex,
-        "items": [_wire(each) for each in found.items],
-        "bundle_version": version,
-        "variant": None,  # experiments on placements do not exist yet
-        "personalized": found.personalized,
-        "degraded": degraded,
-        "missing_ids": found.missing_ids,
-    }
-
-
-def _served(
-    content: dict[str, Any], placement: str, user_id: str | None, session_id: str | None, now: float
-) -> dict[str, Any]:
-    """The answer in the columns of the lake's table."""
-    return {
-        **{name: content[name] for name in ("recommendation_id", "bundle_version", "variant", "degraded")},
-        "time": round(now * 1e6),
-        "placement": placement,
-        "user_id": user_id,
-        "session_id": session_id,
-        "item_ids": [each["id"] for each in content["items"]],
-        "sources": [each["source"] for each in content["items"]],
-    }
-
-
-def _wire(item: AnsweredItem) -> dict[str, object]:
-    return {
-        "id": item.id,
-        "score": item.score,
-        "source": item.source,
-        "reason": item.reason,
-        "promoted": False,  # no promotions exist yet
-        "fields": item.fields,
-    }
+    visit = await visited(runtime, request, user_id, session_id, [ask])
+    return JsonResponse(await listed(runtime, request, visit, ask))

@@ -20,6 +20,8 @@ KEYS = {
     "personalized",
     "degraded",
     "missing_ids",
+    "overruled",
+    "next",
 }
 
 
@@ -174,9 +176,14 @@ def test_both_ends_of_the_limit_are_allowed(shop, limit):
         {"explain": "yes"},
         {"placement": "similar"},
         {"placement": 3},
-        {"filter": "price < 3"},
+        {"filter": "prise < 3"},
+        {"filter": 3},
+        {"hide": "price"},
         {"boost": {}},
-        {"diversity": 0.5},
+        {"diversity": 1.5},
+        {"rotation": -1},
+        {"pages": 1},
+        {"hue": "blue"},
     ],
 )
 def test_wrong_options_are_refused_with_their_name(shop, body):
@@ -189,9 +196,42 @@ def test_wrong_options_are_refused_with_their_name(shop, body):
 
 
 def test_an_unknown_option_is_told_from_a_wrong_one(shop):
-    assert shop.ask(filter="x").json()["code"] == "unknown_field"
-    assert shop.get("/v1/trending", filter="x").json()["code"] == "unknown_field"
+    assert shop.ask(filters="x").json()["code"] == "unknown_field"
+    assert shop.get("/v1/trending", filters="x").json()["code"] == "unknown_field"
     assert shop.ask(item_ids=["i1", ""]).json()["position"] == 1
+
+
+def test_a_filter_passes_by_every_way_and_a_wrong_one_is_told_with_its_place(shop):
+    for answer in (
+        shop.ask(user_id="u5", filter="price > 110", limit=20),
+        shop.ask(user_id="u5", filter={"field": "price", "op": ">", "value": 110}, limit=20),
+        shop.get("/v1/users/u5/recommendations", filter="price > 110", limit=20),
+    ):
+        assert len(rows(answer)) == 20
+        assert min(rows(answer)) > 10
+    wrong = shop.ask(filter="stock > 1 and price / 0 > 1")
+    assert (wrong.status_code, wrong.json()["position"]) == (422, 20)
+    assert "divides by zero" in wrong.json()["detail"]
+    assert shop.get("/v1/trending", filter="prise > 1").json()["position"] == 0
+
+
+def test_decided_places_are_marked_and_what_lost_is_told(shop):
+    body = shop.ask(
+        user_id="u5",
+        limit=5,
+        pin=[{"item_id": "i9", "position": 2}, {"item_id": "i10", "position": 2}],
+        hide='item_id = "i10"',
+    ).json()
+    assert body["items"][1]["id"] == "i9"
+    assert [item["promoted"] for item in body["items"]] == [False, True, False, False, False]
+    assert body["overruled"] == [{"rule": "pin", "by": "hide", "item_id": "i10"}]
+
+
+def test_without_a_live_store_no_pages_are_kept_and_the_answer_says_so(shop):
+    body = shop.ask(user_id="u5", limit=5, pages=True).json()
+    assert (body["next"], body["degraded"], len(body["items"])) == (False, True, 5)
+    answer = shop.client.post(f"/v1/recommendations/{body['recommendation_id']}/next", json={})
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "many", "", "1.5", "-1"])
@@ -203,7 +243,7 @@ def test_a_wrong_limit_of_a_short_form_is_refused(shop, limit):
 def test_an_unknown_placement_is_answered_with_the_nearest(shop):
     for answer in (shop.ask(placement="hom"), shop.get("/v1/users/u5/recommendations", placement="hom")):
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_placement")
-        assert "'home'" in answer.json()["detail"]
+        assert "did you mean home?" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("field", ["user_id", "session_id"])

@@ -1,0 +1,152 @@
+"""Arrange: places in a list that somebody decided on: pins, promoted shares, and room for variety."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.bundle import Bundle
+from engine.recommend.allowed import Allowed
+from engine.recommend.control import Pin
+from engine.recommend.filters import FILTERS
+from engine.recommend.query import Query, Recommendation
+from engine.recommend.variety import Caps, varied
+
+#: Candidates beyond the list's length, from which variety and promotions choose.
+DEEPER = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Overruled:
+    """A wish that lost, what won over it, and about which item, if about one."""
+
+    rule: str
+    by: str
+    item_id: str | None = None
+
+
+def arranged(
+    found: Sequence[Recommendation], query: Query, bundle: Bundle, limit: int
+) -> tuple[list[Recommendation], list[Overruled]]:
+    """The first `limit` places: pins at theirs, promotions spread evenly, variety among the rest."""
+    places, lost = _pinned(query, bundle, limit)
+    taken = {each.row for each in places.values()}
+    promoted, more = _promoted(found, query, bundle, limit, taken, places)
+    places |= promoted
+    lost += more
+    taken |= {each.row for each in promoted.values()}
+    rest = [each for each in found if each.row not in taken]
+    if query.control.mmr:
+        rest = varied(rest, query.control.mmr, bundle)
+    every = np.array(sorted({each.row for each in (*rest, *places.values())}), np.int32)
+    caps = Caps(query.control.most, every, bundle)
+    for each in places.values():
+        caps.count(each.row)
+    waiting, list_ = iter(rest), []
+    for place in range(limit):
+        chosen = places.get(place) or next((each for each in waiting if caps.has_room(each.row)), None)
+        if chosen is None:
+            continue  # what was decided on for a later place moves up
+        if place not in places:
+            caps.count(chosen.row)
+        list_.append(chosen)
+    return _falling(list_), lost
+
+
+def _pinned(query: Query, bundle: Bundle, limit: int) -> tuple[dict[int, Recommendation], list[Overruled]]:
+    places: dict[int, Recommendation] = {}
+    lost: list[Overruled] = []
+    rows: set[int] = set()
+    for pin in query.control.pins:
+        if not pin.window[0] <= query.now < pin.window[1]:
+            continue
+        row = bundle.items.row(pin.item_id)
+        why = _why_not(pin, row, query, bundle)
+        if why is None and row in rows:
+            why = "pin"
+        if why is not None:
+            lost.append(Overruled("pin", why, pin.item_id))
+            continue
+        place = pin.position - 1
+        if place in places:
+            lost.append(Overruled("pin", "pin", pin.item_id))  # the earlier one; this one gets the next free place
+            place = next((at for at in range(place, limit) if at not in places), limit)
+        if place < limit:
+            places[place] = Recommendation(row, 0.0, "pinned", promoted=True)
+            rows.add(row)
+    return places, lost
+
+
+def _why_not(pin: Pin, row: int, query: Query, bundle: Bundle) -> str | None:
+    """What forbids to show a pinned item; that it was bought before does not."""
+    if row < 0:
+        return "unknown"
+    one = np.array([row], np.int32)
+    for name in ("unsellable", "excluded", "context", "dismissed"):
+        if not FILTERS[name](query, bundle, one)[0]:
+            return name
+    if query.allowed is None or query.allowed.keeps(one)[0]:
+        return None
+    hide = query.control.hide
+    hidden = hide is not None and query.scope is not None and Allowed(hide, query.scope, bundle).keeps(one)[0]
+    return "hide" if hidden else "filter"
+
+
+def _promoted(
+    found: Sequence[Recommendation],
+    query: Query,
+    bundle: Bundle,
+    limit: int,
+    taken: set[int],
+    pinned: dict[int, Recommendation],
+) -> tuple[dict[int, Recommendation], list[Overruled]]:
+    places: dict[int, Recommendation] = {}
+    lost: list[Overruled] = []
+    assert query.scope is not None
+    for each in query.control.promotions:
+        if not each.window[0] <= query.now < each.window[1]:
+            continue
+        wanted = round(each.share * limit)
+        free = [at for at in range(limit) if at not in places and at not in pinned]
+        if wanted > len(free):
+            lost.append(Overruled("promote", "pin" if len(pinned) else "promote"))
+            wanted = len(free)
+        allowed = Allowed(each.condition, query.scope, bundle)
+        chosen = _best_of(allowed, found, query, bundle, taken | {one.row for one in places.values()}, wanted)
+        for index, one in enumerate(chosen):
+            places[free[int((index + 0.5) * len(free) / len(chosen))]] = replace(one, promoted=True)
+    return places, lost
+
+
+def _best_of(
+    allowed: Allowed, found: Sequence[Recommendation], query: Query, bundle: Bundle, taken: set[int], most: int
+) -> list[Recommendation]:
+    """Of what is promoted the best of the list, then the best sellers that may be shown."""
+    free = [each for each in found if each.row not in taken]
+    keep = allowed.keeps(np.array([each.row for each in free], np.int32))
+    chosen = [each for each, good in zip(free, keep, strict=True) if good][:most]
+    if len(chosen) < most:
+        rows = allowed.best()
+        good = np.ones(len(rows), bool)
+        for name in query.placement.filters:
+            good &= FILTERS[name](query, bundle, rows)
+        if query.allowed is not None:
+            good &= query.allowed.keeps(rows)
+        known = taken | {each.row for each in chosen}
+        more = [int(row) for row in rows[good] if int(row) not in known]
+        chosen += [Recommendation(row, 0.0, "popular") for row in more[: most - len(chosen)]]
+    return chosen
+
+
+def _falling(found: Sequence[Recommendation]) -> list[Recommendation]:
+    """With scores that fall along the list, as everywhere: what stands higher by decision has its successor's score."""
+    scores = [-np.inf if each.promoted else each.score for each in found]
+    least = min((score for score in scores if score > -np.inf), default=0.0)
+    highest = -np.inf
+    told: list[Recommendation] = []
+    for each, score in zip(reversed(found), reversed(scores), strict=True):
+        highest = max(highest, score if score > -np.inf else least)
+        told.append(replace(each, score=highest))
+    return told[::-1]

@@ -1,0 +1,62 @@
+"""Given: a list that somebody else made, such as a search's results, in the order in which this user would take it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.bundle import Bundle
+from engine.recommend import ranking
+from engine.recommend.features import columns
+from engine.recommend.placements import placement
+from engine.recommend.query import Query, Recommendation
+from engine.recommend.sources import RANKED, SOURCES, Pool, propose
+
+#: What the order that was given counts as, where no source has a word on an item.
+AS_GIVEN = "given"
+_EVERY = 1_000_000  # candidates of a source: none of the given items is cut off
+_FUSION = 60.0
+
+
+def ranked_given(query: Query, bundle: Bundle, strength: float) -> list[Recommendation]:
+    """All of `query.items`, reordered: none is removed.
+
+    `strength` 0 keeps the order as it was given, 1 leaves it to the user's own; in between the two orders are fused by
+    reciprocal rank, since a search's scores and ours have no common scale.
+    """
+    rows = query.items
+    if not len(rows):
+        return []
+    pool = _pool(query, bundle)
+    own = _own_order(query, bundle, pool)
+    place_of = {int(row): place for place, row in enumerate(pool.rows[own].tolist(), start=1)}
+    ours = np.array([place_of[int(row)] for row in rows])
+    given = np.arange(1, len(rows) + 1)
+    scores = strength / (_FUSION + ours) + (1.0 - strength) / (_FUSION + given)
+    order = np.argsort(-scores, kind="stable")
+    return [Recommendation(int(rows[at]), float(scores[at]), _source(pool, int(rows[at]))) for at in order]
+
+
+def _pool(query: Query, bundle: Bundle) -> Pool:
+    """The given items with what each source says of them, 0 where nothing."""
+    nothing = np.zeros(0, np.int32)
+    proposed = propose(RANKED, _EVERY, query.profile, bundle, query.now, nothing)
+    rows = np.unique(query.items)
+    table = np.zeros((len(SOURCES), len(rows)), np.float32)
+    both, at, there = np.intersect1d(rows, proposed.rows, return_indices=True)
+    if len(both):
+        table[:, at] = proposed.scores[:, there]
+    return Pool(rows, table)
+
+
+def _own_order(query: Query, bundle: Bundle, pool: Pool) -> NDArray[np.int64]:
+    """By the learned ranking; of somebody unknown by recent sales."""
+    learned = bundle.rankings.get(placement("home").ranking or "")
+    if learned is None or not len(query.profile):
+        return np.argsort(-bundle.statistics.recent[pool.rows], kind="stable")
+    return ranking.order(learned, columns(query.profile, bundle, pool, query.now))[0]
+
+
+def _source(pool: Pool, row: int) -> str:
+    said = pool.scores[:, int(np.searchsorted(pool.rows, row))]
+    return list(SOURCES)[int(np.argmax(said > 0))] if said.any() else AS_GIVEN

@@ -1,0 +1,58 @@
+"""Variety: the best of a list that are not all alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.bundle import Bundle
+from engine.index import unit
+from engine.recommend.item_values import current_values
+from engine.recommend.query import Recommendation
+from engine.recommend.rules import Rows
+
+Group = Any
+
+
+def varied(found: Sequence[Recommendation], mmr: float, bundle: Bundle) -> list[Recommendation]:
+    """In the order of maximal marginal relevance (Carbonell and Goldstein 1998).
+
+    Relevance is the place in the list, since scores have no common scale; two items are alike by the cosine of their
+    vectors and by their category, half each.
+    """
+    n = len(found)
+    if n < 3:
+        return list(found)
+    rows = np.array([each.row for each in found], np.int32)
+    vectors, category = unit(bundle.item_vectors(rows)), bundle.catalog.category[rows]
+    relevance = 1.0 - np.arange(n) / n
+    closest, left, order = np.zeros(n), np.ones(n, bool), []
+    for _ in range(n):
+        worth = (1.0 - mmr) * relevance - mmr * closest
+        best = int(np.argmax(np.where(left, worth, -np.inf)))
+        order.append(best)
+        left[best] = False
+        same = (category == category[best]) & (category >= 0)
+        alike = 0.5 * np.maximum(vectors @ vectors[best], 0.0) + 0.5 * same
+        closest = np.maximum(closest, alike)
+    return [found[at] for at in order]
+
+
+class Caps:
+    """How many items of one group a list has, and whether there is room for one more."""
+
+    def __init__(self, most: Sequence[tuple[str, int]], rows: Rows, bundle: Bundle) -> None:
+        self._most = [number for _, number in most]
+        self._groups = [dict(zip(rows.tolist(), current_values(field, rows, bundle), strict=True)) for field, _ in most]
+        self._counts: list[Counter[Group]] = [Counter() for _ in most]
+
+    def has_room(self, row: int) -> bool:
+        told = zip(self._most, self._groups, self._counts, strict=True)
+        return all(groups[row] is None or counts[groups[row]] < most for most, groups, counts in told)
+
+    def count(self, row: int) -> None:
+        for groups, counts in zip(self._groups, self._counts, strict=True):
+            counts[groups[row]] += 1

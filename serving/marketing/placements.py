@@ -1,0 +1,119 @@
+"""Placements over HTTP: the lists of a shop's pages, as configuration. Storefronts take them up within seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.recommend.filters import FILTERS
+from engine.recommend.placement_reader import LONGEST_MEANING, MOST_CANDIDATES, NEWCOMERS, RANKINGS
+from engine.recommend.placements import PLACEMENTS, Placement
+from engine.recommend.sources import SOURCES
+from engine.storage.placements import StoredPlacement, delete_placement, find_placement, list_placements, put_placement
+from serving.gate import actor_of
+from serving.json_body import StrictRoute
+from serving.marketing_runtime import MarketingRuntime
+from serving.schemas import Deleted, StoredPathId, Whole
+from serving.wire import JsonResponse
+from serving.wish_schema import Wishes
+
+_ONE = "/v1/placements/{name}"
+
+
+def _of(names: Any) -> Any:
+    return {"items": {"type": "string", "enum": list(names)}, "uniqueItems": True}
+
+
+class PlacementBody(Wishes):
+    """What is not given is that of the placement it is `like`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    like: str | None = Field(
+        None, description="The built-in placement that it begins with.", json_schema_extra={"enum": [*PLACEMENTS, None]}
+    )
+    meaning: str | None = Field(None, max_length=LONGEST_MEANING, description="What it shows, for people.")
+    sources: list[str] | None = Field(None, description="Who proposes.", json_schema_extra=_of(SOURCES))
+    most: Whole | None = Field(None, ge=1, le=MOST_CANDIDATES, description="Candidates of each source.")
+    filters: list[str] | None = Field(None, description="Who may not be shown.", json_schema_extra=_of(FILTERS))
+    ranking: str | None = Field(
+        None,
+        description="What orders; empty for the sources' own ranks.",
+        json_schema_extra={"enum": ["", *RANKINGS, None]},
+    )
+    fallback: list[str] | None = Field(
+        None, description="What stands in, in this order.", json_schema_extra=_of(SOURCES)
+    )
+    needs_items: bool | None = Field(None, description="It is about items in view.")
+    newcomers: str | None = Field(
+        None,
+        description="The source of items newer than the bundle; empty for none.",
+        json_schema_extra={"enum": ["", *NEWCOMERS, None]},
+    )
+
+
+class PlacementAnswer(BaseModel):
+    name: str
+    origin: str = Field(description="ledger, or built-in.")
+    meaning: str
+    definition: dict[str, Any] | None = Field(description="As it was given; null of one that is built in.")
+    updated_at: str | None
+    updated_by: str | None
+
+
+class PlacementList(BaseModel):
+    placements: list[PlacementAnswer]
+
+
+def routes(runtime: MarketingRuntime) -> APIRouter:
+    router = APIRouter(tags=["placements"], route_class=StrictRoute)
+    ask = runtime.doors.ledger.ask
+
+    @router.get("/v1/placements", response_model=PlacementList)
+    async def listed() -> JsonResponse:
+        """The lists of this shop by name: those defined here, and those built in."""
+        found = {each.name: _stored(each) for each in await ask(list_placements)}
+        built = {name: _built_in(each) for name, each in PLACEMENTS.items()}
+        return JsonResponse({"placements": [each for _, each in sorted((built | found).items())]})
+
+    @router.get(_ONE, response_model=PlacementAnswer)
+    async def one(name: StoredPathId) -> JsonResponse:
+        """One list as it is defined."""
+        stored = [each for each in await ask(list_placements) if each.name == name]
+        if not stored and name in PLACEMENTS:
+            return JsonResponse(_built_in(PLACEMENTS[name]))
+        return JsonResponse(_stored(stored[0] if stored else await ask(lambda ledger: find_placement(ledger, name))))
+
+    @router.put(_ONE, response_model=PlacementAnswer)
+    async def put(name: StoredPathId, body: PlacementBody, request: Request) -> JsonResponse:
+        """Define a list, or define it anew; one of a built-in name takes its place."""
+        actor, now = actor_of(request), runtime.now()
+        definition = body.model_dump(exclude_none=True, exclude_unset=True)
+        made = await ask(lambda ledger: put_placement(ledger, name, definition, actor=actor, now=now))
+        return JsonResponse(_stored(made))
+
+    @router.delete(_ONE, response_model=Deleted)
+    async def delete(name: StoredPathId) -> JsonResponse:
+        """Remove what was defined here; a built-in list of that name is as it was."""
+        await ask(lambda ledger: delete_placement(ledger, name))
+        return JsonResponse({"deleted": True})
+
+    return router
+
+
+def _stored(each: StoredPlacement) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "origin": "ledger",
+        "meaning": str(each.definition.get("meaning", "")),
+        "definition": dict(each.definition),
+        "updated_at": each.updated_at.isoformat(),
+        "updated_by": each.updated_by,
+    }
+
+
+def _built_in(each: Placement) -> dict[str, Any]:
+    told = {"name": each.name, "origin": "built-in", "meaning": each.meaning}
+    return {**told, "definition": None, "updated_at": None, "updated_by": None}

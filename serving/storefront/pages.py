@@ -1,0 +1,86 @@
+"""Further pages over HTTP: what follows a list, the same however often it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Request
+
+from engine.bundle import Bundle
+from engine.recommend.answer import AnsweredItem
+from serving.json_body import StrictRoute
+from serving.runtime import Runtime
+from serving.schemas import NextPage, PathId, RecommendationAnswer
+from serving.wire import JsonResponse
+
+
+def routes(runtime: Runtime) -> APIRouter:
+    router = APIRouter(tags=["recommendations"], route_class=StrictRoute)
+
+    @router.post("/v1/recommendations/{recommendation_id}/next", response_model=RecommendationAnswer)
+    async def next_page(recommendation_id: PathId, body: NextPage, request: Request) -> JsonResponse:
+        """What follows a list that was asked for with `pages`; again the same within 30 minutes."""
+        live, now = runtime.serving(), runtime.now()
+        page = await runtime.lists.page(recommendation_id)
+        bundle, obeyed = await runtime.catalog.obey(live.bundle, None, now)
+        waiting = [each for each in page["items"] if _is_sold(each["id"], bundle)]
+        shown, rest = waiting[: body.limit], waiting[body.limit :]
+        content = {
+            "recommendation_id": uuid4().hex,
+            "items": [{**each, "fields": _fields(each["id"], page["fields"], bundle)} for each in shown],
+            "bundle_version": live.version,
+            "variant": page["variant"],
+            "personalized": page["personalized"],
+            "degraded": not obeyed,
+            "missing_ids": [],
+            "overruled": [],
+        }
+        content["next"] = bool(rest) and await runtime.lists.keep_page(
+            content["recommendation_id"], {**page, "items": rest}
+        )
+        request.scope["hawker.placement"] = page["placement"]
+        runtime.served.note(served_row(content, page["placement"], page["user_id"], page["session_id"], now))
+        return JsonResponse(content)
+
+    return router
+
+
+async def keep_rest(
+    runtime: Runtime, content: Mapping[str, Any], rest: Sequence[AnsweredItem], asked: Mapping[str, Any]
+) -> bool:
+    """Keep what follows an answer, under its id; `asked` are placement, user_id, session_id and fields."""
+    told = {name: content[name] for name in ("variant", "personalized")}
+    items = [
+        {"id": each.id, "score": each.score, "source": each.source, "reason": each.reason, "promoted": each.promoted}
+        for each in rest
+    ]
+    return bool(items) and await runtime.lists.keep_page(
+        content["recommendation_id"], {**asked, **told, "items": items}
+    )
+
+
+def served_row(
+    content: Mapping[str, Any], placement: str, user_id: str | None, session_id: str | None, now: float
+) -> dict[str, Any]:
+    """The answer in the columns of the lake's table."""
+    return {
+        **{name: content[name] for name in ("recommendation_id", "bundle_version", "variant", "degraded")},
+        "time": round(now * 1e6),
+        "placement": placement,
+        "user_id": user_id,
+        "session_id": session_id,
+        "item_ids": [each["id"] for each in content["items"]],
+        "sources": [each["source"] for each in content["items"]],
+    }
+
+
+def _is_sold(item_id: str, bundle: Bundle) -> bool:
+    row = bundle.items.row(item_id)
+    return row >= 0 and bool(bundle.sellable[row])
+
+
+def _fields(item_id: str, names: Sequence[str], bundle: Bundle) -> dict[str, Any]:
+    facts = bundle.catalog.fields(bundle.items.row(item_id)) if names else {}
+    return {name: facts[name] for name in names}
