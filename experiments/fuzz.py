@@ -60,16 +60,8 @@ def fuzz(
         "--checks",
         "all",
     ]
-    command += [
-        "--phases",
-        phases,
-        "--max-examples",
-        str(examples),
-        "--seed",
-        str(seed),
-        "--generation-deterministic",
-        "--no-color",
-    ]
+    command += ["--phases", phases, "--max-examples", str(examples), "--seed", str(seed)]
+    command += ["--generation-deterministic", "--no-color"]
     command += ["--include-path-regex", only] if only else []
     # Its stateful phase puts NUL into texts whose pattern excludes it; the hostile bodies cover NUL.
     command += ["--generation-allow-x00", "false"]

@@ -105,12 +105,6 @@ class RecommendationRequest(ListRequest):
     session_id: Id | None = Field(None, description="The visit it is for, of a shopper who has not signed in.")
 
 
-class NextPage(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    limit: Whole = Field(20, ge=1, le=LIMIT)
-
-
 class ListQuery(BaseModel):
     """The options of the short forms."""
 

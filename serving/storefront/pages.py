@@ -7,13 +7,21 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine.bundle import Bundle
 from engine.recommend.answer import AnsweredItem
+from engine.recommend.query import LIMIT
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
-from serving.schemas import NextPage, PathId, RecommendationAnswer
+from serving.schemas import PathId, RecommendationAnswer, Whole
 from serving.wire import JsonResponse
+
+
+class NextPage(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    limit: Whole = Field(20, ge=1, le=LIMIT)
 
 
 def routes(runtime: Runtime) -> APIRouter:
