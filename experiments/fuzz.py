@@ -49,19 +49,9 @@ def fuzz(
         raise NotAllowed("schemathesis is not installed here; install the extra `dev`")
     report, config = scratch / "fuzz.xml", scratch / "schemathesis.toml"
     config.write_text(_CONFIG)
-    command = [
-        str(program),
-        "--config-file",
-        str(config),
-        "run",
-        f"{url}/openapi.json",
-        "--header",
-        f"Authorization: Bearer {key}",
-        "--checks",
-        "all",
-    ]
-    command += ["--phases", phases, "--max-examples", str(examples), "--seed", str(seed)]
-    command += ["--generation-deterministic", "--no-color"]
+    command = [str(program), "--config-file", str(config), "run", f"{url}/openapi.json", "--checks", "all"]
+    command += ["--header", f"Authorization: Bearer {key}", "--phases", phases, "--max-examples", str(examples)]
+    command += ["--seed", str(seed), "--generation-deterministic", "--no-color"]
     command += ["--include-path-regex", only] if only else []
     # Its stateful phase puts NUL into texts whose pattern excludes it; the hostile bodies cover NUL.
     command += ["--generation-allow-x00", "false"]
