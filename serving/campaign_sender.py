@@ -23,13 +23,12 @@ from engine.storage.campaign_round import Habits, Leaving, take_round
 from engine.storage.home import Home
 from engine.storage.ledger import LedgerConnection, LedgerPool, open_ledger
 from engine.storage.online import Client, connect_live
-from engine.storage.shop_secrets import shop_secret
+from engine.storage.shop_secrets import LINKS, shop_secret
 from engine.targeting.webhook_messages import pause_after
 from serving.campaign_message import Message, fault_of, message_of
 from serving.channels import file, storefront, webhook
 from serving.channels.email import Letter, letter_of
 from serving.mail_room import LEASE, MailRoom
-from serving.storefront.unsubscribe import LINKS
 
 log = logging.getLogger("hawker.campaigns")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
@@ -18,7 +17,6 @@ from pydantic import (
 )
 
 from engine.events import LONGEST_ID_BYTES
-from engine.expression import moment_of
 from engine.recommend.answer import FIELDS
 from engine.recommend.placements import PLACEMENTS
 from engine.recommend.query import LIMIT
@@ -73,16 +71,6 @@ DefinedPathId = Annotated[
 ]
 
 
-def _moment(value: Any) -> Any:
-    # Pydantic would take a bare number for seconds.
-    found = moment_of(value)
-    if found is None:
-        raise ValueError("a time with its zone, such as 2026-01-31T12:00:00Z")
-    return found
-
-
-#: A moment with its zone, in a query.
-Moment = Annotated[datetime, BeforeValidator(_moment)]
 #: JSON knows one kind of number, and 5.0 is a whole one.
 Whole = Annotated[int, BeforeValidator(lambda each: int(each) if type(each) is float and each.is_integer() else each)]
 

@@ -8,6 +8,8 @@ from engine.storage.ledger import Ledger, connection_of, rows_of
 
 #: Draws who no campaign talks to.
 HOLDOUT_SALT = "holdout"
+#: Signs the links that messages carry.
+LINKS = "links"
 
 
 def shop_secret(ledger: Ledger, name: str) -> str:

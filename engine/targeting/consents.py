@@ -24,7 +24,7 @@ PURPOSES: Mapping[str, str] = {
 }
 #: Channels that consent is about; `all` speaks for each of them.
 CONSENT_CHANNELS = ("all", "storefront", "email", "webhook", "file")
-#: Where the storefront answers to signed links; a token follows.
+#: Below it, on the storefront, lie the links that end messages.
 UNSUBSCRIBE_PATH = "/v1/unsubscribe/"
 _LONGEST = 200
 #: Channels on which the shop talks to those who come anyway: no consent is needed, a refusal is heeded.

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.targeting.labels import ID_PATTERN
 from serving.marketing.segment_schema import NAMES, RULE
-from serving.schemas import Moment, StoredId, Whole
+from serving.moments import Moment
+from serving.schemas import StoredId, Whole
 
 _NAMES_TOLD = "A name by language, en or zh; a plain text is English."
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.targeting.groups import DIMENSIONS
-from serving.schemas import Moment
+from serving.moments import Moment
 
 
 class UserView(BaseModel):

@@ -10,12 +10,10 @@ from fastapi import APIRouter, Path, Request, Response
 
 from engine.storage.consents import Word, refused, say_consent
 from engine.storage.ledger import LedgerPool
-from engine.storage.shop_secrets import shop_secret
+from engine.storage.shop_secrets import LINKS, shop_secret
 from engine.targeting.consents import UNSUBSCRIBE_PATH, read_token
 from serving.runtime import Runtime
 from serving.schemas import problems
-
-LINKS = "links"  # the name of the secret that signs them
 
 _PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><meta name="robots" content="noindex"><title>{title}</title></head>

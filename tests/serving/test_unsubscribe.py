@@ -5,9 +5,8 @@ import pytest
 from engine.storage.consents import consents_of
 from engine.storage.home import Home
 from engine.storage.keys import create_key
-from engine.storage.shop_secrets import shop_secret
+from engine.storage.shop_secrets import LINKS, shop_secret
 from engine.targeting.consents import Unsubscribing, unsubscribe_token
-from serving.storefront.unsubscribe import LINKS
 from tests.serving.conftest import storefront
 from tests.serving.marketing.conftest import marketing_interface
 from tests.stores import settings_of
