@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.bundle import Bundle, read_manifest
+from engine.errors import BundleUnusable
 from engine.profile import unknown
 from engine.recommend.answer import answer
 from engine.settings import Settings
@@ -70,7 +71,8 @@ def run_demo(home: Home, settings: Settings, *, say: Callable[[str], None]) -> D
     with _timed(seconds, "customers"):
         customers = show_customers(home, settings, households[-1]["user_id"], say=say)
     with _timed(seconds, "campaign"):
-        campaign = show_campaign(home, settings, category=_category(bundle), version=version, say=say)
+        liked = customers["interests"][0]["value"]
+        campaign = show_campaign(home, settings, category=liked, version=version, say=say)
     found = {
         **{name: _figures(evaluation, name, kind) for name, kind in {"home": "whole", "discover": "new"}.items()},
         "version": version,
@@ -108,13 +110,16 @@ def _train(home: Home, settings: Settings, say: Callable[[str], None]) -> tuple[
 def trained_on_everything(home: Home, recipe: str) -> int | None:
     """The newest version made by this recipe of the lake as it stands, up to its last event; None without one.
 
-    A version trained `--until` an earlier time read the same tables, but is not it.
+    A version trained `--until` an earlier time read the same tables, but is not it; nor is one in a form of before.
     """
     lake = Lake(home)
     wanted = _told(lake.versions())
     last = lake.query("SELECT epoch(max(time)) AS last FROM events")["last"][0].as_py()
     for version in reversed(versions(home)):
-        manifest = read_manifest(version_folder(home, version))
+        try:
+            manifest = read_manifest(version_folder(home, version))
+        except BundleUnusable:  # of an older form, or damaged: another one is made
+            continue
         is_whole = last is not None and manifest["as_of"] > last
         if is_whole and _told(manifest["data_versions"]) == wanted and manifest["recipe"]["name"] == recipe:
             return version
@@ -166,11 +171,6 @@ def _products(bundle: Bundle, moment: float) -> list[dict[str, Any]]:
         }
         shown.append({"item_id": item_id, "name": bundle.catalog.names[row], **lists})
     return shown
-
-
-def _category(bundle: Bundle) -> str:
-    """The section of the best seller."""
-    return bundle.catalog.category_names[int(bundle.catalog.levels[bundle.popular.items[0], 0])]
 
 
 def _list(items: Any) -> list[dict[str, Any]]:

@@ -34,7 +34,10 @@ BUDGET = 60_000  # minor units
 #: What is planted: the chance of an order in the weeks after, what a coupon adds, which part of the orders uses one.
 BASE, UPLIFT, USES = 0.30, 0.15, 0.80
 GOALS = ("win-back", "second-order", "grow-category")
-_DAYS = 21  # after the launch, when the report is read
+_DAYS, _READ_AFTER = (
+    20,
+    29,
+)  # days after the launch: customers order within the former, the report is read after the latter
 _PATIENCE = 120.0  # seconds for a job, or for the lake
 _CAMPAIGN = "rehearsal"
 _OFFERS: Mapping[str, Mapping[str, Any]] = {
@@ -79,8 +82,9 @@ class _Rehearsal:
         proposals = [each for goal in GOALS for each in self._suggested(goal, category)]
         # The one that reaches most people: of a few dozen no report could tell anything.
         chosen = max(proposals, key=lambda each: int(each["reachable"]))
-        document = {**chosen["campaign"], "assignment": "plan", "variants": [], "offers": list(_OFFERS)}
-        self._do("", {"campaign_id": _CAMPAIGN, "campaign": {**document, "budget": BUDGET}})
+        # By chance, as a first campaign should be: what a discount changes here is not known before.
+        document = {**chosen["campaign"], "variants": [], "offers": list(_OFFERS), "budget": BUDGET}
+        self._do("", {"campaign_id": _CAMPAIGN, "campaign": document})
         plan = _ask("POST", f"{self._office}/v1/campaigns/{_CAMPAIGN}/plan", {})
         self._say("campaign: launch")
         self._wait_for_job(self._do(f"/{_CAMPAIGN}/launch", {})["job_id"])
@@ -111,7 +115,7 @@ class _Rehearsal:
     def _simulate(self) -> dict[str, Any]:
         """What the members do in the weeks after the launch, told to the storefront as it would be."""
         launched, members = now(self._copy), self._members()
-        set_offset(self._copy, read_offset(self._copy) + _DAYS * 86_400)
+        set_offset(self._copy, read_offset(self._copy) + _READ_AFTER * 86_400)
         time.sleep(2)  # every process follows the clock within a second
         self._say(f"campaign: {len(members):,} simulated customers")
         orders = [each for number, user in enumerate(members) for each in self._ordered(number, user, launched)]
@@ -133,7 +137,7 @@ class _Rehearsal:
         if lucky >= BASE + (UPLIFT if codes else 0.0):
             return
         paid = self._redeem(user, codes[0], order, price) if codes and uses < USES else price
-        at = datetime.fromtimestamp(launched, UTC) + timedelta(days=when * (_DAYS - 1), minutes=1)
+        at = datetime.fromtimestamp(launched, UTC) + timedelta(days=when * _DAYS, minutes=1)
         yield {
             "event_id": order, "type": "purchase", "user_id": user, "item_id": "rehearsed basket",
             "time": at.isoformat(), "quantity": 1, "amount": paid, "list_amount": price, "currency": "USD",

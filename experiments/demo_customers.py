@@ -25,7 +25,9 @@ _TRAITS_SHOWN = 8  # of each part of the portrait
 
 
 def show_customers(home: Home, settings: Settings, household: str, *, say: Callable[[str], None]) -> dict[str, Any]:
-    """Bring traits and groups up to the lake; returns `customers`, `groups` with sizes and names, one `portrait`."""
+    """Bring traits and groups up to the lake; returns `customers`, `groups` and `interests` with sizes,
+    one `portrait`.
+    """
     moment = now(home)
     say("customers: traits and groups")
     with open_stores(settings, {"ledger"}) as stores:
@@ -40,6 +42,7 @@ def show_customers(home: Home, settings: Settings, household: str, *, say: Calla
             {"id": each.id, "name": each.name, "size": sizes.segments.get(each.id, 0)}
             for each in groups(settings.groups)
         ],
+        "interests": sizes.interests,
         "portrait": portrait(home, household, now=moment, thresholds=settings.groups),
     }
 
