@@ -19,7 +19,7 @@ from serving.wire import refusal
 #: What needs no key, since it tells nothing of the shop. A new route is closed until somebody opens it here.
 OPEN = frozenset({"/health/live", "/health/ready", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/hawker.js"})
 #: Links that are signed; pages that belong to the documentation.
-_OPEN_BELOW = ("/static-offline-docs/", "/v1/unsubscribe/")
+OPEN_BELOW = ("/static-offline-docs/", "/v1/unsubscribe/")
 _KEY = "hawker.key"
 
 
@@ -31,7 +31,7 @@ class Gate:
         self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(_OPEN_BELOW):
+        if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(OPEN_BELOW):
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])

@@ -200,7 +200,7 @@ class DeleteByFilter(BaseModel):
     filter: Any = Field(
         description='A condition as text, or as `{"all" | "any" | "not"}` of `{"field", "op", "value"}`.',
         json_schema_extra={
-            "anyOf": [{"type": "string"}, {"type": "object"}],
+            "anyOf": [{"type": "string", "minLength": 1, "maxLength": 20_000}, {"type": "object"}],
             "examples": ['attributes.colour = "red"', {"field": "attributes.colour", "op": "=", "value": "red"}],
         },
     )

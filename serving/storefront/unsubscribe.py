@@ -25,7 +25,7 @@ _WORDS = {
 }
 _HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 _ANSWERS = {200: {"content": {"text/html": {}}, "description": "A page."}} | problems(
-    (404, "No such link."), (503, "A store does not answer.")
+    (404, "No such link."), (422, "Not a link of ours."), (503, "A store does not answer.")
 )
 
 

@@ -63,7 +63,7 @@ def test_suggestions_are_valid_drafts():
         ({"name": " "}, "name"),
         ({"audience": {}}, "audience"),
         ({"audience": {"segment": "a", "users": ["b"]}}, "audience"),
-        ({"audience": {"rule": "spend_90d >="}}, "rule"),
+        ({"audience": {"rule": "spend_90d >="}}, "audience.rule"),
         ({"audience": {"rule": {"trait": "never", "op": "=", "value": 1}}}, "audience.rule.trait"),
         ({"audience": {"class": "plain"}}, "audience.class"),
         ({"audience": {"users": []}}, "audience.users"),

@@ -201,7 +201,7 @@ def test_campaigns_start_and_end_by_the_shops_clock(shop):
     ("change", "field"),
     [
         ({"channel": "fax"}, "channel"),
-        ({"audience": {"rule": "nothing >= 1"}}, "rule"),
+        ({"audience": {"rule": "nothing >= 1"}}, "audience.rule"),
         ({"template": {"subject": "{{", "text": "x"}}, "template.subject"),
         ({"template": {"subject": "x", "text": "{% include 'x' %}"}}, "template.text"),
         ({"variants": [{"variant": "a", "share": 1, "template": {"subject": "x", "text": "{{ }}"}}]},
