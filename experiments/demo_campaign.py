@@ -115,18 +115,22 @@ class _Rehearsal:
     def _simulate(self) -> dict[str, Any]:
         """What the members do in the weeks after the launch, told to the storefront as it would be."""
         launched, members = now(self._copy), self._members()
-        set_offset(self._copy, read_offset(self._copy) + _READ_AFTER * 86_400)
-        time.sleep(2)  # every process follows the clock within a second
+        self._later(_DAYS)
         self._say(f"campaign: {len(members):,} simulated customers")
         orders = [each for number, user in enumerate(members) for each in self._ordered(number, user, launched)]
         for start in range(0, len(orders), 1_000):
             told = {"events": orders[start : start + 1_000], "create_missing": True}
             _ask("POST", f"{self._shop}/v1/events", told)
+        self._later(_READ_AFTER - _DAYS)
         redeemed = sum(each["amount"] < each["list_amount"] for each in orders)
         return {
             "members": len(members), "orders": len(orders), "redeemed": redeemed,
             "planted": {"base": BASE, "uplift": UPLIFT, "uses": USES},
         }  # fmt: skip
+
+    def _later(self, days: int) -> None:
+        set_offset(self._copy, read_offset(self._copy) + days * 86_400)
+        time.sleep(2)  # every process follows the clock within a second
 
     def _ordered(self, number: int, user: str, launched: float) -> Iterator[dict[str, Any]]:
         """At most one order of a customer; those who have a coupon order more often, and most of them use it."""
