@@ -209,6 +209,12 @@ def _effects(conditions: Conditions) -> Findings:
     return measure_effects(conditions)
 
 
+def _experiments(conditions: Conditions) -> Findings:
+    from experiments.experiments_bench import measure_experiments
+
+    return measure_experiments(conditions)
+
+
 def _launch(conditions: Conditions) -> Findings:
     from experiments.launch_bench import measure_launch
 
@@ -249,6 +255,10 @@ BENCHES: Mapping[str, Bench] = {
     "effects": Bench(
         "Intervals of campaign reports against planted truth, false alarms of looking daily, arms not as drawn.",
         _effects,
+    ),
+    "experiments": Bench(
+        "Tests of nothing on a placement, looked at daily, planted differences, and estimates from explored lists.",
+        _experiments,
     ),
     "launch": Bench(
         "A campaign of a million recipients: planned, and in the outbox; a sender that is killed sends nothing twice.",

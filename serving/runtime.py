@@ -29,6 +29,7 @@ from serving.live_profile import ProfileReader
 from serving.metrics import Metrics
 from serving.placement_book import PlacementBook
 from serving.served_log import ServedLog
+from serving.tried_book import TriedBook
 
 log = logging.getLogger("hawker.runtime")
 
@@ -66,6 +67,7 @@ class Runtime:
         self.guard = Guard(self.settings, home)
         self.placements = PlacementBook(home)
         self.guard.also.append(self.placements.look_at_ledger)
+        self.tried = TriedBook(home)
         self.guard.look()
         self.reader = ProfileReader(self.doors.profiles)
         self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
@@ -123,6 +125,7 @@ class Runtime:
             await self.doors.pressure.look()
         await self.served.flush()
         self.placements.look_at_file()
+        self.tried.look()
         if self.live is not None:
             await self.catalog.refresh(self.live.bundle, self.now())
 

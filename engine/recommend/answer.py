@@ -18,6 +18,8 @@ from engine.recommend.allowed import Allowed
 from engine.recommend.arrange import DEEPER, Overruled, arranged
 from engine.recommend.control import NOTHING, Control, joined
 from engine.recommend.explain import reason
+from engine.recommend.exploration import Exploration
+from engine.recommend.exploring import ALTERNATIVES, NOTHING_TRIED, Tried, explored
 from engine.recommend.item_values import in_view, of_user
 from engine.recommend.placements import Placement, placement
 from engine.recommend.query import Query, Recommendation
@@ -27,6 +29,8 @@ from engine.recommend.sources import PERSONAL
 
 #: What a caller may ask to see of an item, see `Catalog.fields`.
 FIELDS = ("name", "brand", "categories", "price")
+#: The source of what chance put into a list.
+EXPLORED = "explored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Answer:
     """`personalized` says that the profile had a say; `missing_ids` are context items that the bundle does not know.
 
     `rest` are the ids that would follow, for the pages after this one; `overruled` the wishes that lost.
+    `propensities` are the chances of each place to show what it shows, None where nothing was left to chance.
     """
 
     items: tuple[AnsweredItem, ...]
@@ -53,19 +58,23 @@ class Answer:
     personalized: bool
     overruled: tuple[Overruled, ...] = ()
     rest: tuple[AnsweredItem, ...] = ()
+    propensities: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a request brings besides ids: wishes, the shop's word on the user, what was served lately, further pages.
 
-    `shown` are item ids with the times (epoch seconds) when this person was served them.
+    `shown` are item ids with the times (epoch seconds) when this person was served them. A `seed` lets a placement
+    explore that is set to: the same one gives the same list again. `tried` is what exploring found before.
     """
 
     control: Control = NOTHING
     user: Mapping[str, Any] = field(default_factory=dict)
     shown: Sequence[tuple[str, float]] = ()
     pages: bool = False
+    seed: int | None = None
+    tried: Tried = NOTHING_TRIED
 
 
 NOTHING_TOLD = Told()
@@ -103,23 +112,49 @@ def answer(
         exclude=excluded[excluded >= 0],
         control=joined(asked.control, told.control),
     )
-    if query.control is not NOTHING or told.pages:
-        query = _controlled(query, told, bundle)
-    found = recommend(query, bundle)
-    lost: list[Overruled] = []
-    if query.control.arranges:
-        found, lost = arranged(found, query, bundle, query.limit if told.pages else limit)
-    items = [_item(each, query, bundle, fields, reason(each, query, bundle) if explain else None) for each in found]
+    exploring = asked.exploration if told.seed is not None else None
+    if query.control is not NOTHING or told.pages or exploring is not None:
+        deeper = DEEPER if told.pages or query.control.arranges else 0
+        query = _controlled(query, told, bundle, deeper=max(deeper, ALTERNATIVES * limit if exploring else 0))
+    made = _made(query, limit, told, exploring, bundle)
+
+    def items(those: Sequence[Recommendation]) -> tuple[AnsweredItem, ...]:
+        return tuple(_item(e, query, bundle, fields, reason(e, query, bundle) if explain else None) for e in those)
+
     return Answer(
-        items=tuple(items[:limit]),
+        items=items(made.shown),
         missing_ids=tuple(item_id for item_id, row in known.items() if row < 0),
-        personalized=any(each.source in PERSONAL for each in found),
-        overruled=tuple(lost),
-        rest=tuple(items[limit:]) if told.pages else (),
+        personalized=any(each.source in PERSONAL for each in (*made.shown, *(made.rest if told.pages else ()))),
+        overruled=tuple(made.lost),
+        rest=items(made.rest) if told.pages else (),
+        propensities=made.propensities,
     )
 
 
-def _controlled(query: Query, told: Told, bundle: Bundle) -> Query:
+@dataclass(frozen=True, slots=True)
+class _Made:
+    shown: Sequence[Recommendation]
+    rest: Sequence[Recommendation]
+    lost: Sequence[Overruled]
+    propensities: tuple[float, ...] | None = None
+
+
+def _made(query: Query, limit: int, told: Told, exploring: Exploration | None, bundle: Bundle) -> _Made:
+    """The first `limit` places and what follows them; `query.limit` counts what they are chosen from."""
+    found = recommend(query, bundle)
+    shown, rest, lost = found[:limit], found[limit:], list[Overruled]()
+    if query.control.arranges:
+        arranged_, lost = arranged(found, query, bundle, query.limit if told.pages else limit)
+        taken = {each.row for each in arranged_}
+        shown = arranged_[:limit]
+        rest = arranged_[limit:] if told.pages else [each for each in found if each.row not in taken]
+    if exploring is None or told.seed is None:
+        return _Made(shown, rest, lost)
+    mixed = explored(shown, rest, exploring, query, bundle, seed=told.seed, tried=told.tried)
+    return _Made(mixed.shown, mixed.rest, lost, mixed.propensities)
+
+
+def _controlled(query: Query, told: Told, bundle: Bundle, *, deeper: int) -> Query:
     """The query with what its wishes need: the request's own values, what is allowed, and room to choose from."""
     control = query.control
     scope = Scope(query.now, in_view(control, query.items, bundle), of_user(told.user, query.profile, query.now))
@@ -128,7 +163,7 @@ def _controlled(query: Query, told: Told, bundle: Bundle) -> Query:
     times = np.array([time for _, time in told.shown], np.float64)
     return replace(
         query,
-        limit=query.limit + (DEEPER if told.pages or control.arranges else 0),
+        limit=query.limit + deeper,
         scope=scope,
         allowed=allowed,
         shown=(rows[rows >= 0], times[rows >= 0]) if len(rows) else None,
@@ -150,4 +185,5 @@ def _check(asked: Placement, item_ids: Sequence[str], limit: int, fields: Sequen
 def _item(found: Recommendation, query: Query, bundle: Bundle, fields: Sequence[str], why: str | None) -> AnsweredItem:
     facts = bundle.catalog.fields(found.row) if fields else {}
     shown = {name: facts[name] for name in fields}
-    return AnsweredItem(bundle.items.ids[found.row], found.score, found.source, why, shown, found.promoted)
+    source = EXPLORED if found.explored else found.source
+    return AnsweredItem(bundle.items.ids[found.row], found.score, source, why, shown, found.promoted)

@@ -44,10 +44,11 @@ class Query:
 class Recommendation:
     """One place of the list: `source` proposed the item, `score` ordered it, within this list only.
 
-    `promoted`: a pin or a promotion put it there.
+    `promoted`: a pin or a promotion put it there. `explored`: chance did, to learn whether it fits.
     """
 
     row: int
     score: float
     source: str
     promoted: bool = False
+    explored: bool = False

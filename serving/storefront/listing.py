@@ -12,13 +12,14 @@ from fastapi import Request
 from engine.bundle import Bundle
 from engine.recommend.answer import Answer, AnsweredItem, answer
 from engine.recommend.control import NOTHING, Control, joined
-from engine.recommend.placements import Placement
+from engine.recommend.exploring import seed_of
+from engine.recommend.placements import Placement, seen_by
 from serving.gate import refuse_naming_users, refuse_secrets
 from serving.item_offers import offers_on
 from serving.live_profile import Known
 from serving.runtime import Runtime
 from serving.schemas import ListRequest
-from serving.storefront.pages import keep_rest, served_row
+from serving.storefront.pages import Served, keep_rest, served_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ async def visited(
     keys: list[str] = []
     for each in asks:
         refuse_secrets(request, each.wishes)
-        control = joined(runtime.placements.find(each.placement).control, each.wishes)
+        seen = seen_by(runtime.placements.find(each.placement), user_id, session_id)
+        control = joined(seen.placement.control, each.wishes)
         keys += [key for key in runtime.lists.keys(control, user_id, session_id) if key not in keys]
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
     known = await runtime.reader.read(live.bundle, user_id, session_id, keys)
@@ -92,8 +94,11 @@ async def visited(
 
 async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> dict[str, Any]:
     """The answer in wire form."""
-    placement = runtime.placements.find(ask.placement)
+    seen = seen_by(runtime.placements.find(ask.placement), visit.user_id, visit.session_id)
+    placement, recommendation_id = seen.placement, uuid4().hex
     told = runtime.lists.told(ask.wishes, visit.keys, visit.known.also, saved=placement.control, pages=ask.pages)
+    if placement.exploration is not None:
+        told = replace(told, seed=seed_of(recommendation_id), tried=runtime.tried.of(placement.name))
     found = answer(
         visit.bundle,
         placement,
@@ -107,18 +112,18 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
         told=told,
     )
     request.scope["hawker.placement"] = placement.name  # after the answer: only names that exist become labels
-    content = _content(found, visit.version, degraded=visit.degraded)
+    content = _content(recommendation_id, found, visit.version, variant=seen.variant, degraded=visit.degraded)
+    served = Served(placement.name, visit.user_id, visit.session_id, seen.experiment, seen.share)
     if _rotates(placement, ask):
         runtime.lists.note_shown(visit.user_id, visit.session_id, told, [each.id for each in found.items], visit.now)
     if found.rest:
-        about = {"placement": placement.name, "user_id": visit.user_id, "session_id": visit.session_id}
-        content["next"] = await keep_rest(runtime, content, found.rest, {**about, "fields": list(ask.fields)})
+        content["next"] = await keep_rest(runtime, content, found.rest, served, ask.fields)
         content["degraded"] = visit.degraded or not content["next"]
     if ask.offers:
         given = await offers_on(runtime, _prices(visit.bundle, found), visit.user_id, visit.now)
         for each in content["items"]:
             each["offers"] = given.get(each["id"], [])
-    runtime.served.note(served_row(content, placement.name, visit.user_id, visit.session_id, visit.now))
+    runtime.served.note(served_row(content, served, visit.now, found.propensities))
     return content
 
 
@@ -131,12 +136,14 @@ def _prices(bundle: Bundle, found: Answer) -> dict[str, int | None]:
     return {each.id: bundle.catalog.fields(bundle.items.row(each.id))["price"] for each in found.items}
 
 
-def _content(found: Answer, version: int, *, degraded: bool) -> dict[str, Any]:
+def _content(
+    recommendation_id: str, found: Answer, version: int, *, variant: str | None, degraded: bool
+) -> dict[str, Any]:
     return {
-        "recommendation_id": uuid4().hex,
+        "recommendation_id": recommendation_id,
         "items": [_wire(each) for each in found.items],
         "bundle_version": version,
-        "variant": None,  # experiments on placements do not exist yet
+        "variant": variant,
         "personalized": found.personalized,
         "degraded": degraded,
         "missing_ids": found.missing_ids,
