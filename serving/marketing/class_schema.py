@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.targeting.labels import ID_PATTERN
-from serving.marketing.segment_schema import NAMES, RULE
+from serving.marketing.segment_schema import NAMES, RULE, SET_ASIDE_TOLD
 from serving.moments import Moment
 from serving.schemas import StoredId, Whole
 
@@ -55,6 +55,7 @@ class ClassAnswer(BaseModel):
     members: int = Field(description="Who is in it by hand.")
     updated_at: str
     updated_by: str | None
+    set_aside: str | None = Field(description=SET_ASIDE_TOLD)
 
 
 class ClassificationAnswer(BaseModel):

@@ -45,7 +45,7 @@ def refreshed(office, *, days_later=0.0):
     now = (NOW + timedelta(days=days_later)).timestamp()
     office.runtime._real_time = lambda: now
     with office.runtime.doors.ledger._opened().connect() as connection:
-        rules = live_rules(office.runtime.settings, connection)
+        rules = live_rules(office.runtime.settings, connection).rules
     return refresh_customers(office.home, now=now, zone="UTC", rules=rules)
 
 
