@@ -258,6 +258,8 @@ def _score_line(told: dict[str, Any]) -> str:
     repeats = "-" if told["repeat_rate_365d"] is None else f"{told['repeat_rate_365d']:.0%}"
     drift = "" if told["drift"] is None else f", {told['drift']['size_then']:,} then"
     response = "" if told["response"] is None else f", {told['response']['responded']:,} answers to campaigns"
+    if (trial := told["against_holdout"]) is not None:
+        response += f", {trial['difference']:+.1%} bought by them ({trial['low']:+.1%} to {trial['high']:+.1%})"
     better = "" if advice is None else f"\n           {advice['why']}: {advice['text'] or advice['reason']}"
     return (
         f"{told['size']:>9,}  {told['class_id']}  {told['share'] or 0:.1%}{drift}, revenue {told['revenue_365d']:,},"
@@ -268,5 +270,5 @@ def _score_line(told: dict[str, Any]) -> str:
 def _line(told: dict[str, Any]) -> str:
     what = told["text"] if told["kind"] == "rule" else f"{told['members']:,} users"
     ended = "  archived" if told["archived_at"] else ""
-    return f"{told['segment_id']}  {' '.join(told['names'].values())}  version {told['version']}  {what}{ended}"
     ended += f"  SET ASIDE, {told['set_aside']}" if told.get("set_aside") else ""
+    return f"{told['segment_id']}  {' '.join(told['names'].values())}  version {told['version']}  {what}{ended}"
