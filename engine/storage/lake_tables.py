@@ -201,7 +201,7 @@ PREDICTIONS = LakeTable(
         ]
     ),
     key="user_id",
-    required=("user_id", "name", "score", "low", "high", "as_of", "run_id", "written_at"),
+    required=("user_id", "name", "score", "as_of", "run_id", "written_at"),
 )
 
 #: What became of one customer of a finished campaign whose arms were drawn by chance: one row a campaign and customer.
