@@ -21,6 +21,8 @@ from engine.targeting.response_inputs import PROPENSITY_INPUTS, REDEEMED_BEFORE,
 from tests.trained import close_mlflow, settings_of, with_mlflow
 from tests.training.predictions.planted import filled, planted
 from training.recipe import read_document
+from training.response.learners import Wish, learn_effects
+from training.response.outcomes import read_trial
 from training.response.produce import record_responses
 from training.response.propensity import Campaigns
 from training.response.recipe import ResponseRecipe, is_response, parse_response
@@ -97,8 +99,6 @@ def test_outcomes_of_a_randomised_campaign_become_what_plans_read(home):
     everybody = len(buyers(home))
     assert {each["subject"]: each["n"] for each in rows.to_pylist()} == dict.fromkeys(told["outputs"], everybody)
     assert {each["run_id"] for each in rows.to_pylist()} == {done.run_id}
-
-
     assert Lake(home).query("SELECT count(low) + count(high) AS n FROM predictions")["n"].to_pylist() == [0]
 
 
@@ -156,6 +156,8 @@ def test_a_drawn_and_a_planned_campaign_are_each_compared_in_themselves(home):
     assert len(np.unique(trial.campaign)) == 3  # the drawn one, and the two offers of the plan
     for arm in (1, 2):
         assert len(np.unique(trial.campaign[trial.facing(arm)])) == 2
+
+
 def test_without_one_imported_campaigns_teach_who_redeems_and_it_is_said(home, ledger):
     record_past_campaigns(ledger, campaigns(home))
     found = train_responses(home, ResponseRecipe(), read_past_campaigns(ledger), now=end_of(home).timestamp())
