@@ -106,4 +106,6 @@ def test_codes_that_go_with_an_exclusive_one_by_name_are_taken():
 def test_a_scope_needs_to_know_the_items():
     with pytest.raises(StoreUnavailable):
         quoted(percent(scope='brand = "b1"'), items_known=False)
+    with pytest.raises(StoreUnavailable):
+        quoted({"benefit": {"kind": "buy_x_get_y", "buy": 1, "get": 1, "of": 'brand = "b1"'}}, items_known=False)
     assert quoted(percent(), items_known=False).discounts == {"C0": 200}
