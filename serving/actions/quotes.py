@@ -149,7 +149,7 @@ def quote(
     known = {each.code: offers[each.offer_id, each.version] for each in coupons}
     if not items_known and any(each.offer.asks_of_items for each in known.values()):
         raise StoreUnavailable("what the shop said of these items cannot be read, and an offer depends on it")
-    facts = Facts(None, shopper.segments, shopper.tier, shopper.first_order, zone)
+    facts = Facts(None, shopper.segments, shopper.tiers, shopper.first_order, zone)
     # Whose a code is and when it ends is the ledger's to say: it knows the issue.
     found = priced(basket, [(known[each.code].offer, Issue(each.code)) for each in coupons], facts, now).offers
     return Quote(

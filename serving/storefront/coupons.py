@@ -144,7 +144,7 @@ async def _ask(runtime: Runtime, body: ValidationRequest, request: Request, *, o
         body.reservation_id,
         body.order_id if isinstance(body, RedemptionRequest) else None,
         known,
-        Shopper(frozenset(told.segments), told.tier, told.first_order),
+        Shopper(frozenset(told.segments), frozenset(told.tiers), told.first_order),
     )
 
 

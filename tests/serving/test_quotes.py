@@ -81,7 +81,7 @@ def test_what_speaks_against_a_code_is_said_with_its_name(terms, code):
 
 
 def test_who_is_meant_gets_it_and_scopes_choose_lines():
-    shopper = Shopper(frozenset({"vip"}), "gold", first_order=True)
+    shopper = Shopper(frozenset({"vip"}), frozenset({"gold"}), first_order=True)
     terms = {"eligible": {"segments": ["vip"], "tiers": ["gold"], "first_order": True}, "scope": 'brand = "b1"'}
     assert quoted(percent(10, **terms), shopper=shopper).shares == [{}, {"C0": 100}]
 
