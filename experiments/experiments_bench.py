@@ -94,7 +94,7 @@ def looked_at(runs: int, variants: tuple[str, ...], *, lift: float, seed: int) -
                         first.append(day)
                     seen.add(measure)
                 is_naive = is_naive or (measure == "click_through" and abs(change["value"]) > 1.96 * change["error"])
-                if part["value"] is not None and not part["low"] <= lift <= part["high"]:
+                if part["low"] is not None and not part["low"] <= lift <= part["high"]:
                     lost.add(measure)
         for measure in MEASURES:
             beyond[measure] += measure in seen

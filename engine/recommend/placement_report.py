@@ -25,9 +25,9 @@ from engine.trials.effects import (
     difference,
     is_comparable,
     ratio_of_means,
-    relative,
-    relative_ratio,
+    reach_at_all_looks,
 )
+from engine.trials.quotients import Quotient, mean_quotient, ratio_quotient
 from engine.trials.sample_ratio import THRESHOLD, sequential_ratio
 
 Floats = NDArray[np.float64]
@@ -138,17 +138,27 @@ def _effects(arm: Arm, control: Arm | None, alpha: float) -> list[dict[str, Any]
     if control is None or not is_comparable(arm, control):
         return []
     place = {name: at for at, name in enumerate(_COLUMNS)}
-    given = [place["before"]]
-    n = arm.n + control.n
-    found = [("click_through", ratio_of_means(arm, control, place["clicks"], place["shown"]),
-              relative_ratio(arm, control, place["clicks"], place["shown"]))]  # fmt: skip
+    shown, clicks, given = place["shown"], place["clicks"], [place["before"]]
+    found: list[tuple[str, Estimate, Quotient | None]] = [
+        ("click_through", ratio_of_means(arm, control, clicks, shown), ratio_quotient(arm, control, clicks, shown))
+    ]
     for measure, column in (("conversion", "converted"), ("revenue", "revenue"), ("spent", "spent")):
         at = place[column]
-        found.append((measure, difference(arm, control, at, given=given), relative(arm, control, at, given=given)))
+        change = difference(arm, control, at, given=given)
+        found.append((measure, change, mean_quotient(arm, control, at, given=given)))
+    n = arm.n + control.n
     return [
-        {"measure": measure, "difference": always(change, n, alpha), "relative": always(part, n, alpha)}
+        {"measure": measure, "difference": always(change, n, alpha), "relative": _part(part, n, alpha)}
         for measure, change, part in found
     ]
+
+
+def _part(part: Quotient | None, n: int, alpha: float) -> dict[str, Any]:
+    """What holds at all looks; the bounds are null while the control's own figure may as well be 0."""
+    if part is None or not math.isfinite(part.change):
+        return dict.fromkeys(("value", "low", "high"))
+    bounds = part.bounds(reach_at_all_looks(n, tuned_for=TUNED_FOR, alpha=alpha))
+    return {"value": part.change, **dict(zip(("low", "high"), bounds or (None, None), strict=True))}
 
 
 def always(estimate: Estimate, n: int, alpha: float = ALPHA) -> dict[str, Any]:

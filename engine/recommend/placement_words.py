@@ -70,11 +70,12 @@ def _is_beyond(effect: Figures) -> bool:
 def _effect(variant: str, effect: Figures, zh: bool) -> str:
     name, part = _NAMES["zh" if zh else "en"][effect["measure"]], effect["relative"]
     more = effect["difference"]["value"] > 0
-    if part["value"] is None:
+    if part["low"] is None:
         return (
-            f"{variant}：{name}{'更高' if more else '更低'}。"
+            f"{variant}：{name}比 control {'更高' if more else '更低'}；control 本身的数值太接近零，幅度不予给出。"
             if zh
-            else (f"{variant}: {name} is {'higher' if more else 'lower'} than the control's, which is 0.")
+            else f"{variant}: {name} is {'higher' if more else 'lower'} than the control's, which is too near to 0"
+            " to say by which part."
         )
     span = f"{part['low']:+.1%} – {part['high']:+.1%}"
     if zh:

@@ -63,8 +63,7 @@ class Estimate:
         `n` counts the customers of both arms. Source: the asymptotic confidence sequence of Waudby-Smith, Arbour,
         Sinha, Kennedy and Ramdas (2021), theorem 2.2, with their choice of rho for the width at `tuned_for` customers.
         """
-        mixed = n * _mixture(tuned_for, alpha)
-        wide = self.error * math.sqrt(2 * (mixed + 1) / mixed * math.log(math.sqrt(mixed + 1) / alpha))
+        wide = self.error * reach_at_all_looks(n, tuned_for=tuned_for, alpha=alpha)
         return self.value - wide, self.value + wide
 
     def chance_at_all_looks(self, n: int, *, tuned_for: float = TUNED_FOR, alpha: float = ALPHA) -> float:
@@ -73,6 +72,12 @@ class Estimate:
             return 1.0 if self.value == 0 else 0.0
         mixed = n * _mixture(tuned_for, alpha)
         return min(1.0, math.sqrt(mixed + 1) * math.exp(-((self.value / self.error) ** 2) * mixed / (2 * (mixed + 1))))
+
+
+def reach_at_all_looks(n: int, *, tuned_for: float = TUNED_FOR, alpha: float = ALPHA) -> float:
+    """How many standard errors a sequence goes to each side where `n` customers came so far; see `sequence`."""
+    mixed = n * _mixture(tuned_for, alpha)
+    return math.sqrt(2 * (mixed + 1) / mixed * math.log(math.sqrt(mixed + 1) / alpha))
 
 
 def arm_of(columns: ArrayLike) -> Arm:
@@ -97,7 +102,7 @@ def difference(treated: Arm, control: Arm, column: int, *, given: Sequence[int] 
     Source of the adjustment: CUPED, Deng, Xu, Kohavi and Walker (2013), with the coefficients that make the variance
     of the difference least; they are the pooled regression's where the arms vary alike.
     """
-    weights = _weights(treated, control, column, given)
+    weights = adjusting_weights(treated, control, column, given)
     return _of_weights(treated, control, weights, float(weights @ (treated.means - control.means)))
 
 
@@ -106,9 +111,9 @@ def relative(treated: Arm, control: Arm, column: int, *, given: Sequence[int] = 
     base = float(control.means[column])
     if base == 0:
         return Estimate(math.nan, math.nan, 1.0)
-    weights = _weights(treated, control, column, given)
+    weights = adjusting_weights(treated, control, column, given)
     found = float(weights @ (treated.means - control.means)) / base
-    down = weights + found * _unit(len(weights), column)
+    down = weights + found * unit_weights(len(weights), column)
     # The degrees of freedom of the difference itself, as other tools have it: golden numbers compare to five digits.
     freedom = difference(treated, control, column, given=given).freedom
     return replace(_summed(treated, weights / base, control, down / base, found), freedom=freedom)
@@ -119,7 +124,7 @@ def ratio(treated: Arm, control: Arm, above: int, below: int, *, given: Sequence
 
     By the delta method, which needs a denominator well away from 0: see `is_ratio_sound`.
     """
-    upper, lower = (_weights(treated, control, each, given) for each in (above, below))
+    upper, lower = (adjusting_weights(treated, control, each, given) for each in (above, below))
     moved = treated.means - control.means
     bottom = float(lower @ moved)
     found = float(upper @ moved) / bottom
@@ -139,22 +144,9 @@ def ratio_of_means(treated: Arm, control: Arm, above: int, below: int) -> Estima
         if bottom == 0:
             return Estimate(math.nan, math.nan, 1.0)
         value = float(arm.means[above]) / bottom
-        weights.append((_unit(len(arm.means), above) - value * _unit(len(arm.means), below)) / bottom)
+        weights.append((unit_weights(len(arm.means), above) - value * unit_weights(len(arm.means), below)) / bottom)
         values.append(value)
     return _summed(treated, weights[0], control, weights[1], values[0] - values[1])
-
-
-def relative_ratio(treated: Arm, control: Arm, above: int, below: int) -> Estimate:
-    """The same difference as a part of the control's ratio, by the delta method; NaN where that is 0 or none."""
-    if float(control.means[above]) == 0 or float(treated.means[below]) == 0 or float(control.means[below]) == 0:
-        return Estimate(math.nan, math.nan, 1.0)
-    weights, values = [], []
-    for arm in (treated, control):
-        value = float(arm.means[above] / arm.means[below])
-        weights.append((_unit(len(arm.means), above) - value * _unit(len(arm.means), below)) / arm.means[below])
-        values.append(value)
-    found = values[0] / values[1]
-    return _summed(treated, weights[0] / values[1], control, weights[1] * found / values[1], found - 1)
 
 
 def told(estimate: Estimate, n: int, *, tuned_for: float = TUNED_FOR) -> Mapping[str, Any]:
@@ -176,15 +168,16 @@ def _mixture(tuned_for: float, alpha: float) -> float:
     return (told + math.log(told + 1)) / tuned_for
 
 
-def _unit(k: int, place: int) -> Floats:
+def unit_weights(k: int, place: int) -> Floats:
+    """Of one column alone, among so many."""
     made = np.zeros(k)
     made[place] = 1.0
     return made
 
 
-def _weights(treated: Arm, control: Arm, column: int, given: Sequence[int]) -> Floats:
+def adjusting_weights(treated: Arm, control: Arm, column: int, given: Sequence[int]) -> Floats:
     """Of the columns' differences in the adjusted one. Columns that do not vary, or repeat others, weigh nothing."""
-    weights = _unit(len(treated.means), column)
+    weights = unit_weights(len(treated.means), column)
     places = [each for each in given if each != column]
     if places:
         both = treated.covariances / treated.n + control.covariances / control.n

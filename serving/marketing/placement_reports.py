@@ -25,10 +25,16 @@ class AlwaysAnswer(BaseModel):
     p: float | None = Field(description="The chance of as much, at any look, where there is no difference.")
 
 
+class PartOfControl(BaseModel):
+    value: float | None = Field(description="null where the control has nothing.")
+    low: float | None = Field(description="As above; null while the control's own figure may as well be 0.")
+    high: float | None
+
+
 class VariantEffect(BaseModel):
     measure: str = Field(description="click_through, conversion, revenue or spent.")
     difference: AlwaysAnswer = Field(description="From the control's.")
-    relative: AlwaysAnswer = Field(description="As a part of the control's.")
+    relative: PartOfControl = Field(description="As a part of the control's.")
 
 
 class ResultTotals(BaseModel):

@@ -10,7 +10,6 @@ import pytest
 
 from engine.recommend.placement_report import MEASURES, SMALL_ARM, Outcomes, figures_of
 from engine.recommend.placement_words import sentences
-from engine.trials.effects import Arm, ratio_of_means, relative_ratio
 
 NAMES = ("control", "b")
 
@@ -78,6 +77,26 @@ def test_nothing_is_called_nothing():
     assert not figures["sample_ratio"]["alarm"]
 
 
+def test_a_part_and_a_difference_give_the_same_answer():
+    for lift in (0.0, 0.05, 0.1, 0.2):
+        for each in effects(figures_of(outcomes(lift=lift, seed=7)), "b").values():
+            change, part = each["difference"], each["relative"]
+            assert (change["low"] > 0) == (part["low"] > 0)
+            assert (change["high"] < 0) == (part["high"] < 0)
+
+
+def test_while_the_control_has_next_to_nothing_no_bounds_of_a_part_are_told():
+    told = outcomes(people=60, lift=3.0)
+    few = replace(told, revenue=np.where(told.variant == 0, (told.unit < 2) * 500.0, told.revenue))
+    part = effects(figures_of(few), "b")["revenue"]["relative"]
+    assert part["low"] is part["high"] is None
+    words = figures_of(outcomes(lift=0.4))
+    for variant in words["variants"][1:]:
+        for effect in variant["effects"]:
+            effect["relative"] |= {"low": None, "high": None}
+    assert "b: click-through is higher than the control's, which is too near to 0" in sentences(words, "en")[0]
+
+
 def test_several_variants_share_the_chance_of_being_misled():
     two, four = figures_of(outcomes()), figures_of(outcomes(names=("control", "b", "c", "d")))
     ratio = [
@@ -140,21 +159,3 @@ def test_where_nobody_clicked_no_part_is_told():
     json.dumps(figures, allow_nan=False)
     gone = figures_of(replace(told, shown=np.zeros(100), clicks=np.zeros(100)))
     assert effects(gone, "b")["click_through"]["difference"]["value"] is None
-
-
-def test_a_relative_ratio_is_the_ratio_of_both_and_its_error_that_of_drawing_anew():
-    draw = np.random.default_rng(2)
-
-    def arm(rate):
-        shown = draw.poisson(40, 500) + 1.0
-        columns = np.column_stack([draw.binomial(shown.astype(int), rate), shown])
-        means = columns.mean(axis=0)
-        return Arm(500, means, np.cov(columns.T))
-
-    found = [relative_ratio(arm(0.12), arm(0.1), 0, 1) for _ in range(800)]
-    values = np.array([each.value for each in found])
-    assert values.mean() == pytest.approx(0.2, abs=0.01)
-    assert np.mean([each.error for each in found]) == pytest.approx(values.std(), rel=0.1)
-    one, other = arm(0.12), arm(0.1)
-    part, change = relative_ratio(one, other, 0, 1), ratio_of_means(one, other, 0, 1)
-    assert part.value == pytest.approx(change.value / (other.means[0] / other.means[1]))
