@@ -1,8 +1,8 @@
 """Bundle: all that a storefront process needs, as of one moment, in one directory.
 
-On disk it is a `manifest.json`, one `.npy` file an array, and the index. Every file's SHA-256 stands
-in the manifest; loading verifies them, maps the arrays into memory (shared by all workers) and
-leaves them read-only, so that no request can change a model.
+On disk it is a `manifest.json`, one `.npy` file an array, and the index where there is one. Every file's SHA-256 stands
+in the manifest, and so does the index' measured recall; loading verifies them, maps arrays and index into memory
+(shared by all workers) and leaves them read-only, so that no request can change a model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +25,17 @@ from engine.catalog import Catalog
 from engine.content import Content
 from engine.errors import BundleUnusable
 from engine.ids import IdMap
+from engine.index import FILE as INDEX_FILE
 from engine.index import ItemIndex
 from engine.item_facts import ItemFacts
 from engine.item_table import Changes, ItemTable, Kept
 from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Newcomers, Ranking, Scores
+from engine.nested_arrays import flatten, rebuild
 from engine.profile import History, Profile
 
-FORMAT = 3
+FORMAT = 4
 DAY = 86_400.0
-_INDEX, _MANIFEST = "index.faiss", "manifest.json"
+_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,12 @@ class Bundle:
 
     def interests(self, profile: Profile, now: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The items a profile speaks for, strongest first: each event by its type's weight, fading by its half-life."""
+        found: tuple[NDArray[np.int32], NDArray[np.float32]] = profile.once(
+            ("interests", now), self, lambda: self._interests(profile, now)
+        )
+        return found
+
+    def _interests(self, profile: Profile, now: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         ages = np.maximum(now - profile.times, 0.0) / DAY  # what lies after the clock counts as new
         weights = self.type_weights[profile.types] * np.exp2(-ages / self.half_lives[profile.types])
         rows, at = np.unique(profile.items, return_inverse=True)
@@ -108,6 +116,10 @@ class Bundle:
         """
         if profile.is_stored and len(profile):
             return np.asarray(self.factors.users[profile.row])
+        found: NDArray[np.float32] | None = profile.once(("vector", now), self, lambda: self._folded_in(profile, now))
+        return found
+
+    def _folded_in(self, profile: Profile, now: float) -> NDArray[np.float32] | None:
         rows, weights = self.interests(profile, now)
         if not len(rows):
             return None
@@ -167,13 +179,14 @@ class Bundle:
             (folder / name).write_bytes(content)
         for name, array in _arrays_of(self).items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
-        self.index.save(folder / _INDEX)
+        self.index.save(folder)
         files = {}
         for path in sorted(folder.iterdir()):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
             files[path.name] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
-        document = {"format": FORMAT, **dataclasses.asdict(self.manifest), "files": files}
+        told = {"index": dataclasses.asdict(self.index.facts), "files": files}
+        document = {"format": FORMAT, **dataclasses.asdict(self.manifest), **told}
         with (folder / _MANIFEST).open("w") as out:
             json.dump(document, out, indent=1)
             out.flush()
@@ -196,6 +209,7 @@ class Bundle:
             if path.stat().st_size != facts["bytes"] or _sha256(path) != facts["sha256"]:
                 raise BundleUnusable(f"{name} of bundle {folder.name} was truncated or altered", field=name)
         document.pop("format")
+        facts = document.pop("index")
         arrays = {
             # asarray: a plain read-only view of the mapping, without the cost of the memmap class in each request.
             name.removesuffix(".npy"): np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False))
@@ -204,7 +218,7 @@ class Bundle:
         }
         try:
             document["features"] = tuple(document["features"])
-            index = ItemIndex.load(folder / _INDEX)
+            index = ItemIndex.load(folder, facts, arrays["factors.items"])
             bundle = cls(manifest=Manifest(**document), index=index, **_parts(arrays))
         except (KeyError, TypeError, ValueError) as problem:
             raise BundleUnusable(f"bundle {folder.name} has the wrong shape: {problem}") from problem
@@ -242,8 +256,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleUnusable(f"bundle {folder.name} has no readable manifest: {problem}") from problem
     if version != FORMAT:
         raise BundleUnusable(f"bundle {folder.name} has format {version}, this version reads {FORMAT}; train anew")
-    if _INDEX not in files:
-        raise BundleUnusable(f"the manifest of bundle {folder.name} does not list {_INDEX}", field=_INDEX)
+    index = document.get("index")
+    if not isinstance(index, dict) or (index.get("kind") != "exact" and INDEX_FILE not in files):
+        told = f"the manifest of bundle {folder.name} does not tell its index, or does not list {INDEX_FILE}"
+        raise BundleUnusable(told, field="index")
     if odd := [name for name in files if Path(name).name != name]:
         raise BundleUnusable(f"the manifest of bundle {folder.name} names a file outside of it: {odd[0]}", field=odd[0])
     return dict(document)
@@ -252,12 +268,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def _arrays_of(bundle: Bundle) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
     for name in _array_fields():
-        found |= _flatten(getattr(bundle, name), name)
+        found |= flatten(getattr(bundle, name), name)
     return found
 
 
 def _parts(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    return {name: _rebuild(kind, name, arrays) for name, kind in _array_fields().items()}
+    return {name: rebuild(kind, name, arrays) for name, kind in _array_fields().items()}
 
 
 def _array_fields() -> dict[str, Any]:
@@ -266,29 +282,6 @@ def _array_fields() -> dict[str, Any]:
         for name, kind in get_type_hints(Bundle).items()
         if name not in ("manifest", "index", "newcomers", "changes", "kept")
     }
-
-
-def _flatten(value: Any, prefix: str) -> dict[str, NDArray[Any]]:
-    """Nested dataclasses and dicts of arrays as one dict with dotted names."""
-    if isinstance(value, np.ndarray):
-        return {prefix: value}
-    parts = value if isinstance(value, dict) else {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    found: dict[str, NDArray[Any]] = {}
-    for name, part in parts.items():
-        found |= _flatten(part, f"{prefix}.{name}")
-    return found
-
-
-def _rebuild(wanted: Any, prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    if dataclasses.is_dataclass(wanted):
-        kinds = get_type_hints(wanted)
-        parts = {f.name: _rebuild(kinds[f.name], f"{prefix}.{f.name}", arrays) for f in dataclasses.fields(wanted)}
-        return wanted(**parts)  # type: ignore[operator]
-    if get_origin(wanted) is dict:
-        kind, begin = get_args(wanted)[1], f"{prefix}."
-        names = sorted({name.removeprefix(begin).split(".")[0] for name in arrays if name.startswith(begin)})
-        return {name: _rebuild(kind, begin + name, arrays) for name in names}
-    return arrays[prefix]
 
 
 def _sha256(path: Path) -> str:

@@ -215,6 +215,18 @@ def _launch(conditions: Conditions) -> Findings:
     return measure_launch(conditions)
 
 
+def _index(conditions: Conditions) -> Findings:
+    from experiments.index_bench import measure_index
+
+    return measure_index(conditions)
+
+
+def _serving(conditions: Conditions) -> Findings:
+    from experiments.serving_bench import measure_serving
+
+    return measure_serving(conditions)
+
+
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
@@ -257,6 +269,11 @@ BENCHES: Mapping[str, Bench] = {
     "uplift": Bench(
         "Learned offers on Hillstrom's trial, who redeems in The Complete Journey, and a loop with planted effects.",
         _uplift,
+    ),
+    "index": Bench("A million items looked up by comparing a part, beside all of them: recall, milliseconds.", _index),
+    "serving": Bench(
+        "Pages of a million items and users on one core: beside an empty route, at a fixed pace, by stage.",
+        _serving,
     ),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz

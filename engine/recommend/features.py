@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.learned import NEVER
 from engine.profile import Profile
+from engine.recommend.readied import Readied
+from engine.recommend.shared import Column, Place, Shared, blocks_of, same
 from engine.recommend.sources import RANKED, Pool
 
 DAY = 86_400.0
@@ -54,10 +56,86 @@ FEATURES: tuple[str, ...] = (
     "factors_score",
     *(f"source_{source}" for source in RANKED),
 )
+_FIRST_OF_ITEMS = FEATURES.index("item_recent")
+_OF_ITEMS = range(_FIRST_OF_ITEMS, FEATURES.index("item_share_of_category") + 1)
+#: Of the items' features the one that depends on who asks.
+_PRICE_RATIO = FEATURES.index("item_price_ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The features of one user's candidates; what many of them share stands there once.
+
+    `block` are the columns by feature, `None` for those of the items alone, which are looked up where they are needed;
+    `usual_price` is what this user usually pays (minor units).
+    """
+
+    bundle: Bundle
+    rows: NDArray[np.int32]
+    block: tuple[Shared | Column | None, ...]
+    usual_price: float
+
+    def dense(self, at: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
+        """[len(FEATURES), n] of the candidates at these places."""
+        rows = self.rows[at]
+        found = np.empty((len(FEATURES), len(rows)), np.float32)
+        shared, single = blocks_of(self.block)
+        for each in shared:
+            found[each.first : each.first + len(each.values)] = each.values[:, each.place.at[at]]
+        for feature, column in single:
+            found[feature] = column[at]
+        for feature, column in zip(_OF_ITEMS, _item_columns(self.bundle, rows, self.usual_price), strict=True):
+            found[feature] = column
+        return found
+
+    def scores(self, ranking: Readied) -> NDArray[np.float64]:
+        """[n] what the tables of a ranking add up to."""
+        shared, single = blocks_of(self.block)
+        features = [np.arange(each.first, each.first + len(each.values))[:, None] for each in shared]
+        features = [np.broadcast_to(one, each.values.shape).ravel() for one, each in zip(features, shared, strict=True)]
+        told = ranking.of_tables(np.concatenate(features), np.concatenate([each.values.ravel() for each in shared]))
+        scores = of_items(ranking, self.bundle, self.rows)
+        end = 0
+        for each in shared:
+            begin, end = end, end + each.values.size
+            scores += told[begin:end].reshape(each.values.shape).sum(axis=0)[each.place.at]
+        price = self.bundle.statistics.price[self.rows] / np.float32(max(self.usual_price, 1.0))
+        for feature, column in (*single, (_PRICE_RATIO, price)):
+            scores += ranking.of_table(feature, column)
+        return scores
+
+
+def of_items(ranking: Readied, bundle: Bundle, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+    """[len(rows)] what the tables say of the items alone: of those that were learned, summed once for a bundle."""
+    key, n = ("of items", id(ranking)), len(bundle.factors.items)
+    of, learned = bundle.kept.get(key) or (None, np.zeros(0))
+    if of is not ranking:
+        learned = _sum_of_items(ranking, bundle, slice(n))
+        bundle.kept.put(key, (ranking, learned), learned.nbytes)
+    new = rows >= n
+    if not new.any():
+        return np.asarray(learned[rows])
+    scores = learned[np.where(new, 0, rows)]
+    scores[new] = _sum_of_items(ranking, bundle, rows[new])
+    return np.asarray(scores)
+
+
+def _sum_of_items(ranking: Readied, bundle: Bundle, rows: NDArray[np.int32] | slice) -> NDArray[np.float64]:
+    told = zip(_OF_ITEMS, _item_columns(bundle, rows, 0.0), strict=True)
+    scores = np.zeros(len(bundle.statistics.recent[rows]))
+    for feature, column in told:
+        if feature != _PRICE_RATIO:
+            scores += ranking.of_table(feature, column)
+    return scores
 
 
 def columns(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> NDArray[np.float32]:
     """[len(FEATURES), len(pool.rows)] for one user's candidates at `now` (epoch seconds)."""
+    return table(profile, bundle, pool, now).dense()
+
+
+def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
+    """The same, with what candidates share told once."""
     bought = profile.purchases
     items, times = profile.items[bought], profile.times[bought]
     days = _days_before(now, times)
@@ -65,30 +143,20 @@ def columns(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> NDArray
     rows = pool.rows
     own = _Grouped.of(items, days)
     mine = own.find(rows)
-    block: list[NDArray[np.float32]] = _own_columns(own, mine, profile.quantities[bought], orders, now)
+    block: list[Shared | Column | None] = [*_own_columns(own, mine, profile.quantities[bought], orders, now)]
     block += _browsed_columns(profile, rows, now)
-    category_lines: NDArray[np.float32] | None = None
+    of_category: list[Shared] = []
     for codes in (bundle.catalog.category, bundle.catalog.levels[:, 0], bundle.catalog.brand):
         grouped = _Grouped.of(codes[items], days)
         place = grouped.find(codes[rows])
-        distinct = _distinct(codes[own.keys], grouped)
-        block += [
-            place(grouped.count),
-            place(grouped.faded(30.0)),
-            place(grouped.faded(120.0)),
-            place(grouped.last, NEVER),
-            place(distinct),
-        ]
-        if category_lines is None:
-            category_lines = np.maximum(block[-5], 1.0)
-            span = np.maximum(place(grouped.first, 0.0) - block[-2], 1.0)
-            due = block[-2] * np.maximum(block[-5] - 1.0, 0.0) / span
-    assert category_lines is not None
-    block += [block[0] / category_lines, due]
-    block += _item_columns(bundle, rows, items)
-    block += _user_columns(len(items), len(own.keys), orders, now, len(rows))
-    block.append(_factor_column(profile, bundle, rows, now))
-    return np.vstack([*block, pool.scores[: len(RANKED)]]).astype(np.float32)
+        block += _group_columns(grouped, place, codes[own.keys])
+        of_category = of_category or _category_columns(own, mine, grouped, place, codes[own.keys])
+    block += [*of_category, *[None] * len(_OF_ITEMS)]
+    everywhere = Place(np.zeros(len(rows), np.int64), 0)
+    block += [same(value, everywhere) for value in _user_values(len(items), len(own.keys), orders, now)]
+    block += [_factor_column(profile, bundle, rows, now), *pool.scores[: len(RANKED)]]
+    usual = bundle.statistics.price[items]
+    return Table(bundle, rows, tuple(block), float(np.mean(usual)) if len(usual) else 0.0)
 
 
 def _days_before(now: float, times: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -130,26 +198,8 @@ class _Grouped:
     def faded(self, half_life: float) -> NDArray[np.float32]:
         return self.sums(np.exp2(self.days * np.float32(-1.0 / half_life)))
 
-    def find(self, wanted: NDArray[np.int32]) -> _Place:
-        if not len(self.keys):
-            return _Place(np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool))
-        at = np.searchsorted(self.keys, wanted)
-        at[at == len(self.keys)] = 0
-        # Code -1 is "not known": two items of unknown brand have nothing in common.
-        return _Place(at, (self.keys[at] == wanted) & (wanted >= 0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the candidates' keys stand among the groups, and which stand there at all."""
-
-    at: NDArray[np.int64]
-    found: NDArray[np.bool_]
-
-    def __call__(self, values: NDArray[np.float32], missing: float | np.float32 = 0.0) -> NDArray[np.float32]:
-        if not len(values):
-            return np.full(len(self.at), missing, np.float32)
-        return np.where(self.found, values[self.at], np.float32(missing)).astype(np.float32)
+    def find(self, wanted: NDArray[np.int32]) -> Place:
+        return Place.of(self.keys, wanted)
 
 
 def _distinct(codes_of_items: NDArray[np.int32], grouped: _Grouped) -> NDArray[np.float32]:
@@ -159,8 +209,8 @@ def _distinct(codes_of_items: NDArray[np.int32], grouped: _Grouped) -> NDArray[n
 
 
 def _own_columns(
-    own: _Grouped, mine: _Place, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
-) -> list[NDArray[np.float32]]:
+    own: _Grouped, mine: Place, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
+) -> list[Shared]:
     lines, last, first = own.count, own.last, own.first
     interval = np.where(lines > 1, (first - last) / np.maximum(lines - 1, 1), NEVER).astype(np.float32)
     order_days = _days_before(now, orders[::-1])  # ascending: newest first
@@ -180,7 +230,7 @@ def _own_columns(
     ]
 
 
-def _browsed_columns(profile: Profile, rows: NDArray[np.int32], now: float) -> list[NDArray[np.float32]]:
+def _browsed_columns(profile: Profile, rows: NDArray[np.int32], now: float) -> list[Shared]:
     looked = ~profile.purchases
     days = _days_before(now, profile.times[looked])
     browsed = _Grouped.of(profile.items[looked], days)
@@ -188,11 +238,30 @@ def _browsed_columns(profile: Profile, rows: NDArray[np.int32], now: float) -> l
     return [place(browsed.faded(7.0)), place(browsed.last, NEVER)]
 
 
-def _item_columns(bundle: Bundle, rows: NDArray[np.int32], bought: NDArray[np.int32]) -> list[NDArray[np.float32]]:
+def _group_columns(grouped: _Grouped, place: Place, codes_of_items: NDArray[np.int32]) -> list[Shared]:
+    return [
+        place(grouped.count),
+        place(grouped.faded(30.0)),
+        place(grouped.faded(120.0)),
+        place(grouped.last, NEVER),
+        place(_distinct(codes_of_items, grouped)),
+    ]
+
+
+def _category_columns(
+    own: _Grouped, mine: Place, grouped: _Grouped, place: Place, codes_of_items: NDArray[np.int32]
+) -> list[Shared]:
+    """The item's share of the user's purchases in its category, and how due the category is."""
+    in_category = grouped.count[np.searchsorted(grouped.keys, codes_of_items)] if len(own.keys) else own.count
+    shares = own.count / np.maximum(np.where(codes_of_items >= 0, in_category, 0.0), 1.0)
+    lines, last = grouped.count, grouped.last
+    span = np.maximum(grouped.first - last, 1.0)
+    return [mine(shares.astype(np.float32)), place((last * np.maximum(lines - 1.0, 0.0) / span).astype(np.float32))]
+
+
+def _item_columns(bundle: Bundle, rows: NDArray[np.int32] | slice, usual_price: float) -> list[NDArray[np.float32]]:
     known = bundle.statistics
     recent, lasting, price = known.recent[rows], known.lasting[rows], known.price[rows]
-    usual = known.price[bought]
-    usual_price = float(np.mean(usual)) if len(usual) else 0.0
     category = bundle.catalog.category[rows]
     sold = np.where(category >= 0, bundle.category_recent[category], np.float32(0)).astype(np.float32)
     return [
@@ -206,16 +275,14 @@ def _item_columns(bundle: Bundle, rows: NDArray[np.int32], bought: NDArray[np.in
         known.idle[rows],
         known.winning[rows],
         price,
-        price / max(usual_price, 1.0),
+        price / np.float32(max(usual_price, 1.0)),
         (recent / np.maximum(sold, 0.1)).astype(np.float32),
     ]
 
 
-def _user_columns(
-    n_lines: int, n_items: int, orders: NDArray[np.int64], now: float, n: int
-) -> list[NDArray[np.float32]]:
+def _user_values(n_lines: int, n_items: int, orders: NDArray[np.int64], now: float) -> tuple[float, ...]:
     count = len(orders)
-    values = (
+    return (
         count,
         int(np.count_nonzero(orders > now - 28 * DAY)),
         n_lines / max(count, 1),
@@ -223,7 +290,6 @@ def _user_columns(
         (now - orders[-1]) / DAY if count else float(NEVER),
         (orders[-1] - orders[0]) / DAY / (count - 1) if count > 1 else float(NEVER),
     )
-    return [np.full(n, value, np.float32) for value in values]
 
 
 def _factor_column(profile: Profile, bundle: Bundle, rows: NDArray[np.int32], now: float) -> NDArray[np.float32]:

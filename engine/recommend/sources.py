@@ -12,6 +12,7 @@ from engine.bundle import Bundle
 from engine.learned import Neighbours
 from engine.profile import Profile
 from engine.recommend.allowed import Allowed
+from engine.recommend.shared import falling
 
 DAY = 86_400.0
 Found = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -19,6 +20,7 @@ NOTHING: Found = (np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 #: How many of the last items a user touched may call their neighbours, and how many neighbours each calls.
 ANCHORS, NEIGHBOURS_EACH = 60, 40
+_FIRST = np.ones(1, bool)
 _FAINT = 1e-30  # the smallest share that float32 still keeps apart from 0 with room to spare
 
 
@@ -169,13 +171,17 @@ def propose(
     context: NDArray[np.int32],
     *,
     allowed: Allowed | None = None,
+    mark: Callable[[str], None] = lambda stage: None,
 ) -> Pool:
     """The union of what the named sources propose, at most `most` from each, of what is allowed."""
-    if allowed is None:
-        found = {name: SOURCES[name](profile, bundle, now, context) for name in names}
-    else:
-        found = {name: _among(allowed, name, profile, bundle, now, context) for name in names}
-    found = {name: (rows[:most], scores[:most]) for name, (rows, scores) in found.items()}
+    found: dict[str, Found] = {}
+    for name in names:
+        if allowed is None:
+            rows, scores = SOURCES[name](profile, bundle, now, context)
+        else:
+            rows, scores = _among(allowed, name, profile, bundle, now, context)
+        found[name] = rows[:most], scores[:most]
+        mark("index" if name == "factors" else "sources")
     rows = np.unique(np.concatenate([rows for rows, _ in found.values()]))
     table = np.zeros((len(SOURCES), len(rows)), np.float32)
     for line, name in enumerate(SOURCES):
@@ -184,6 +190,7 @@ def propose(
             # Against the best, in float64 and never 0: a faint proposal is still one, and 0 means that there was none.
             relative = scores.astype(np.float64) / max(float(scores[0]), _FAINT)
             table[line, np.searchsorted(rows, items)] = np.maximum(relative, _FAINT)
+    mark("sources")
     return Pool(rows, table)
 
 
@@ -218,16 +225,14 @@ def _faded(
         return NOTHING
     # What lies after the clock counts as new.
     fading = np.exp2(np.minimum(times - now, 0.0) / (half_life * DAY))
-    keys, at = np.unique(items, return_inverse=True)
-    return _best_first(keys, np.bincount(at, fading if weights is None else fading * weights).astype(np.float32))
+    return _summed(items, fading if weights is None else fading * weights)
 
 
 def _called(near: Neighbours, anchors: NDArray[np.int32], weights: NDArray[np.float32]) -> Found:
     owner, places = near.gather(anchors, NEIGHBOURS_EACH)
     if not len(places):
         return NOTHING
-    keys, at = np.unique(near.items[places], return_inverse=True)
-    return _best_first(keys, np.bincount(at, weights[owner] * near.weights[places]).astype(np.float32))
+    return _summed(near.items[places], weights[owner] * near.weights[places])
 
 
 def _newcomers_near(bundle: Bundle, rows: NDArray[np.int32], weights: NDArray[np.float32]) -> Found:
@@ -244,8 +249,19 @@ def _newcomers_near(bundle: Bundle, rows: NDArray[np.int32], weights: NDArray[np
     return _best_first(np.arange(new.first, new.first + len(new), dtype=np.int32), scores.astype(np.float32))
 
 
+def _summed(rows: NDArray[np.int32], weights: NDArray[np.floating]) -> Found:
+    """Each row once, by the sum of its weights."""
+    if not len(rows):
+        return NOTHING
+    # Sorted with their places behind them as one number each, which is several times as quick as sorting places.
+    sorted_ = np.sort((rows.astype(np.int64) << 32) | np.arange(len(rows)))
+    of_row, at = (sorted_ >> 32).astype(np.int32), sorted_ & 0xFFFFFFFF
+    starts = np.flatnonzero(np.concatenate([_FIRST, of_row[1:] != of_row[:-1]]))
+    return _best_first(of_row[starts], np.add.reduceat(weights[at].astype(np.float64), starts).astype(np.float32))
+
+
 def _best_first(rows: NDArray[np.int32], scores: NDArray[np.float32]) -> Found:
     good = scores > 0
     rows, scores = rows[good], scores[good]
-    order = np.argsort(-scores, kind="stable")
+    order = falling(scores)
     return rows[order], scores[order]

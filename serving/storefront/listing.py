@@ -18,6 +18,7 @@ from serving.item_offers import offers_on
 from serving.live_profile import Known
 from serving.runtime import Runtime
 from serving.schemas import ListRequest
+from serving.stages import mark_of
 from serving.storefront.pages import keep_rest, served_row
 
 
@@ -83,6 +84,7 @@ async def visited(
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
     known = await runtime.reader.read(live.bundle, user_id, session_id, keys)
     bundle, obeyed = await runtime.catalog.obey(live.bundle, known.catalogue_version, now)
+    mark_of(request)("profile")
     degraded = known.degraded or not obeyed
     if degraded:
         runtime.metrics.degraded.inc()
@@ -94,6 +96,8 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
     """The answer in wire form."""
     placement = runtime.placements.find(ask.placement)
     told = runtime.lists.told(ask.wishes, visit.keys, visit.known.also, saved=placement.control, pages=ask.pages)
+    mark = mark_of(request)
+    told = replace(told, mark=mark)
     found = answer(
         visit.bundle,
         placement,
@@ -108,6 +112,7 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
     )
     request.scope["hawker.placement"] = placement.name  # after the answer: only names that exist become labels
     content = _content(found, visit.version, degraded=visit.degraded)
+    mark("answer")
     if _rotates(placement, ask):
         runtime.lists.note_shown(visit.user_id, visit.session_id, told, [each.id for each in found.items], visit.now)
     if found.rest:
@@ -119,6 +124,7 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
         for each in content["items"]:
             each["offers"] = given.get(each["id"], [])
     runtime.served.note(served_row(content, placement.name, visit.user_id, visit.session_id, visit.now))
+    mark("log")
     return content
 
 
