@@ -165,9 +165,13 @@ class Bundle:
 
     @cached_property
     def _gram(self) -> NDArray[np.float64]:
-        items = self.factors.items.astype(np.float64)
+        items = self.factors.items
         # The small ridge keeps the solve defined when fewer items than dimensions have vectors.
-        return items.T @ items + np.eye(items.shape[1]) * max(float(self.fold_in[1]), 1e-6)
+        total = np.eye(items.shape[1]) * max(float(self.fold_in[1]), 1e-6)
+        for first in range(0, len(items), 2**16):  # in parts: of a million items the whole would be half a gigabyte
+            part = items[first : first + 2**16].astype(np.float64)
+            total += part.T @ part
+        return total
 
     def save(self, folder: Path, *, beside: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Write everything into `folder` (made here, must not exist) and sync it to disk.

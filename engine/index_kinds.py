@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
@@ -23,6 +23,9 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
+#: One of faiss' own, which its types do not tell apart.
+Index = Any
+_faiss: Any = faiss
 
 faiss.omp_set_num_threads(1)  # a request must not take the other workers' cores
 
@@ -34,7 +37,8 @@ _FIRST_LENGTHS = 2_048  # of the longest vectors: so many are compared at first,
 class Searcher(Protocol):
     """An index in use. `compared` counts the vectors that were compared since it was made."""
 
-    compared: int
+    @property
+    def compared(self) -> int: ...
 
     def find(self, queries: Vectors, n: int) -> tuple[Rows, Vectors | None]:
         """Rows [m, >= n] with their inner products where they are known already, -1 where there are fewer."""
@@ -50,8 +54,8 @@ class Kind:
 
     meaning: str
     cost: float
-    make: Callable[[Vectors, Rows], faiss.Index]
-    searcher: Callable[[faiss.Index, int], Searcher]
+    make: Callable[[Vectors, Rows], Index]
+    searcher: Callable[[Index, int], Searcher]
     margin: int = 1
 
 
@@ -65,13 +69,13 @@ class Whole:
     def find(self, queries: Vectors, n: int) -> tuple[Rows, Vectors | None]:
         scores, rows = faiss.knn(queries, self._vectors, n, faiss.METRIC_INNER_PRODUCT)
         self.compared += len(queries) * len(self._vectors)
-        return rows, scores
+        return np.asarray(rows), np.asarray(scores)
 
 
 class _Longest:
     """The first `effort` of the longest, in growing parts."""
 
-    def __init__(self, index: faiss.Index, effort: int) -> None:
+    def __init__(self, index: Index, effort: int) -> None:
         flat = faiss.downcast_index(index.index)
         self._index = index  # whose memory the views are
         self._vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)[:effort]
@@ -108,15 +112,15 @@ class _Longest:
 class _Near:
     """The nearest points on the sphere, as a saved faiss index finds them; `more` of them where it is not exact."""
 
-    def __init__(self, index: faiss.Index, more: float) -> None:
+    def __init__(self, index: Index, more: float) -> None:
         self._index = index
         self._more = more
-        faiss.cvar.indexIVF_stats.reset()
-        faiss.cvar.hnsw_stats.reset()
+        _faiss.cvar.indexIVF_stats.reset()
+        _faiss.cvar.hnsw_stats.reset()
 
     @property
     def compared(self) -> int:
-        return int(faiss.cvar.indexIVF_stats.ndis + faiss.cvar.hnsw_stats.ndis)
+        return int(_faiss.cvar.indexIVF_stats.ndis + _faiss.cvar.hnsw_stats.ndis)
 
     def find(self, queries: Vectors, n: int) -> tuple[Rows, Vectors | None]:
         lengths = np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), np.finfo(np.float32).tiny)
@@ -125,24 +129,24 @@ class _Near:
         return self._index.search(points, int(n * self._more))[1], None
 
 
-def _longest(vectors: Vectors, rows: Rows) -> faiss.Index:
+def _longest(vectors: Vectors, rows: Rows) -> Index:
     order = np.argsort(-np.linalg.norm(vectors, axis=1), kind="stable")[: max(1, int(MOST_COMPARED * len(vectors)))]
     index = faiss.IndexIDMap(faiss.IndexFlatIP(vectors.shape[1]))
     index.add_with_ids(vectors[order], rows[order])
     return index
 
 
-def _codes(vectors: Vectors, rows: Rows) -> faiss.Index:
+def _codes(vectors: Vectors, rows: Rows) -> Index:
     d, bits = vectors.shape[1] + 1, faiss.ScalarQuantizer.QT_8bit
     return _filled(faiss.IndexIVFScalarQuantizer(faiss.IndexFlatL2(d), d, _n_lists(len(rows)), bits), vectors, rows)
 
 
-def _lists(vectors: Vectors, rows: Rows) -> faiss.Index:
+def _lists(vectors: Vectors, rows: Rows) -> Index:
     d = vectors.shape[1] + 1
     return _filled(faiss.IndexIVFFlat(faiss.IndexFlatL2(d), d, _n_lists(len(rows))), vectors, rows)
 
 
-def _filled(index: faiss.IndexIVF, vectors: Vectors, rows: Rows) -> faiss.Index:
+def _filled(index: Index, vectors: Vectors, rows: Rows) -> Index:
     # A sample finds the middles as well as all do, in a fraction of the time.
     index.cp.max_points_per_centroid, index.cp.min_points_per_centroid, index.cp.niter = 64, 1, 10
     points = _on_sphere(vectors)
@@ -155,7 +159,7 @@ def _n_lists(n: int) -> int:
     return max(1, min(n // 8, int(4 * np.sqrt(n))))
 
 
-def _graph(vectors: Vectors, rows: Rows) -> faiss.Index:
+def _graph(vectors: Vectors, rows: Rows) -> Index:
     graph = faiss.IndexHNSWFlat(vectors.shape[1] + 1, 32)
     graph.hnsw.efConstruction = 80
     index = faiss.IndexIDMap(graph)
@@ -169,17 +173,17 @@ def _on_sphere(vectors: Vectors) -> Vectors:
     return np.c_[vectors, np.sqrt(np.maximum(squares.max() - squares, 0.0)).astype(np.float32)]
 
 
-def _in_lists(index: faiss.Index, effort: int, more: float = 1.0) -> Searcher:
+def _in_lists(index: Index, effort: int, more: float = 1.0) -> Searcher:
     lists = faiss.downcast_index(index)
     lists.nprobe = effort
     return _Near(lists, more)
 
 
-def _in_codes(index: faiss.Index, effort: int) -> Searcher:
+def _in_codes(index: Index, effort: int) -> Searcher:
     return _in_lists(index, effort, 1.5)
 
 
-def _in_graph(index: faiss.Index, effort: int) -> Searcher:
+def _in_graph(index: Index, effort: int) -> Searcher:
     faiss.downcast_index(index.index).hnsw.efSearch = effort
     return _Near(index, 1.0)
 
@@ -193,11 +197,11 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def write(index: faiss.Index, path: Path) -> None:
+def write(index: Index, path: Path) -> None:
     faiss.write_index(index, str(path))
 
 
-def mapped(path: Path) -> faiss.Index:
+def mapped(path: Path) -> Index:
     """A written index, shared by all processes that map it. Raises RuntimeError for what is none."""
     return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
 

@@ -227,6 +227,18 @@ def _serving(conditions: Conditions) -> Findings:
     return measure_serving(conditions)
 
 
+def _swap(conditions: Conditions) -> Findings:
+    from experiments.swap_bench import measure_swap
+
+    return measure_swap(conditions)
+
+
+def _faults(conditions: Conditions) -> Findings:
+    from experiments.faults_bench import measure_faults
+
+    return measure_faults(conditions)
+
+
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
@@ -275,6 +287,8 @@ BENCHES: Mapping[str, Bench] = {
         "Pages of a million items and users on one core: beside an empty route, at a fixed pace, by stage.",
         _serving,
     ),
+    "swap": Bench("Twenty bundles taken up under 500 pages a second: no error, and no answer of two of them.", _swap),
+    "faults": Bench("Pages while stores are frozen or killed, and when three times too many are asked for.", _faults),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz
     ),

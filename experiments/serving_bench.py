@@ -50,11 +50,13 @@ def measured(
     seconds = 2.0 if conditions.quick else 20.0
     shop.wait_until_ready(path="/health/ready")
     at_pace(shop.port, pages, per_second=100, seconds=2)  # what is made at first use is not the page's time
-    ours, stages = closed(shop, pages, seconds)
-    with floor(shop, pages[0], conditions.scratch) as port:
+    ours, stages, used = closed(shop, pages, seconds)
+    with floor(shop, pages[0], conditions.scratch) as (port, process):
+        before = cpu_seconds(process)
         empty = as_fast_as_answered(port, pages, at_once=_AT_ONCE, seconds=seconds)
+        floor_used = (cpu_seconds(process) - before) / empty.requests
         paced_floor = at_pace(port, pages, per_second=500, seconds=2 if conditions.quick else 30)
-    with floor(shop, pages[0], conditions.scratch, live_url) as port:
+    with floor(shop, pages[0], conditions.scratch, live_url) as (port, _):
         with_read = as_fast_as_answered(port, pages, at_once=_AT_ONCE, seconds=seconds)
     paced = at_pace(shop.port, pages, per_second=500, seconds=3 if conditions.quick else 120)
     faster = at_pace(shop.port, pages, per_second=1_000, seconds=2 if conditions.quick else 60)
@@ -67,6 +69,7 @@ def measured(
         "closed_loop_a_second": rate,
         "page_over_empty_route": rate["page"] / rate["empty_route"],
         "read_over_empty_route": rate["empty_route_with_a_read"] / rate["empty_route"],
+        "cpu_microseconds": {"page": round(used * 1e6, 1), "empty_route": round(floor_used * 1e6, 1)},
         "stages_microseconds": stages,
         "open_loop_500": told(paced),
         "open_loop_1000": told(faster),
@@ -115,16 +118,24 @@ def other_requests(rng: np.random.Generator, users: int, items: int) -> dict[str
     }
 
 
-def closed(shop: Served, requests: Sequence[bytes], seconds: float) -> tuple[Load, dict[str, float]]:
-    """As fast as the server answers, and what its own clock says of the stages, microseconds a request."""
-    before = _stages(shop)
+def closed(shop: Served, requests: Sequence[bytes], seconds: float) -> tuple[Load, dict[str, float], float]:
+    """As fast as the server answers; what its own clock says of the stages, microseconds a request; its CPU seconds."""
+    before, pid = _stages(shop), shop.processes("storefront")[0]
+    used = cpu_seconds(pid)
     load = as_fast_as_answered(shop.port, requests, at_once=_AT_ONCE, seconds=seconds)
+    used = (cpu_seconds(pid) - used) / load.requests
     after = _stages(shop)
     stages = {
         stage: round((total - before.get(stage, (0, 0))[0]) / max(count - before.get(stage, (0, 0))[1], 1) * 1e6, 1)
         for stage, (total, count) in after.items()
     }
-    return load, stages
+    return load, stages, used
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has computed so far."""
+    told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def pinned(shop: Served) -> None:
@@ -138,8 +149,8 @@ def pinned(shop: Served) -> None:
 
 
 @contextmanager
-def floor(shop: Served, request: bytes, scratch: Path, url: str | None = None) -> Iterator[int]:
-    """The empty route, with the bytes that the shop answers to `request`; gives its port."""
+def floor(shop: Served, request: bytes, scratch: Path, url: str | None = None) -> Iterator[tuple[int, int]]:
+    """The empty route, with the bytes that the shop answers to `request`; gives its port and process."""
     file, port = scratch / "page.json", free_port()
     body = request.partition(b"\r\n\r\n")[2]
     file.write_bytes(_answer(shop, body))
@@ -148,7 +159,7 @@ def floor(shop: Served, request: bytes, scratch: Path, url: str | None = None) -
     _pin(process.pid, sorted(os.sched_getaffinity(shop.processes("storefront")[0])))
     try:
         Served(scratch, port, process).wait_until_ready()
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait(10)

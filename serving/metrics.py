@@ -62,6 +62,12 @@ class Metrics(RequestMetrics):
             buckets=(0.00005, 0.0001, 0.00025, 0.0005, *_SECONDS[:8]),
             registry=self._registry,
         )
+        self.lost = Counter(
+            "hawker_answers_without",
+            "What failed of answers that were given all the same.",
+            ("what",),
+            registry=self._registry,
+        )
         self.index_recall = Gauge(
             "hawker_index_recall",
             "Recall of the served bundle's index, as measured when it was built.",

@@ -20,7 +20,7 @@ from engine.recommend.control import NOTHING, Control, joined
 from engine.recommend.explain import reason
 from engine.recommend.item_values import in_view, of_user
 from engine.recommend.placements import Placement, placement
-from engine.recommend.query import Query, Recommendation, unmarked
+from engine.recommend.query import Query, Recommendation, raising, unmarked
 from engine.recommend.recommender import recommend
 from engine.recommend.rules import Scope
 from engine.recommend.sources import PERSONAL
@@ -60,7 +60,7 @@ class Told:
     """What a request brings besides ids: wishes, the shop's word on the user, what was served lately, further pages.
 
     `shown` are item ids with the times (epoch seconds) when this person was served them. `mark` is told the name of
-    each stage that is over.
+    each stage that is over, `failed` what failed of an answer that goes on without it.
     """
 
     control: Control = NOTHING
@@ -68,6 +68,7 @@ class Told:
     shown: Sequence[tuple[str, float]] = ()
     pages: bool = False
     mark: Callable[[str], None] = unmarked
+    failed: Callable[[str, Exception], None] = raising
 
 
 NOTHING_TOLD = Told()
@@ -105,6 +106,7 @@ def answer(
         exclude=excluded[excluded >= 0],
         control=joined(asked.control, told.control),
         mark=told.mark,
+        failed=told.failed,
     )
     if query.control is not NOTHING or told.pages:
         query = _controlled(query, told, bundle)

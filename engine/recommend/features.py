@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.learned import NEVER
 from engine.profile import Profile
+from engine.recommend.grouped import Grouped
 from engine.recommend.readied import Readied
-from engine.recommend.shared import Column, Place, Shared, blocks_of, same
+from engine.recommend.shared import Block, Column, Place, Shared, blocks_of, same
 from engine.recommend.sources import RANKED, Pool
 
 DAY = 86_400.0
@@ -66,23 +67,23 @@ _PRICE_RATIO = FEATURES.index("item_price_ratio")
 class Table:
     """The features of one user's candidates; what many of them share stands there once.
 
-    `block` are the columns by feature, `None` for those of the items alone, which are looked up where they are needed;
-    `usual_price` is what this user usually pays (minor units).
+    `single` are the columns that each candidate has for itself, by feature. What is said of the items alone is looked
+    up where it is needed; `usual_price` is what this user usually pays (minor units).
     """
 
     bundle: Bundle
     rows: NDArray[np.int32]
-    block: tuple[Shared | Column | None, ...]
+    shared: list[Block]
+    single: list[tuple[int, Column]]
     usual_price: float
 
     def dense(self, at: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
         """[len(FEATURES), n] of the candidates at these places."""
         rows = self.rows[at]
         found = np.empty((len(FEATURES), len(rows)), np.float32)
-        shared, single = blocks_of(self.block)
-        for each in shared:
+        for each in self.shared:
             found[each.first : each.first + len(each.values)] = each.values[:, each.place.at[at]]
-        for feature, column in single:
+        for feature, column in self.single:
             found[feature] = column[at]
         for feature, column in zip(_OF_ITEMS, _item_columns(self.bundle, rows, self.usual_price), strict=True):
             found[feature] = column
@@ -90,17 +91,17 @@ class Table:
 
     def scores(self, ranking: Readied) -> NDArray[np.float64]:
         """[n] what the tables of a ranking add up to."""
-        shared, single = blocks_of(self.block)
-        features = [np.arange(each.first, each.first + len(each.values))[:, None] for each in shared]
-        features = [np.broadcast_to(one, each.values.shape).ravel() for one, each in zip(features, shared, strict=True)]
-        told = ranking.of_tables(np.concatenate(features), np.concatenate([each.values.ravel() for each in shared]))
-        scores = of_items(ranking, self.bundle, self.rows)
-        end = 0
-        for each in shared:
+        features = [
+            np.arange(each.first, each.first + len(each.values)).repeat(each.values.shape[1]) for each in self.shared
+        ]
+        values = np.concatenate([each.values.ravel() for each in self.shared])
+        told = ranking.of_tables(np.concatenate(features), values)
+        scores, end = of_items(ranking, self.bundle, self.rows), 0
+        for each in self.shared:
             begin, end = end, end + each.values.size
             scores += told[begin:end].reshape(each.values.shape).sum(axis=0)[each.place.at]
         price = self.bundle.statistics.price[self.rows] / np.float32(max(self.usual_price, 1.0))
-        for feature, column in (*single, (_PRICE_RATIO, price)):
+        for feature, column in (*self.single, (_PRICE_RATIO, price)):
             scores += ranking.of_table(feature, column)
         return scores
 
@@ -141,13 +142,13 @@ def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
     days = _days_before(now, times)
     orders = np.unique(times)
     rows = pool.rows
-    own = _Grouped.of(items, days)
+    own = Grouped.of(items, days)
     mine = own.find(rows)
     block: list[Shared | Column | None] = [*_own_columns(own, mine, profile.quantities[bought], orders, now)]
     block += _browsed_columns(profile, rows, now)
     of_category: list[Shared] = []
     for codes in (bundle.catalog.category, bundle.catalog.levels[:, 0], bundle.catalog.brand):
-        grouped = _Grouped.of(codes[items], days)
+        grouped = Grouped.of(codes[items], days)
         place = grouped.find(codes[rows])
         block += _group_columns(grouped, place, codes[own.keys])
         of_category = of_category or _category_columns(own, mine, grouped, place, codes[own.keys])
@@ -156,7 +157,7 @@ def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
     block += [same(value, everywhere) for value in _user_values(len(items), len(own.keys), orders, now)]
     block += [_factor_column(profile, bundle, rows, now), *pool.scores[: len(RANKED)]]
     usual = bundle.statistics.price[items]
-    return Table(bundle, rows, tuple(block), float(np.mean(usual)) if len(usual) else 0.0)
+    return Table(bundle, rows, *blocks_of(block), float(usual.mean()) if len(usual) else 0.0)
 
 
 def _days_before(now: float, times: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -164,52 +165,14 @@ def _days_before(now: float, times: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.asarray(np.maximum(now - times, 0.0) / DAY, np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class _Grouped:
-    """Purchases grouped by a key: `keys` ascending, and where each group begins in the sorted `days`."""
-
-    keys: NDArray[np.int32]
-    starts: NDArray[np.int64]
-    days: NDArray[np.float32]
-    order: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, keys: NDArray[np.int32], days: NDArray[np.float32]) -> _Grouped:
-        order = np.argsort(keys, kind="stable")  # oldest first within a key, as in the profile
-        ordered = keys[order]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(keys) else np.zeros(0, np.int64)
-        return cls(ordered[starts], starts, days[order], order)
-
-    def sums(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(np.add.reduceat(values, self.starts)) if len(self.starts) else np.zeros(0, np.float32)
-
-    @property
-    def count(self) -> NDArray[np.float32]:
-        return np.asarray(np.diff(np.r_[self.starts, len(self.days)]), np.float32)
-
-    @property
-    def first(self) -> NDArray[np.float32]:
-        return self.days[self.starts]
-
-    @property
-    def last(self) -> NDArray[np.float32]:
-        return self.days[np.r_[self.starts[1:], len(self.days)] - 1] if len(self.starts) else self.days
-
-    def faded(self, half_life: float) -> NDArray[np.float32]:
-        return self.sums(np.exp2(self.days * np.float32(-1.0 / half_life)))
-
-    def find(self, wanted: NDArray[np.int32]) -> Place:
-        return Place.of(self.keys, wanted)
-
-
-def _distinct(codes_of_items: NDArray[np.int32], grouped: _Grouped) -> NDArray[np.float32]:
+def _distinct(codes_of_items: NDArray[np.int32], grouped: Grouped) -> NDArray[np.float32]:
     """How many different items were bought in each group."""
     at = np.searchsorted(grouped.keys, codes_of_items)
     return np.bincount(at, minlength=len(grouped.keys)).astype(np.float32)
 
 
 def _own_columns(
-    own: _Grouped, mine: Place, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
+    own: Grouped, mine: Place, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
 ) -> list[Shared]:
     lines, last, first = own.count, own.last, own.first
     interval = np.where(lines > 1, (first - last) / np.maximum(lines - 1, 1), NEVER).astype(np.float32)
@@ -233,12 +196,12 @@ def _own_columns(
 def _browsed_columns(profile: Profile, rows: NDArray[np.int32], now: float) -> list[Shared]:
     looked = ~profile.purchases
     days = _days_before(now, profile.times[looked])
-    browsed = _Grouped.of(profile.items[looked], days)
+    browsed = Grouped.of(profile.items[looked], days)
     place = browsed.find(rows)
     return [place(browsed.faded(7.0)), place(browsed.last, NEVER)]
 
 
-def _group_columns(grouped: _Grouped, place: Place, codes_of_items: NDArray[np.int32]) -> list[Shared]:
+def _group_columns(grouped: Grouped, place: Place, codes_of_items: NDArray[np.int32]) -> list[Shared]:
     return [
         place(grouped.count),
         place(grouped.faded(30.0)),
@@ -249,7 +212,7 @@ def _group_columns(grouped: _Grouped, place: Place, codes_of_items: NDArray[np.i
 
 
 def _category_columns(
-    own: _Grouped, mine: Place, grouped: _Grouped, place: Place, codes_of_items: NDArray[np.int32]
+    own: Grouped, mine: Place, grouped: Grouped, place: Place, codes_of_items: NDArray[np.int32]
 ) -> list[Shared]:
     """The item's share of the user's purchases in its category, and how due the category is."""
     in_category = grouped.count[np.searchsorted(grouped.keys, codes_of_items)] if len(own.keys) else own.count

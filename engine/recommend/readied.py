@@ -57,7 +57,11 @@ class _Trees:
     """Inner nodes [trees x nodes] with the leaves they leave to who goes right, and the leaves' values [trees x 16]."""
 
     def __init__(
-        self, feature: NDArray[np.int64], split_at: NDArray[np.float32], left: NDArray[np.uint16], leaves: NDArray
+        self,
+        feature: NDArray[np.int64],
+        split_at: NDArray[np.float32],
+        left: NDArray[np.uint16],
+        leaves: NDArray[np.float64],
     ) -> None:
         self._n_trees, self._width = feature.shape
         self._feature = feature.ravel()

@@ -47,9 +47,13 @@ def ranked(query: Query, bundle: Bundle) -> list[Recommendation]:
     learned = bundle.rankings.get(query.placement.ranking or "")
     if learned is None:
         return _fused(pool, query.limit, query, bundle)
-    features = table(query.profile, bundle, pool, query.now)
-    query.mark("features")
-    order, scores = ranking.order_of(features, ranking.readied(learned, bundle))
+    try:
+        features = table(query.profile, bundle, pool, query.now)
+        query.mark("features")
+        order, scores = ranking.order_of(features, ranking.readied(learned, bundle))
+    except Exception as problem:
+        query.failed("ranking", problem)
+        return _fused(pool, query.limit, query, bundle)
     query.mark("ranking")
     if (boost := boosts(query, bundle, pool.rows[order])) is not None:
         # The learned scores are logarithms of odds, up to a constant: a factor on the odds is added.
@@ -63,7 +67,8 @@ def ranked(query: Query, bundle: Bundle) -> list[Recommendation]:
 def candidates(query: Query, bundle: Bundle, sources: Sequence[str]) -> Pool:
     """What the sources propose and the filters let pass."""
     most = query.placement.most if query.allowed is None else max(query.placement.most, 2 * query.limit)
-    pool = propose(sources, most, query.profile, bundle, query.now, query.items, allowed=query.allowed, mark=query.mark)
+    of = (query.profile, bundle, query.now, query.items)
+    pool = propose(sources, most, *of, allowed=query.allowed, mark=query.mark, failed=query.failed)
     keep = np.ones(len(pool.rows), bool)
     for name in query.placement.filters:
         keep &= FILTERS[name](query, bundle, pool.rows)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Column = NDArray[np.float32]
+_NONE = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +37,37 @@ class Place:
 
     def __call__(self, values: NDArray[np.floating], missing: float | np.float32 = 0.0) -> Shared:
         """The column of `values` [n_keys], `missing` for candidates that stand nowhere."""
-        told = np.empty(self.n_keys + 1, np.float32)
-        told[:-1] = values
-        told[-1] = missing
-        return Shared(told, self)
+        return Shared(values, missing, self)
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """A column by its different values, float32 [k]; those of one `place` are looked up together."""
+class Shared(NamedTuple):
+    """A column by its different values; those of one `place` are looked up together."""
 
-    values: Column
+    values: NDArray[np.floating]
+    missing: float | np.float32
     place: Place
 
 
 def same(value: float, everywhere: Place) -> Shared:
     """A column with one value; `everywhere` is the place of candidates without keys."""
-    return Shared(np.array([value], np.float32), everywhere)
+    return Shared(_NONE, value, everywhere)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Features from the `first` on that share a place: `values` float32 [features, k]."""
+    """Features from the `first` on that share a place: `values` float32 [features, n_keys + 1]."""
 
     first: int
     values: NDArray[np.float32]
     place: Place
+
+    @classmethod
+    def of(cls, first: int, columns: Sequence[Shared]) -> Block:
+        place = columns[0].place
+        values = np.empty((len(columns), place.n_keys + 1), np.float32)
+        for line, each in zip(values, columns, strict=True):
+            line[:-1], line[-1] = each.values, each.missing
+        return cls(first, values, place)
 
 
 def falling(scores: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -69,7 +76,7 @@ def falling(scores: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.sort((-bits << 32) | np.arange(len(bits))) & 0xFFFFFFFF
 
 
-def blocks_of(block: Sequence[Shared | Column | None]) -> tuple[list[Block], list[tuple[int, Column]]]:
+def blocks_of(columns: Sequence[Shared | Column | None]) -> tuple[list[Block], list[tuple[int, Column]]]:
     """Neighbouring columns of one place together, and the columns that each candidate has for itself, by feature.
 
     What is None belongs to somebody else.
@@ -77,9 +84,9 @@ def blocks_of(block: Sequence[Shared | Column | None]) -> tuple[list[Block], lis
     shared: list[Block] = []
     single: list[tuple[int, Column]] = []
     run: list[Shared] = []
-    for feature, column in enumerate([*block, None]):
+    for feature, column in enumerate([*columns, None]):
         if run and not (isinstance(column, Shared) and column.place is run[0].place):
-            shared.append(Block(feature - len(run), np.stack([each.values for each in run]), run[0].place))
+            shared.append(Block.of(feature - len(run), run))
             run = []
         if isinstance(column, Shared):
             run.append(column)

@@ -172,14 +172,24 @@ def propose(
     *,
     allowed: Allowed | None = None,
     mark: Callable[[str], None] = lambda stage: None,
+    failed: Callable[[str, Exception], None] | None = None,
 ) -> Pool:
-    """The union of what the named sources propose, at most `most` from each, of what is allowed."""
+    """The union of what the named sources propose, at most `most` from each, of what is allowed.
+
+    A source that raises is told to `failed` and has no candidates; without it, what it raises is raised.
+    """
     found: dict[str, Found] = {}
     for name in names:
-        if allowed is None:
-            rows, scores = SOURCES[name](profile, bundle, now, context)
-        else:
-            rows, scores = _among(allowed, name, profile, bundle, now, context)
+        try:
+            if allowed is None:
+                rows, scores = SOURCES[name](profile, bundle, now, context)
+            else:
+                rows, scores = _among(allowed, name, profile, bundle, now, context)
+        except Exception as problem:
+            if failed is None:
+                raise
+            failed(name, problem)
+            rows, scores = NOTHING
         found[name] = rows[:most], scores[:most]
         mark("index" if name == "factors" else "sources")
     rows = np.unique(np.concatenate([rows for rows, _ in found.values()]))

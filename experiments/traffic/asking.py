@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-import uvloop
-
 from experiments.traffic.drive import Load
 
 Answered = Callable[[int, bytes, float], None]
@@ -72,50 +70,57 @@ def at_pace(
     answer's status, body and seconds.
     """
 
-    async def drive() -> Load:
-        loop, load = asyncio.get_running_loop(), Load()
-        free = deque([await _opened(port) for _ in range(at_most)])
-        waiting: deque[tuple[bytes, float]] = deque()
-        wanted = int(per_second * seconds)
-        over = loop.create_future()
-        began = loop.time() + 0.05
+    return _run(lambda: _Pace(requests, per_second, int(per_second * seconds), seen).drive(port, at_most))
 
-        def send(client: _Client, request: bytes, due: float) -> None:
-            client.ask(request, lambda status, body: answered(client, due, status, body))
 
-        def answered(client: _Client, due: float, status: int, body: bytes) -> None:
-            took = loop.time() - due
-            load.note(status, 1, took)
-            seen(status, body, took)
-            if waiting:
-                send(client, *waiting.popleft())
-            else:
-                free.append(client)
-            if load.requests == wanted and not over.done():
-                over.set_result(None)
+class _Pace:
+    """Requests that are sent when they are due, or as soon after it as a connection is free."""
 
-        def due_now(place: int) -> None:
-            due = began + place / per_second
-            request = requests[place % len(requests)]
-            if free:
-                send(free.pop(), request, due)
-            else:
-                waiting.append((request, due))
+    def __init__(self, requests: Sequence[bytes], per_second: float, number: int, seen: Answered) -> None:
+        self._requests = requests
+        self._per_second = per_second
+        self._number = number
+        self._seen = seen
+        self._load = Load()
+        self._free: deque[_Client] = deque()
+        self._waiting: deque[tuple[bytes, float]] = deque()
 
-        place = 0
-        while place < wanted:
+    async def drive(self, port: int, at_most: int) -> Load:
+        loop = asyncio.get_running_loop()
+        self._free.extend([await _opened(port) for _ in range(at_most)])
+        self._over = loop.create_future()
+        began, place = loop.time() + 0.05, 0
+        while place < self._number:
             now = loop.time()
-            while place < wanted and began + place / per_second <= now:
-                due_now(place)
+            while place < self._number and began + place / self._per_second <= now:
+                self._is_due(self._requests[place % len(self._requests)], began + place / self._per_second)
                 place += 1
-            await asyncio.sleep(max(0.0, min(0.001, began + place / per_second - loop.time())))
-        await asyncio.wait_for(over, _PATIENCE)
-        load.took = loop.time() - began
-        for each in free:
+            await asyncio.sleep(max(0.0, min(0.001, began + place / self._per_second - loop.time())))
+        await asyncio.wait_for(self._over, _PATIENCE)
+        self._load.took = loop.time() - began
+        for each in self._free:
             each.close()
-        return load
+        return self._load
 
-    return _run(drive)
+    def _is_due(self, request: bytes, due: float) -> None:
+        if self._free:
+            self._send(self._free.pop(), request, due)
+        else:
+            self._waiting.append((request, due))
+
+    def _send(self, client: _Client, request: bytes, due: float) -> None:
+        client.ask(request, lambda status, body: self._answered(client, due, status, body))
+
+    def _answered(self, client: _Client, due: float, status: int, body: bytes) -> None:
+        took = asyncio.get_running_loop().time() - due
+        self._load.note(status, 1, took)
+        self._seen(status, body, took)
+        if self._waiting:
+            self._send(client, *self._waiting.popleft())
+        else:
+            self._free.append(client)
+        if self._load.requests == self._number:
+            self._over.set_result(None)
 
 
 class _Client(asyncio.Protocol):
@@ -172,7 +177,6 @@ def _run(drive: Callable[[], Coroutine[Any, Any, Load]]) -> Load:
     gc.collect()
     gc.disable()
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(drive())
+        return asyncio.run(drive())
     finally:
         gc.enable()

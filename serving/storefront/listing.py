@@ -10,12 +10,15 @@ from uuid import uuid4
 from fastapi import Request
 
 from engine.bundle import Bundle
-from engine.recommend.answer import Answer, AnsweredItem, answer
+from engine.errors import HawkerError
+from engine.recommend.answer import Answer, AnsweredItem, Told, answer
 from engine.recommend.control import NOTHING, Control, joined
+from engine.recommend.last_resort import last_resort
 from engine.recommend.placements import Placement
 from serving.gate import refuse_naming_users, refuse_secrets
 from serving.item_offers import offers_on
 from serving.live_profile import Known
+from serving.losses import Losses
 from serving.runtime import Runtime
 from serving.schemas import ListRequest
 from serving.stages import mark_of
@@ -96,29 +99,17 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
     """The answer in wire form."""
     placement = runtime.placements.find(ask.placement)
     told = runtime.lists.told(ask.wishes, visit.keys, visit.known.also, saved=placement.control, pages=ask.pages)
-    mark = mark_of(request)
-    told = replace(told, mark=mark)
-    found = answer(
-        visit.bundle,
-        placement,
-        visit.known.profile,
-        visit.now,
-        item_ids=ask.item_ids,
-        limit=ask.limit,
-        exclude_ids=ask.exclude_ids,
-        explain=ask.explain,
-        fields=ask.fields,
-        told=told,
-    )
+    mark, losses = mark_of(request), Losses(runtime.metrics)
+    found = _found(visit, placement, ask, replace(told, mark=mark, failed=losses), losses)
     request.scope["hawker.placement"] = placement.name  # after the answer: only names that exist become labels
-    content = _content(found, visit.version, degraded=visit.degraded)
+    content = _content(found, visit.version, degraded=visit.degraded or losses.any)
     mark("answer")
     if _rotates(placement, ask):
         runtime.lists.note_shown(visit.user_id, visit.session_id, told, [each.id for each in found.items], visit.now)
     if found.rest:
         about = {"placement": placement.name, "user_id": visit.user_id, "session_id": visit.session_id}
         content["next"] = await keep_rest(runtime, content, found.rest, {**about, "fields": list(ask.fields)})
-        content["degraded"] = visit.degraded or not content["next"]
+        content["degraded"] = content["degraded"] or not content["next"]
     if ask.offers:
         given = await offers_on(runtime, _prices(visit.bundle, found), visit.user_id, visit.now)
         for each in content["items"]:
@@ -126,6 +117,27 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
     runtime.served.note(served_row(content, placement.name, visit.user_id, visit.session_id, visit.now))
     mark("log")
     return content
+
+
+def _found(visit: Visit, placement: Placement, ask: Ask, told: Told, losses: Losses) -> Answer:
+    try:
+        return answer(
+            visit.bundle,
+            placement,
+            visit.known.profile,
+            visit.now,
+            item_ids=ask.item_ids,
+            limit=ask.limit,
+            exclude_ids=ask.exclude_ids,
+            explain=ask.explain,
+            fields=ask.fields,
+            told=told,
+        )
+    except HawkerError:
+        raise  # the caller's affair
+    except Exception as problem:
+        losses("answer", problem)
+        return last_resort(visit.bundle, ask.limit, ask.exclude_ids)
 
 
 def _rotates(placement: Placement, ask: Ask) -> bool:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+from dataclasses import replace
 
+import numpy as np
 import pytest
+
+from engine.storage.home import Home
+from tests.bundles import toy_bundle
+from tests.serving.conftest import publish, storefront
+from tests.stores import settings_of
 
 PLAIN, ROUTE = "application/json", "application/json; charset=utf8"  # the second one is left to the route
 
@@ -108,3 +116,31 @@ def test_every_stage_of_a_recommendation_is_told_to_prometheus(shop):
     for stage in ("parse", "profile", "sources", "index", "filters", "features", "ranking", "answer", "log", "encode"):
         assert f'stage="{stage}"' in page
     assert "hawker_index_recall 1.0" in page
+
+
+def test_an_answer_whose_making_fails_is_the_last_resort_and_says_that_it_is_degraded(tmp_path):
+    bundle = toy_bundle()
+    home = Home(tmp_path / "home")
+    publish(home, bundle)
+    with storefront(home) as shop:
+        live = shop.runtime.live
+        nothing = np.zeros(0, np.int32)
+        shop.runtime.live = replace(live, bundle=replace(live.bundle, catalog=replace(bundle.catalog, family=nothing)))
+        answer = shop.ask(user_id="u5", limit=3, exclude=["i0"])
+        assert answer.status_code == 200
+        body = answer.json()
+        assert [item["id"] for item in body["items"]] == ["i1", "i2", "i3"]
+        assert body["degraded"] and not body["personalized"]
+        assert 'hawker_answers_without_total{what="answer"} 1.0' in shop.client.get("/metrics").text
+        assert shop.ask(placement="nowhere").status_code == 404, "what the caller did wrong is told as before"
+
+
+def test_a_live_store_that_says_nothing_is_answered_without(tmp_path):
+    home = Home(tmp_path / "home")
+    publish(home, toy_bundle())
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never a byte
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        with storefront(home, settings=settings_of(home.root, HAWKER_REDIS_URL=url)) as shop:
+            answer = shop.ask(user_id="u5")
+            assert (answer.status_code, answer.json()["degraded"]) == (200, True)
+            assert answer.json()["personalized"], "the history of the bundle still speaks"
