@@ -6,6 +6,7 @@ ago, so that thresholds learned offline mean the same online.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.learned import NEVER
 from engine.profile import Profile
-from engine.recommend.grouped import Grouped
+from engine.recommend.grouped import Grouped, places, together
 from engine.recommend.readied import Readied
-from engine.recommend.shared import Block, Column, Place, Shared, blocks_of, same
+from engine.recommend.shared import Block, Column, Place
 from engine.recommend.sources import RANKED, Pool
 
 DAY = 86_400.0
@@ -57,6 +58,19 @@ FEATURES: tuple[str, ...] = (
     "factors_score",
     *(f"source_{source}" for source in RANKED),
 )
+#: Days after which purchases count half: of items, of groups, and of what was looked at.
+_HALF_LIVES = (15.0, 60.0, 180.0, 30.0, 120.0, 7.0)
+#: What a feature is of a candidate that the user had nothing to do with.
+_MISSING = np.array(
+    [
+        NEVER
+        if name.endswith(("_since_last", "_since_first", "_orders_since", "_since_browsed", "own_interval"))
+        else 0
+        for name in FEATURES
+    ],
+    np.float32,
+)
+_FACTORS = FEATURES.index("factors_score")
 _FIRST_OF_ITEMS = FEATURES.index("item_recent")
 _OF_ITEMS = range(_FIRST_OF_ITEMS, FEATURES.index("item_share_of_category") + 1)
 #: Of the items' features the one that depends on who asks.
@@ -137,27 +151,39 @@ def columns(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> NDArray
 
 def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
     """The same, with what candidates share told once."""
-    bought = profile.purchases
-    items, times = profile.items[bought], profile.times[bought]
-    days = _days_before(now, times)
-    orders = np.unique(times)
-    rows = pool.rows
-    own = Grouped.of(items, days)
-    mine = own.find(rows)
-    block: list[Shared | Column | None] = [*_own_columns(own, mine, profile.quantities[bought], orders, now)]
-    block += _browsed_columns(profile, rows, now)
-    of_category: list[Shared] = []
-    for codes in (bundle.catalog.category, bundle.catalog.levels[:, 0], bundle.catalog.brand):
-        grouped = Grouped.of(codes[items], days)
-        place = grouped.find(codes[rows])
-        block += _group_columns(grouped, place, codes[own.keys])
-        of_category = of_category or _category_columns(own, mine, grouped, place, codes[own.keys])
-    block += [*of_category, *[None] * len(_OF_ITEMS)]
-    everywhere = Place(np.zeros(len(rows), np.int64), 0)
-    block += [same(value, everywhere) for value in _user_values(len(items), len(own.keys), orders, now)]
-    block += [_factor_column(profile, bundle, rows, now), *pool.scores[: len(RANKED)]]
+    bought, rows, ages = profile.purchases, pool.rows, _days_before(now, profile.times)
+    items, days, looked = profile.items[bought], ages[bought], ~bought
+    orders = np.unique(profile.times[bought])
+    catalog = bundle.catalog
+    codes = (catalog.category, catalog.levels[:, 0], catalog.brand)
+    parts = [(items, days), *((each[items], days) for each in codes), (profile.items[looked], ages[looked])]
+    own, *of_codes, browsed = groups = together(parts, _HALF_LIVES)
+    mine, *places_of_codes, seen = places(groups, [rows, *(each[rows] for each in codes), rows])
+    shared = [
+        _block("own_lines", mine, _own_columns(own, profile.quantities[bought], orders, now)),
+        _block("own_browsed", seen, [browsed.faded(7.0), browsed.last]),
+    ]
+    for name, grouped, place, code in zip(GROUPS, of_codes, places_of_codes, codes, strict=True):
+        shared.append(_block(f"{name}_lines", place, _group_columns(grouped, code[own.keys])))
+    of_category, category = of_codes[0], codes[0][own.keys]
+    shared += [
+        _block("own_share_of_category", mine, [_shares(own, of_category, category)]),
+        _block("category_due", places_of_codes[0], [_due(of_category)]),
+        Block(
+            FEATURES.index("user_orders"),
+            _user_values(len(items), len(own.keys), orders, now),
+            Place(np.zeros(len(rows), np.int64), 0),
+        ),
+    ]
+    single = [(_FACTORS, _factor_column(profile, bundle, rows, now))]
+    single += [(_FACTORS + 1 + source, line) for source, line in enumerate(pool.scores[: len(RANKED)])]
     usual = bundle.statistics.price[items]
-    return Table(bundle, rows, *blocks_of(block), float(usual.mean()) if len(usual) else 0.0)
+    return Table(bundle, rows, shared, single, float(usual.mean()) if len(usual) else 0.0)
+
+
+def _block(first: str, place: Place, columns: Sequence[NDArray[np.floating]]) -> Block:
+    at = FEATURES.index(first)
+    return Block.of(at, place, columns, _MISSING[at : at + len(columns)])
 
 
 def _days_before(now: float, times: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -172,54 +198,48 @@ def _distinct(codes_of_items: NDArray[np.int32], grouped: Grouped) -> NDArray[np
 
 
 def _own_columns(
-    own: Grouped, mine: Place, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
-) -> list[Shared]:
+    own: Grouped, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
+) -> list[NDArray[np.floating]]:
     lines, last, first = own.count, own.last, own.first
     interval = np.where(lines > 1, (first - last) / np.maximum(lines - 1, 1), NEVER).astype(np.float32)
     order_days = _days_before(now, orders[::-1])  # ascending: newest first
-    since = np.searchsorted(order_days, last).astype(np.float32)
     return [
-        mine(lines),
-        mine(own.faded(15.0)),
-        mine(own.faded(60.0)),
-        mine(own.faded(180.0)),
-        mine(last, NEVER),
-        mine(first, NEVER),
-        mine(own.sums(quantities[own.order])),
-        mine(interval, NEVER),
-        mine((last / np.maximum(interval, 1.0)).astype(np.float32)),
-        mine((lines / max(len(orders), 1)).astype(np.float32)),
-        mine(since, NEVER),
+        lines,
+        own.faded(15.0),
+        own.faded(60.0),
+        own.faded(180.0),
+        last,
+        first,
+        own.sums(quantities[own.order]),
+        interval,
+        last / np.maximum(interval, 1.0),
+        lines / max(len(orders), 1),
+        np.searchsorted(order_days, last),
     ]
 
 
-def _browsed_columns(profile: Profile, rows: NDArray[np.int32], now: float) -> list[Shared]:
-    looked = ~profile.purchases
-    days = _days_before(now, profile.times[looked])
-    browsed = Grouped.of(profile.items[looked], days)
-    place = browsed.find(rows)
-    return [place(browsed.faded(7.0)), place(browsed.last, NEVER)]
-
-
-def _group_columns(grouped: Grouped, place: Place, codes_of_items: NDArray[np.int32]) -> list[Shared]:
+def _group_columns(grouped: Grouped, codes_of_items: NDArray[np.int32]) -> list[NDArray[np.floating]]:
     return [
-        place(grouped.count),
-        place(grouped.faded(30.0)),
-        place(grouped.faded(120.0)),
-        place(grouped.last, NEVER),
-        place(_distinct(codes_of_items, grouped)),
+        grouped.count,
+        grouped.faded(30.0),
+        grouped.faded(120.0),
+        grouped.last,
+        _distinct(codes_of_items, grouped),
     ]
 
 
-def _category_columns(
-    own: Grouped, mine: Place, grouped: Grouped, place: Place, codes_of_items: NDArray[np.int32]
-) -> list[Shared]:
-    """The item's share of the user's purchases in its category, and how due the category is."""
-    in_category = grouped.count[np.searchsorted(grouped.keys, codes_of_items)] if len(own.keys) else own.count
-    shares = own.count / np.maximum(np.where(codes_of_items >= 0, in_category, 0.0), 1.0)
+def _shares(own: Grouped, grouped: Grouped, category: NDArray[np.int32]) -> NDArray[np.floating]:
+    """Of each item its share of the user's purchases in its category."""
+    if not len(own.keys):
+        return own.count
+    lines = grouped.count[np.searchsorted(grouped.keys, category)]
+    return own.count / np.maximum(np.where(category >= 0, lines, np.float32(0)), np.float32(1))
+
+
+def _due(grouped: Grouped) -> NDArray[np.floating]:
+    """How many of its usual intervals have passed since a group was last bought from."""
     lines, last = grouped.count, grouped.last
-    span = np.maximum(grouped.first - last, 1.0)
-    return [mine(shares.astype(np.float32)), place((last * np.maximum(lines - 1.0, 0.0) / span).astype(np.float32))]
+    return last * np.maximum(lines - 1.0, 0.0) / np.maximum(grouped.first - last, 1.0)
 
 
 def _item_columns(bundle: Bundle, rows: NDArray[np.int32] | slice, usual_price: float) -> list[NDArray[np.float32]]:
@@ -243,9 +263,10 @@ def _item_columns(bundle: Bundle, rows: NDArray[np.int32] | slice, usual_price: 
     ]
 
 
-def _user_values(n_lines: int, n_items: int, orders: NDArray[np.int64], now: float) -> tuple[float, ...]:
+def _user_values(n_lines: int, n_items: int, orders: NDArray[np.int64], now: float) -> NDArray[np.float32]:
+    """[features, 1] the same for all candidates."""
     count = len(orders)
-    return (
+    values = (
         count,
         int(np.count_nonzero(orders > now - 28 * DAY)),
         n_lines / max(count, 1),
@@ -253,6 +274,7 @@ def _user_values(n_lines: int, n_items: int, orders: NDArray[np.int64], now: flo
         (now - orders[-1]) / DAY if count else float(NEVER),
         (orders[-1] - orders[0]) / DAY / (count - 1) if count > 1 else float(NEVER),
     )
+    return np.array(values, np.float32)[:, None]
 
 
 def _factor_column(profile: Profile, bundle: Bundle, rows: NDArray[np.int32], now: float) -> NDArray[np.float32]:
