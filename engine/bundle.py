@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +37,7 @@ from engine.profile import History, Profile
 FORMAT = 4
 DAY = 86_400.0
 _MANIFEST = "manifest.json"
+_VERIFIERS = 2  # threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +208,8 @@ class Bundle:
         """Verify and map a saved bundle; BundleUnusable names the first thing that is wrong."""
         document = read_manifest(folder)
         listed = document.pop("files")
-        for name, facts in listed.items():
-            path = folder / name
-            if not path.is_file():
-                raise BundleUnusable(f"bundle {folder.name} lacks {name}", field=name)
-            if path.stat().st_size != facts["bytes"] or _sha256(path) != facts["sha256"]:
-                raise BundleUnusable(f"{name} of bundle {folder.name} was truncated or altered", field=name)
+        with ThreadPoolExecutor(_VERIFIERS) as pool:  # of a million items this is most of a start
+            list(pool.map(lambda each: _verify(folder, *each), listed.items()))
         document.pop("format")
         facts = document.pop("index")
         arrays = {
@@ -248,6 +246,14 @@ class Bundle:
         for name, array in _arrays_of(self).items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise BundleUnusable(f"{name} holds numbers that are not finite", field=name)
+
+
+def _verify(folder: Path, name: str, facts: Mapping[str, Any]) -> None:
+    path = folder / name
+    if not path.is_file():
+        raise BundleUnusable(f"bundle {folder.name} lacks {name}", field=name)
+    if path.stat().st_size != facts["bytes"] or _sha256(path) != facts["sha256"]:
+        raise BundleUnusable(f"{name} of bundle {folder.name} was truncated or altered", field=name)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

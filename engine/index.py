@@ -89,7 +89,7 @@ class ItemIndex:
         with threads(n_threads):
             best = nearest(asked, vectors, min(RECALL_AT, len(vectors)))
         for kind in kinds or KINDS:
-            if found.facts.cost > CHEAP:
+            if found.facts.cost > CHEAP and (found.facts.kind == "exact" or not KINDS[kind].is_slow):
                 with threads(n_threads):
                     made = KINDS[kind].make(vectors[told], told)
                 reached = _settled(vectors, made, kind, asked, best, most_compared)

@@ -49,7 +49,8 @@ class Kind:
     """`cost` is what comparing one vector takes, against one of a row of them.
 
     `make` gets the vectors and their rows, `searcher` the index and how far it looks; `margin` is how many times
-    farther than it had to on average, where a search ends by itself.
+    farther than it had to on average, where a search ends by itself. What is `slow` to make is left for where no other
+    kind reaches the recall.
     """
 
     meaning: str
@@ -57,6 +58,7 @@ class Kind:
     make: Callable[[Vectors, Rows], Index]
     searcher: Callable[[Index, int], Searcher]
     margin: int = 1
+    is_slow: bool = False
 
 
 class Whole:
@@ -193,7 +195,7 @@ KINDS: Mapping[str, Kind] = {
     "longest": Kind("The longest vectors first, until no shorter one can be better.", 1, _longest, _Longest, 8),
     "codes": Kind("Lists of near items, each number of a vector in a byte.", 0.5, _codes, _in_codes),
     "lists": Kind("Lists of near items (inverted file).", 1, _lists, _in_lists),
-    "graph": Kind("Each item linked to near ones (HNSW).", 8, _graph, _in_graph),
+    "graph": Kind("Each item linked to near ones (HNSW).", 8, _graph, _in_graph, is_slow=True),
 }
 
 
