@@ -78,7 +78,7 @@ class _Longest:
     """The first `effort` of the longest, in growing parts."""
 
     def __init__(self, index: Index, effort: int) -> None:
-        flat = faiss.downcast_index(index.index)
+        flat = _faiss.downcast_index(index.index)
         self._index = index  # whose memory the views are
         self._vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)[:effort]
         self._rows = faiss.rev_swig_ptr(index.id_map.data(), index.ntotal)
@@ -172,11 +172,13 @@ def _graph(vectors: Vectors, rows: Rows) -> Index:
 def _on_sphere(vectors: Vectors) -> Vectors:
     """[n, d + 1] points at the same distance from the origin."""
     squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
-    return np.c_[vectors, np.sqrt(np.maximum(squares.max() - squares, 0.0)).astype(np.float32)]
+    return np.concatenate(
+        [vectors, np.sqrt(np.maximum(squares.max() - squares, 0.0))[:, None]], axis=1, dtype=np.float32
+    )
 
 
 def _in_lists(index: Index, effort: int, more: float = 1.0) -> Searcher:
-    lists = faiss.downcast_index(index)
+    lists = _faiss.downcast_index(index)
     lists.nprobe = effort
     return _Near(lists, more)
 
@@ -186,7 +188,7 @@ def _in_codes(index: Index, effort: int) -> Searcher:
 
 
 def _in_graph(index: Index, effort: int) -> Searcher:
-    faiss.downcast_index(index.index).hnsw.efSearch = effort
+    _faiss.downcast_index(index.index).hnsw.efSearch = effort
     return _Near(index, 1.0)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,7 +182,7 @@ def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
     return Table(bundle, rows, shared, single, float(usual.mean()) if len(usual) else 0.0)
 
 
-def _block(first: str, place: Place, columns: Sequence[NDArray[np.floating]]) -> Block:
+def _block(first: str, place: Place, columns: Sequence[NDArray[Any]]) -> Block:
     at = FEATURES.index(first)
     return Block.of(at, place, columns, _MISSING[at : at + len(columns)])
 
@@ -199,7 +200,7 @@ def _distinct(codes_of_items: NDArray[np.int32], grouped: Grouped) -> NDArray[np
 
 def _own_columns(
     own: Grouped, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
-) -> list[NDArray[np.floating]]:
+) -> list[NDArray[Any]]:
     lines, last, first = own.count, own.last, own.first
     interval = np.where(lines > 1, (first - last) / np.maximum(lines - 1, 1), NEVER).astype(np.float32)
     order_days = _days_before(now, orders[::-1])  # ascending: newest first
@@ -218,7 +219,7 @@ def _own_columns(
     ]
 
 
-def _group_columns(grouped: Grouped, codes_of_items: NDArray[np.int32]) -> list[NDArray[np.floating]]:
+def _group_columns(grouped: Grouped, codes_of_items: NDArray[np.int32]) -> list[NDArray[Any]]:
     return [
         grouped.count,
         grouped.faded(30.0),
@@ -228,7 +229,7 @@ def _group_columns(grouped: Grouped, codes_of_items: NDArray[np.int32]) -> list[
     ]
 
 
-def _shares(own: Grouped, grouped: Grouped, category: NDArray[np.int32]) -> NDArray[np.floating]:
+def _shares(own: Grouped, grouped: Grouped, category: NDArray[np.int32]) -> NDArray[Any]:
     """Of each item its share of the user's purchases in its category."""
     if not len(own.keys):
         return own.count
@@ -236,10 +237,10 @@ def _shares(own: Grouped, grouped: Grouped, category: NDArray[np.int32]) -> NDAr
     return own.count / np.maximum(np.where(category >= 0, lines, np.float32(0)), np.float32(1))
 
 
-def _due(grouped: Grouped) -> NDArray[np.floating]:
+def _due(grouped: Grouped) -> NDArray[Any]:
     """How many of its usual intervals have passed since a group was last bought from."""
     lines, last = grouped.count, grouped.last
-    return last * np.maximum(lines - 1.0, 0.0) / np.maximum(grouped.first - last, 1.0)
+    return np.asarray(last * np.maximum(lines - 1.0, 0.0) / np.maximum(grouped.first - last, 1.0))
 
 
 def _item_columns(bundle: Bundle, rows: NDArray[np.int32] | slice, usual_price: float) -> list[NDArray[np.float32]]:

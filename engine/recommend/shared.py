@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +36,7 @@ class Block:
     place: Place
 
     @classmethod
-    def of(
-        cls, first: int, place: Place, columns: Sequence[NDArray[np.floating]], missing: NDArray[np.float32]
-    ) -> Block:
+    def of(cls, first: int, place: Place, columns: Sequence[NDArray[Any]], missing: NDArray[np.float32]) -> Block:
         """From the columns [n_keys] of each feature, and what it is of those that stand nowhere."""
         values = np.empty((len(columns), place.n_keys + 1), np.float32)
         values[:, -1] = missing

@@ -9,12 +9,12 @@ from experiments.shop import ShopSize
 
 
 def test_the_index_bench_holds_every_kind_against_comparing_all(monkeypatch):
-    monkeypatch.setattr(index_bench, "_QUICK", ShopSize(users=1_500, items=2_000, days=20))
-    monkeypatch.setattr(index_bench, "_ASKING", 200)
+    monkeypatch.setattr(index_bench, "_QUICK", ShopSize(users=800, items=900, days=20))
+    monkeypatch.setattr(index_bench, "_ASKING", 100)
     result = run_bench("index", quick=True)
     figures = result.findings.figures
     assert figures["served"]["kind"] in KINDS
-    assert figures["events"] > 10_000
+    assert figures["events"] > 5_000
     kinds = {row["asked_kind"] for row in figures["kinds"]}
     assert kinds == {"exact", *KINDS}
     assert all(row["recall"] == 1 for row in figures["kinds"] if row["asked_kind"] == "exact")
