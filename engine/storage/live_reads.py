@@ -14,8 +14,9 @@ from engine.storage.online import AsyncClient, LateAnswer
 
 #: Within a request the live store gets this long, after which the answer goes without it.
 PATIENCE = 0.03
-#: A process that was busy finds an answer and the end of its patience at once: it looks at the answer first.
-_SECOND_LOOK = 0.005
+#: A process that was busy finds an answer and the end of its patience at once, and takes up the answer in some turns of
+#: its event loop: so many it has before the patience ends.
+_TURNS = 10
 
 
 class LiveReads:
@@ -44,7 +45,7 @@ class LiveReads:
 
     async def _asked(self, together: list[tuple[Sequence[bytes], asyncio.Future[list[bytes | None]]]]) -> None:
         # The waiting ends, not the asking: a connection that is left in mid-answer would have to be thrown away.
-        ending = asyncio.get_running_loop().call_later(self._patience, _look_again, [found for _, found in together])
+        ending = asyncio.get_running_loop().call_later(self._patience, _end, [found for _, found in together], _TURNS)
         try:
             values: Any = await self._client.mget([key for keys, _ in together for key in keys])
         except Exception as problem:
@@ -61,11 +62,10 @@ class LiveReads:
             at += len(keys)
 
 
-def _look_again(waiting: Sequence[asyncio.Future[list[bytes | None]]]) -> None:
-    asyncio.get_running_loop().call_later(_SECOND_LOOK, _end, waiting)
-
-
-def _end(waiting: Sequence[asyncio.Future[list[bytes | None]]]) -> None:
+def _end(waiting: Sequence[asyncio.Future[list[bytes | None]]], turns: int) -> None:
+    if turns and not all(found.done() for found in waiting):
+        asyncio.get_running_loop().call_soon(_end, waiting, turns - 1)
+        return
     for found in waiting:
         if not found.done():
             found.set_exception(LateAnswer("the live store does not answer in time"))
