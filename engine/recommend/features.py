@@ -97,7 +97,7 @@ class Table:
         rows = self.rows[at]
         found = np.empty((len(FEATURES), len(rows)), np.float32)
         for each in self.shared:
-            found[each.first : each.first + len(each.values)] = each.values[:, each.place.at[at]]
+            found[each.first : each.first + len(each.values)] = each.values.take(each.place.at[at], axis=1)
         for feature, column in self.single:
             found[feature] = column[at]
         for feature, column in zip(_OF_ITEMS, _item_columns(self.bundle, rows, self.usual_price), strict=True):
@@ -114,7 +114,7 @@ class Table:
         scores, end = of_items(ranking, self.bundle, self.rows), 0
         for each in self.shared:
             begin, end = end, end + each.values.size
-            scores += told[begin:end].reshape(each.values.shape).sum(axis=0)[each.place.at]
+            scores += told[begin:end].reshape(each.values.shape).sum(axis=0).take(each.place.at)
         price = self.bundle.statistics.price[self.rows] / np.float32(max(self.usual_price, 1.0))
         for feature, column in (*self.single, (_PRICE_RATIO, price)):
             scores += ranking.of_table(feature, column)

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from engine.learned import Ranking
 
 _MOST_LEAVES = 16
-_ALL = np.uint16(0xFFFF)
-#: The place of the lowest bit of each 16-bit number.
-_LOWEST = np.array([(each & -each).bit_length() - 1 if each else 0 for each in range(2**16)], np.uint8)
+#: The first leaf that is not among those ruled out, which are the bits of a 16-bit number; one always is left.
+_FIRST_LEFT = np.array([(~each & (each + 1)).bit_length() - 1 for each in range(2**_MOST_LEAVES)], np.uint8)
 
 
 class Readied:
@@ -54,49 +53,48 @@ class Readied:
 
 
 class _Trees:
-    """Inner nodes [trees x nodes] with the leaves they leave to who goes right, and the leaves' values [trees x 16]."""
+    """Inner nodes [nodes, trees] with the leaves that are ruled out for who goes right, and the leaves' values."""
 
     def __init__(
         self,
         feature: NDArray[np.int64],
         split_at: NDArray[np.float32],
-        left: NDArray[np.uint16],
+        ruled_out: NDArray[np.uint16],
         leaves: NDArray[np.float64],
     ) -> None:
-        self._n_trees, self._width = feature.shape
+        self._shape = feature.shape
+        # One node of all trees after the other, so that what is ruled out of a tree is gathered line by line.
         self._feature = feature.ravel()
         self._split_at = split_at.ravel()[:, None]
-        self._left = left.ravel()[:, None]
+        self._ruled_out = ruled_out.ravel()[:, None]
         self._leaves = leaves.ravel()
-        self._first = (np.arange(self._n_trees) * _MOST_LEAVES)[:, None]
+        self._first = (np.arange(feature.shape[1]) * _MOST_LEAVES)[:, None]
 
     @classmethod
     def of(cls, learned: Ranking) -> _Trees | None:
         walked = [_walked(learned, tree) for tree in range(len(learned.split_at))]
         if any(len(leaves) > _MOST_LEAVES for _, leaves in walked):
             return None
-        width = max((len(inner) for inner, _ in walked), default=0)
-        shape = (len(walked), width)
+        shape = (max((len(inner) for inner, _ in walked), default=0), len(walked))
         feature, split_at = np.zeros(shape, np.int64), np.full(shape, np.inf, np.float32)
-        left, values = np.full(shape, _ALL, np.uint16), np.zeros((len(walked), _MOST_LEAVES))
+        ruled_out, values = np.zeros(shape, np.uint16), np.zeros((len(walked), _MOST_LEAVES))
         for tree, (inner, leaves) in enumerate(walked):
-            for place, (node, kept) in enumerate(inner):
-                feature[tree, place] = learned.split_feature[tree, node]
-                split_at[tree, place] = _floored(learned.split_at[tree, node : node + 1])[0]
-                left[tree, place] = kept
+            for place, (node, bits) in enumerate(inner):
+                feature[place, tree] = learned.split_feature[tree, node]
+                split_at[place, tree] = _floored(learned.split_at[tree, node : node + 1])[0]
+                ruled_out[place, tree] = bits
             values[tree, : len(leaves)] = learned.leaf_value[tree, leaves]
-        return cls(feature, split_at, left, values)
+        return cls(feature, split_at, ruled_out, values)
 
     def of_columns(self, columns: NDArray[np.float32]) -> NDArray[np.float64]:
-        n = columns.shape[1]
-        right = columns[self._feature] > self._split_at
-        kept = np.where(right, self._left, _ALL).reshape(self._n_trees, self._width, n)
-        leaf = _LOWEST[np.bitwise_and.reduce(kept, axis=1)]  # of a tree without inner nodes all bits are left
-        return np.asarray(self._leaves[self._first + leaf].sum(axis=0))
+        right = columns.take(self._feature, axis=0) > self._split_at
+        ruled_out = (right * self._ruled_out).reshape(*self._shape, columns.shape[1])
+        leaf = _FIRST_LEFT.take(np.bitwise_or.reduce(ruled_out, axis=0))
+        return np.asarray(self._leaves.take(self._first + leaf).sum(axis=0))
 
 
 def _walked(learned: Ranking, tree: int) -> tuple[list[tuple[int, int]], list[int]]:
-    """The inner nodes with the bits of the leaves that remain for who goes right, and the leaves from left to right."""
+    """The inner nodes with the bits of the leaves that going right rules out, and the leaves from left to right."""
     inner: list[tuple[int, int]] = []
     leaves: list[int] = []
 
@@ -108,8 +106,7 @@ def _walked(learned: Ranking, tree: int) -> tuple[list[tuple[int, int]], list[in
         first = len(leaves)
         walk(left)
         # Python's numbers have no end: of a tree with more leaves than bits nothing is made of this.
-        ruled_out = (1 << len(leaves)) - (1 << first)
-        inner.append((node, ~ruled_out & int(_ALL)))
+        inner.append((node, (1 << len(leaves)) - (1 << first)))
         walk(right)
 
     walk(0)
