@@ -133,7 +133,7 @@ class Bundle:
     def item_vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """[len(rows), d] the vectors of items, those of newcomers included."""
         if self.newcomers is None or not (new := rows >= self.newcomers.first).any():
-            return np.asarray(self.factors.items[rows])
+            return self.factors.items.take(rows, axis=0)
         vectors = np.empty((len(rows), self.factors.items.shape[1]), np.float32)
         vectors[~new] = self.factors.items[rows[~new]]
         vectors[new] = self.newcomers.vectors[rows[new] - self.newcomers.first]
