@@ -21,8 +21,13 @@ from engine.index_kinds import KINDS, MOST_COMPARED, Rows, Vectors, Whole, mappe
 FILE = "index.faiss"
 #: Of the best `RECALL_AT` by comparing all, an index has to find this share.
 RECALL, RECALL_AT = 0.985, 50
+LEAST_RECALL = 0.98  # of those vectors that tell the recall, which have no say in the effort
 #: Up to so many bytes all vectors are compared: that takes no longer than half a millisecond.
 EXACT_BYTES = 20 * 2**20
+#: Up to so many all are compared where no index does: some ten milliseconds.
+WHOLE_BYTES = 100 * 2**20
+#: Of kinds that are slow to make: so many vectors take some minutes.
+MOST_OF_SLOW = 200_000
 #: An index that compares no more than this share of the vectors is good enough: no better one is looked for.
 CHEAP = 0.005
 _ASKED = 2_048  # vectors that settle an index, half of them its effort and half the recall that is told
@@ -73,10 +78,12 @@ class ItemIndex:
         exact_bytes: int = EXACT_BYTES,
         kinds: Sequence[str] = (),
         most_compared: float = MOST_COMPARED,
+        whole_bytes: int = WHOLE_BYTES,
     ) -> ItemIndex:
         """From `vectors` [n, d], float32; row i is item i. `asked` [m, d] are such as will be asked, as users' are.
 
-        The cheapest of `kinds` that reaches the recall, all of `KINDS` by default; comparing all where none does.
+        The cheapest of `kinds` that reaches the recall, all of `KINDS` by default. Where none does, all are compared;
+        where that are more than `whole_bytes`, which takes longer than a page may, it is the one that misses the least.
         """
         vectors = np.ascontiguousarray(vectors, np.float32)
         told = np.flatnonzero(np.linalg.norm(vectors, axis=1) > 0)
@@ -88,13 +95,18 @@ class ItemIndex:
         found = cls(vectors)
         with threads(n_threads):
             best = nearest(asked, vectors, min(RECALL_AT, len(vectors)))
-        for kind in kinds or KINDS:
-            if found.facts.cost > CHEAP and (found.facts.kind == "exact" or not KINDS[kind].is_slow):
-                with threads(n_threads):
-                    made = KINDS[kind].make(vectors[told], told)
-                reached = _settled(vectors, made, kind, asked, best, most_compared)
-                found = reached if reached is not None and reached.facts.cost < found.facts.cost else found
-        return found
+        short = found
+        for kind in kinds or [name for name, each in KINDS.items() if len(told) <= MOST_OF_SLOW or not each.is_slow]:
+            if found.facts.cost <= CHEAP or (KINDS[kind].is_slow and found.facts.kind != "exact"):
+                continue
+            with threads(n_threads):
+                made = KINDS[kind].make(vectors[told], told)
+            tried = _settled(vectors, made, kind, asked, best, most_compared)
+            if tried.facts.recall >= LEAST_RECALL and tried.facts.cost < found.facts.cost:
+                found = tried
+            elif short is found or tried.facts.recall > short.facts.recall:
+                short = tried
+        return short if found.facts.kind == "exact" and vectors.nbytes > whole_bytes else found
 
     def __len__(self) -> int:
         return len(self._vectors)
@@ -154,10 +166,8 @@ def _sample(vectors: Vectors) -> Vectors:
     return np.ascontiguousarray(vectors[told[places]])
 
 
-def _settled(
-    vectors: Vectors, made: Any, kind: str, asked: Vectors, best: Rows, most_compared: float
-) -> ItemIndex | None:
-    """The index at the least effort that reaches the recall on every other vector, None where that is too much."""
+def _settled(vectors: Vectors, made: Any, kind: str, asked: Vectors, best: Rows, most_compared: float) -> ItemIndex:
+    """The index at the least effort that reaches the recall on every other vector, or at the most that it may take."""
 
     def at(effort: int, queries: slice) -> ItemIndex:
         tried = ItemIndex(vectors, made, IndexFacts(kind, effort))
@@ -170,7 +180,7 @@ def _settled(
     effort, reached = 1, at(1, choosing)
     while reached.facts.recall < RECALL:
         if reached.facts.compared > most_compared or effort > made.ntotal:
-            return None
+            return at(max(1, effort // 2), telling)
         effort *= 2
         reached = at(effort, choosing)
     low = effort // 2

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.index import EXACT_BYTES, RECALL, RECALL_AT, ItemIndex, recall, unit
+from engine.index import EXACT_BYTES, MOST_OF_SLOW, RECALL, RECALL_AT, ItemIndex, recall, unit
 from engine.index_kinds import KINDS
 from engine.learned import Factors
 from experiments.findings import Asked, Conditions, Findings
@@ -25,7 +25,6 @@ from experiments.traits_bench import in_own_process
 _WHOLE, _QUICK = ShopSize(users=1_000_000, items=1_000_000, days=20), ShopSize(users=6_000, items=6_000, days=20)
 _ASKING, _JUDGED = 10_000, 2_000
 _THREADS = 2
-_MOST_OF_SLOW = 200_000  # items: a graph of a million takes longer than all else together
 
 
 def measure_index(conditions: Conditions) -> Findings:
@@ -70,7 +69,7 @@ def _kinds(factors: Factors, conditions: Conditions, rng: np.random.Generator) -
     rows = []
     for part in (n // 50, n // 10, n):
         items = factors.items[np.sort(rng.choice(n, part, replace=False))]
-        for kind in ("exact", *(name for name, each in KINDS.items() if part <= _MOST_OF_SLOW or not each.is_slow)):
+        for kind in ("exact", *(name for name, each in KINDS.items() if part <= MOST_OF_SLOW or not each.is_slow)):
             limit, kinds = (items.nbytes, ()) if kind == "exact" else (0, (kind,))
             found = looked_up(items, factors.users, conditions.scratch, rng, exact_bytes=limit, kinds=kinds)
             rows.append({"items": part, "asked_kind": kind, **found})

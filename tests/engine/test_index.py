@@ -132,6 +132,8 @@ def test_what_no_part_can_tell_is_compared_whole():
     vectors = random.normal(size=(3_000, 64)).astype(np.float32)
     queries = random.normal(size=(200, 64)).astype(np.float32)
     assert ItemIndex.build(vectors, queries, exact_bytes=0).facts.kind == "exact"
+    facts = ItemIndex.build(vectors, queries, exact_bytes=0, whole_bytes=0).facts
+    assert facts.kind in KINDS and facts.recall < RECALL, "of so many that comparing all is no way, and it says so"
 
 
 def test_a_shop_whose_items_are_all_alike_or_unknown_can_be_indexed():
