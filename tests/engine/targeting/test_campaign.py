@@ -81,7 +81,7 @@ def test_suggestions_are_valid_drafts():
         ({"variants": [{"variant": "x", "share": 0.4}]}, "variants"),
         ({"variants": [{"variant": "x", "share": 1, "offer_id": "a"}]}, "variants[0].offer_id"),
         ({"template": {"subject": "s"}}, "template.text"),
-        ({"trigger": {"on": "tier_change"}}, "trigger.on"),
+        ({"trigger": {"on": "tier_change"}}, "trigger.classification"),
         ({"trigger": {"on": "entered", "segment": ["x"]}}, "trigger.segment"),
         ({"quiet": {"from": "24:00", "until": "08:00"}}, "quiet.from"),
         ({"quiet": {"from": "08:00", "until": "08:00"}}, "quiet"),
