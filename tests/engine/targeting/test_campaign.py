@@ -90,7 +90,10 @@ def test_suggestions_are_valid_drafts():
         ({"assignment": "plan"}, "offers"),
         ({"assignment": "plan", "offers": ["a"]}, "budget"),
         ({"assignment": "plan", "offers": ["a"], "budget": 5}, "offers[0].reason_class"),
-        ({"assignment": "plan", "goal": "win-back", "offers": ["a"], "budget": 5, "per_customer": 2}, "per_customer"),
+        (
+            {"assignment": "plan", "goal": "win-back", "offers": ["a", "b"], "budget": 5, "per_customer": 2},
+            "per_customer",
+        ),
         ({"per_customer": 2}, "per_customer"),
         ({"language": "fr"}, "language"),
         ({"chanel": "email"}, "chanel"),
