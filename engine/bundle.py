@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,22 @@ from engine.ids import IdMap
 from engine.index import ItemIndex
 from engine.item_facts import ItemFacts
 from engine.item_table import Changes, ItemTable, Kept
-from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Newcomers, Ranking, Scores
+from engine.learned import (
+    Chance,
+    Factors,
+    ItemStatistics,
+    Leaders,
+    Neighbours,
+    Newcomers,
+    Ranking,
+    Repurchase,
+    Sales,
+    Scores,
+)
+from engine.nested_arrays import flatten, rebuild
 from engine.profile import History, Profile
 
-FORMAT = 3
+FORMAT = 4
 DAY = 86_400.0
 _INDEX, _MANIFEST = "index.faiss", "manifest.json"
 
@@ -56,7 +68,7 @@ class Bundle:
 
     `type_weights` and `half_lives` (days) are by event type code; `fold_in` holds the confidence per
     unit of weight and the regularisation with which a changed profile gets a new user vector;
-    `rankings` are by name, as placements ask for them.
+    `rankings` are by name, as placements ask for them, and `chances` say what the scores of some of them mean.
     """
 
     manifest: Manifest
@@ -65,6 +77,7 @@ class Bundle:
     catalog: Catalog
     history: History
     statistics: ItemStatistics
+    repurchase: Repurchase
     popular: Leaders
     trending: Leaders
     best_of_category: Neighbours
@@ -77,10 +90,12 @@ class Bundle:
     half_lives: NDArray[np.float32]
     fold_in: NDArray[np.float32]
     rankings: dict[str, Ranking]
+    chances: dict[str, Chance]
     content: Content
     facts: ItemFacts
     #: Laid over a loaded bundle, never saved with it.
     newcomers: Newcomers | None = None
+    sales: Sales | None = None  # of the window that a request asks for
     #: What the shop said of items since, oldest first; of newcomers, where there are any, in the first place.
     changes: tuple[Changes, ...] = ()
     #: What was computed for rules, shared by all that is laid over one loaded bundle.
@@ -127,7 +142,8 @@ class Bundle:
 
     def with_catalog(self, catalog: Catalog) -> Bundle:
         """The same bundle over what the shop says of its items now; what was computed from the rest is kept."""
-        return dataclasses.replace(self, catalog=catalog).keeping(self, "_gram", "category_recent")
+        kept = ("_gram", "category_recent", "category_sizes")
+        return dataclasses.replace(self, catalog=catalog).keeping(self, *kept)
 
     def keeping(self, other: Bundle, *computed: str) -> Bundle:
         """This bundle with what `other` has computed under these names already."""
@@ -141,6 +157,12 @@ class Bundle:
         known = codes >= 0
         size = max(len(self.catalog.category_names), 1)
         return np.bincount(codes[known], self.statistics.recent[known], minlength=size).astype(np.float32)
+
+    @cached_property
+    def category_sizes(self) -> NDArray[np.int64]:
+        """[n_categories] items by most specific category."""
+        codes = self.catalog.category
+        return np.bincount(codes[codes >= 0], minlength=len(self.catalog.category_names))
 
     @cached_property
     def table(self) -> ItemTable:
@@ -219,6 +241,7 @@ class Bundle:
                 len(self.catalog),
                 len(self.facts),
                 len(self.statistics.recent),
+                len(self.repurchase.interval),
                 len(self.factors.items),
                 len(self.index),
             ),
@@ -252,43 +275,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def _arrays_of(bundle: Bundle) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
     for name in _array_fields():
-        found |= _flatten(getattr(bundle, name), name)
+        found |= flatten(getattr(bundle, name), name)
     return found
 
 
 def _parts(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    return {name: _rebuild(kind, name, arrays) for name, kind in _array_fields().items()}
+    return {name: rebuild(kind, name, arrays) for name, kind in _array_fields().items()}
 
 
 def _array_fields() -> dict[str, Any]:
     return {
         name: kind
         for name, kind in get_type_hints(Bundle).items()
-        if name not in ("manifest", "index", "newcomers", "changes", "kept")
+        if name not in ("manifest", "index", "newcomers", "sales", "changes", "kept")
     }
-
-
-def _flatten(value: Any, prefix: str) -> dict[str, NDArray[Any]]:
-    """Nested dataclasses and dicts of arrays as one dict with dotted names."""
-    if isinstance(value, np.ndarray):
-        return {prefix: value}
-    parts = value if isinstance(value, dict) else {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    found: dict[str, NDArray[Any]] = {}
-    for name, part in parts.items():
-        found |= _flatten(part, f"{prefix}.{name}")
-    return found
-
-
-def _rebuild(wanted: Any, prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    if dataclasses.is_dataclass(wanted):
-        kinds = get_type_hints(wanted)
-        parts = {f.name: _rebuild(kinds[f.name], f"{prefix}.{f.name}", arrays) for f in dataclasses.fields(wanted)}
-        return wanted(**parts)  # type: ignore[operator]
-    if get_origin(wanted) is dict:
-        kind, begin = get_args(wanted)[1], f"{prefix}."
-        names = sorted({name.removeprefix(begin).split(".")[0] for name in arrays if name.startswith(begin)})
-        return {name: _rebuild(kind, begin + name, arrays) for name in names}
-    return arrays[prefix]
 
 
 def _sha256(path: Path) -> str:

@@ -215,12 +215,24 @@ def _launch(conditions: Conditions) -> Findings:
     return measure_launch(conditions)
 
 
+def _filters(conditions: Conditions) -> Findings:
+    from experiments.filter_bench import measure_filters
+
+    return measure_filters(conditions)
+
+
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
         "The shop generator: speed against writing random rows, sameness, and that what is planted is found.", _shop
     ),
-    "journey": Bench("The served lists on The Complete Journey's test period, and items never sold before.", _journey),
+    "journey": Bench(
+        "The served lists on The Complete Journey's test period, what is due again, and items never sold before.",
+        _journey,
+    ),
+    "filters": Bench(
+        "A filter that keeps one in a hundred of a million items: places filled, time without it.", _filters
+    ),
     "browse": Bench("What browsing adds to purchases on never-bought items, on a generated shop.", _browse),
     "ingest": Bench("Events a second over HTTP, durably acknowledged, and whether all of them arrive.", _ingest),
     "freshness": Bench("How soon somebody's own event is in what they are recommended next.", _freshness),

@@ -6,14 +6,14 @@ ago, so that thresholds learned offline mean the same online.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.learned import NEVER
 from engine.profile import Profile
+from engine.recommend.due import rhythm
+from engine.recommend.grouped import Grouped, Place
 from engine.recommend.sources import RANKED, Pool
 
 DAY = 86_400.0
@@ -28,6 +28,9 @@ FEATURES: tuple[str, ...] = (
     "own_due",
     "own_order_share",
     "own_orders_since",
+    "own_typical",
+    "own_late",
+    "own_pace",
     "own_browsed",
     "own_since_browsed",
     *(f"{group}_{name}" for group in GROUPS for name in GROUP),
@@ -63,13 +66,14 @@ def columns(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> NDArray
     days = _days_before(now, times)
     orders = np.unique(times)
     rows = pool.rows
-    own = _Grouped.of(items, days)
+    own = Grouped.of(items, days)
     mine = own.find(rows)
     block: list[NDArray[np.float32]] = _own_columns(own, mine, profile.quantities[bought], orders, now)
+    block += _rhythm_columns(own, mine, bundle)
     block += _browsed_columns(profile, rows, now)
     category_lines: NDArray[np.float32] | None = None
     for codes in (bundle.catalog.category, bundle.catalog.levels[:, 0], bundle.catalog.brand):
-        grouped = _Grouped.of(codes[items], days)
+        grouped = Grouped.of(codes[items], days)
         place = grouped.find(codes[rows])
         distinct = _distinct(codes[own.keys], grouped)
         block += [
@@ -96,70 +100,14 @@ def _days_before(now: float, times: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.asarray(np.maximum(now - times, 0.0) / DAY, np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class _Grouped:
-    """Purchases grouped by a key: `keys` ascending, and where each group begins in the sorted `days`."""
-
-    keys: NDArray[np.int32]
-    starts: NDArray[np.int64]
-    days: NDArray[np.float32]
-    order: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, keys: NDArray[np.int32], days: NDArray[np.float32]) -> _Grouped:
-        order = np.argsort(keys, kind="stable")  # oldest first within a key, as in the profile
-        ordered = keys[order]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(keys) else np.zeros(0, np.int64)
-        return cls(ordered[starts], starts, days[order], order)
-
-    def sums(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(np.add.reduceat(values, self.starts)) if len(self.starts) else np.zeros(0, np.float32)
-
-    @property
-    def count(self) -> NDArray[np.float32]:
-        return np.asarray(np.diff(np.r_[self.starts, len(self.days)]), np.float32)
-
-    @property
-    def first(self) -> NDArray[np.float32]:
-        return self.days[self.starts]
-
-    @property
-    def last(self) -> NDArray[np.float32]:
-        return self.days[np.r_[self.starts[1:], len(self.days)] - 1] if len(self.starts) else self.days
-
-    def faded(self, half_life: float) -> NDArray[np.float32]:
-        return self.sums(np.exp2(self.days * np.float32(-1.0 / half_life)))
-
-    def find(self, wanted: NDArray[np.int32]) -> _Place:
-        if not len(self.keys):
-            return _Place(np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool))
-        at = np.searchsorted(self.keys, wanted)
-        at[at == len(self.keys)] = 0
-        # Code -1 is "not known": two items of unknown brand have nothing in common.
-        return _Place(at, (self.keys[at] == wanted) & (wanted >= 0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the candidates' keys stand among the groups, and which stand there at all."""
-
-    at: NDArray[np.int64]
-    found: NDArray[np.bool_]
-
-    def __call__(self, values: NDArray[np.float32], missing: float | np.float32 = 0.0) -> NDArray[np.float32]:
-        if not len(values):
-            return np.full(len(self.at), missing, np.float32)
-        return np.where(self.found, values[self.at], np.float32(missing)).astype(np.float32)
-
-
-def _distinct(codes_of_items: NDArray[np.int32], grouped: _Grouped) -> NDArray[np.float32]:
+def _distinct(codes_of_items: NDArray[np.int32], grouped: Grouped) -> NDArray[np.float32]:
     """How many different items were bought in each group."""
     at = np.searchsorted(grouped.keys, codes_of_items)
     return np.bincount(at, minlength=len(grouped.keys)).astype(np.float32)
 
 
 def _own_columns(
-    own: _Grouped, mine: _Place, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
+    own: Grouped, mine: Place, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
 ) -> list[NDArray[np.float32]]:
     lines, last, first = own.count, own.last, own.first
     interval = np.where(lines > 1, (first - last) / np.maximum(lines - 1, 1), NEVER).astype(np.float32)
@@ -180,10 +128,15 @@ def _own_columns(
     ]
 
 
+def _rhythm_columns(own: Grouped, mine: Place, bundle: Bundle) -> list[NDArray[np.float32]]:
+    found = rhythm(own, bundle.repurchase)
+    return [mine(found.typical, NEVER), mine(own.last / found.typical), mine(found.pace)]
+
+
 def _browsed_columns(profile: Profile, rows: NDArray[np.int32], now: float) -> list[NDArray[np.float32]]:
     looked = ~profile.purchases
     days = _days_before(now, profile.times[looked])
-    browsed = _Grouped.of(profile.items[looked], days)
+    browsed = Grouped.of(profile.items[looked], days)
     place = browsed.find(rows)
     return [place(browsed.faded(7.0)), place(browsed.last, NEVER)]
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.learned import Neighbours
+from engine.overlay import BY_CHANCE
 from engine.profile import Profile
 from engine.recommend.allowed import Allowed
+from engine.recommend.due import due
 
 DAY = 86_400.0
 Found = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -103,6 +105,21 @@ def trending(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.i
     return bundle.trending.items, bundle.trending.scores
 
 
+def selling(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What sold best within the window, and to the segment, that is asked for."""
+    sales = bundle.sales
+    return NOTHING if sales is None else _best_first(sales.items, sales.sold)
+
+
+def rising(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What sold within the window clearly better than in the same time before, in deviations of a Poisson count."""
+    sales = bundle.sales
+    if sales is None:
+        return NOTHING
+    above = (sales.sold - sales.before) / np.sqrt(sales.before + np.float32(1))
+    return _best_first(sales.items, np.where(above > BY_CHANCE, above, np.float32(0)))
+
+
 def similar_items(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """Items that the same people take as the ones in view; of a newcomer, those that are like it."""
     rows, weights = _called(bundle.neighbours, context, np.ones(len(context), np.float32))
@@ -153,9 +170,14 @@ SOURCES: dict[str, Source] = {
     "new_for_you": new_for_you,
     "new_alike": new_alike,
     "viewed": viewed,
+    "due": due,
+    "selling": selling,
+    "rising": rising,
 }
 #: Those that speak from the user's own profile.
-PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed"})
+PERSONAL = frozenset(
+    {"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed", "due"}
+)
 #: Those that may stand behind a learned ranking.
 RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")
 

@@ -118,7 +118,11 @@ def test_a_purchase_before_the_moment_is_in_the_profile_and_in_no_other(own_home
     for other in set(USERS) - {user}:
         assert before[other].items.tolist() == after[other].items.tolist()
     again = lists_as_of(bundle, Lake(own_home), LAST, users=[user], placement="buy-again", limit=80)
+    assert item not in again["item_id"].to_pylist(), "it was bought this second"
+    later = (moment + timedelta(days=365)).isoformat()
+    again = lists_as_of(bundle, Lake(own_home), later, users=[user], placement="buy-again", limit=80)
     assert item in again["item_id"].to_pylist()
+    assert again["due_at"].null_count == 0
     new = lists_as_of(bundle, Lake(own_home), LAST, users=[user], placement="discover", limit=80)
     assert item not in new["item_id"].to_pylist()
 
