@@ -118,7 +118,7 @@ def evaluate(version: Annotated[int | None, typer.Argument()] = None, as_json: A
 
     _, home = here()
     found = evaluation_of(home, version)
-    answer(found, as_json, evaluation_table(found["scores"]))
+    answer(found, as_json, evaluation_table(found["scores"], found.get("due", {})))
 
 
 @app.command()

@@ -34,7 +34,7 @@ def window_of(placement: Placement, window: str | None, segment: str | None) -> 
     window, segment = window or placement.window, segment or placement.segment
     if window is None and segment is None:
         return None
-    if not _WITHIN.keys() & set(placement.sources):
+    if not set(placement.sources) <= _WITHIN.keys():
         field = "window" if window is not None else "segment"
         told = f"placement {placement.name!r} is not about what sells; ask best-sellers or trending, or one like them"
         raise BadInput(f"{field}: {told}", code="no_window", field=field)

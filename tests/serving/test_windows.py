@@ -9,8 +9,12 @@ from engine.storage.placements import placement_file
 from engine.storage.sellers import renew_sellers
 from tests.bundles import AS_OF, taste, toy_bundle
 from tests.serving.conftest import publish, storefront
-from tests.serving.test_recommendations import rows
 from tests.stores import settings_of
+
+
+def rows(answer):
+    return [int(item["id"][1:]) for item in answer.json()["items"]]
+
 
 PLACEMENTS = """
 [for-vips]
