@@ -181,7 +181,7 @@ def _statistics(recent: np.ndarray) -> ItemStatistics:
         recent=recent,
         lasting=recent,
         buyers=recent,
-        repeat_share=np.full(n, 0.5, np.float32),
+        repeat_share=np.full(n, 0.6, np.float32),
         interval=np.full(n, 20.0, np.float32),
         age=np.full(n, 200.0, np.float32),
         idle=np.full(n, NEVER, np.float32),

@@ -17,14 +17,22 @@ DAY = 86_400.0
 SOON_DAYS = 7.0
 #: What was bought since then, today or yesterday, is not.
 JUST_DAYS = 2.0
+#: Who is overdue by more than so many times the usual days has stopped.
+_STOPPED = 5.0
+#: What was bought once is due where at least this share of its buyers came back; of few buyers, four more who mostly
+#: did not are assumed.
+_MOSTLY, _ASSUMED = 0.5, (1.0, 4.0)
 #: Lines of an item that lie less than half a day apart are one purchase.
 SAME_VISIT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """By item of a profile, float32 [n]: the `typical` days until it is bought again, and purchases a week (`pace`)."""
+    """By item of a profile [n]: how many `times` it was bought again, the `typical` days (float32) until it is, and
+    purchases a week (`pace`, float32).
+    """
 
+    times: NDArray[np.int64]
     typical: NDArray[np.float32]
     pace: NDArray[np.float32]
 
@@ -47,16 +55,22 @@ def rhythm(own: Grouped, again: Repurchase) -> Rhythm:
     prior, pace = again.interval[own.keys].astype(np.float64), again.pace[own.keys].astype(np.float64)
     typical = np.exp((held * prior + logs) / (held + times))
     weekly = 7.0 * (times + shape) / (own.first + shape / pace)
-    return Rhythm(typical.astype(np.float32), weekly.astype(np.float32))
+    return Rhythm(times, typical.astype(np.float32), weekly.astype(np.float32))
 
 
 def due(
     profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """What the user bought before and will need again these days, by how often they buy it."""
+    """What the user bought before and will need again these days, by how often they buy it.
+
+    What they bought once counts where most of its buyers bought it again, and nothing that they seem to have given up.
+    """
     own = of_profile(profile, now)
     found = rhythm(own, bundle.repurchase)
-    soon = (found.typical - own.last <= SOON_DAYS) & (own.last >= JUST_DAYS)
+    soon = (found.typical - own.last <= SOON_DAYS) & (own.last >= JUST_DAYS) & (own.last <= _STOPPED * found.typical)
+    buyers = bundle.statistics.buyers[own.keys]
+    again = (bundle.statistics.repeat_share[own.keys] * buyers + _ASSUMED[0]) / (buyers + _ASSUMED[1])
+    soon &= (found.times > 0) | (again >= _MOSTLY)
     rows, scores = own.keys[soon], found.pace[soon]
     order = np.argsort(-scores, kind="stable")
     return rows[order], scores[order]

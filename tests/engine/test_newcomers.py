@@ -92,7 +92,15 @@ def test_every_placement_answers_for_somebody_who_bought_a_newcomer():
             # Nothing stands in the orders of something new, and nothing was bought long enough ago.
             assert found.items or name in ("buy-again", "bought-together")
     assert "new-3" not in [each.id for each in answer(bundle, "buy-again", bought, AS_OF + 60).items]
-    assert "new-3" in [each.id for each in answer(bundle, "buy-again", bought, AS_OF + 20 * DAY).items]
+    twice = with_tail(
+        bought,
+        *(
+            np.array([value], kind)
+            for value, kind in ((82, np.int32), (0, np.uint8), (AS_OF + 20 * DAY, np.int64), (1, np.float32))
+        ),
+    )
+    assert "new-3" not in [each.id for each in answer(bundle, "buy-again", bought, AS_OF + 20 * DAY).items]
+    assert "new-3" in [each.id for each in answer(bundle, "buy-again", twice, AS_OF + 40 * DAY).items]
 
 
 def test_an_extended_bundle_is_sound():

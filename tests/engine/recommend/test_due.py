@@ -80,16 +80,25 @@ def test_what_was_bought_today_or_yesterday_is_not_offered_however_often_it_is_b
 
 def test_what_is_due_within_a_week_or_overdue_is_offered_and_what_is_due_later_is_not(bundle):
     """Of every item of the toy shop 20 days are usual."""
-    profile = bought((1, 12.9), (2, 13.1), (5, 20.0), (6, 400.0))
+    profile = bought((1, 12.9), (2, 13.1), (5, 20.0), (6, 90.0), (9, 101.0))
     found = {each.id: each for each in listed(bundle, profile)}
     assert found.keys() == {"i2", "i5", "i6"}
     assert found["i2"].due_at == pytest.approx(AS_OF + 6.9 * DAY, abs=120)
-    assert found["i6"].due_at == pytest.approx(AS_OF - 380 * DAY, abs=120)
+    assert found["i6"].due_at == pytest.approx(AS_OF - 70 * DAY, abs=120)
     day = datetime.fromtimestamp(AS_OF + 6.9 * DAY, UTC).date()
     assert found["i2"].reason == f"due again on {day}: you bought it once, last 13 days ago"
-    assert found["i6"].reason.startswith("due again since 2022-10-30: you bought it once")
-    assert not {"i1"} & {each.id for each in listed(bundle, profile)}
+    assert found["i6"].reason.startswith("due again since 2023-09-05: you bought it once")
     assert "i1" in {each.id for each in listed(bundle, profile, AS_OF + DAY)}
+
+
+def test_what_was_bought_once_is_due_where_most_of_its_buyers_came_back(bundle):
+    """Of item 3 a fifth came back; item 75 has five buyers of whom three did."""
+    share = bundle.statistics.repeat_share.copy()
+    share[3] = 0.2
+    shop = replace(bundle, statistics=replace(bundle.statistics, repeat_share=share))
+    once = bought((3, 25.0), (7, 25.0), (75, 25.0))
+    assert [each.id for each in listed(shop, once)] == ["i7"]
+    assert {each.id for each in listed(shop, bought((3, 25.0), (3, 45.0)))} == {"i3"}
 
 
 def test_the_likelier_comes_first_and_scores_are_told_as_chances(bundle):
