@@ -33,8 +33,6 @@ app.add_typer(keys, name="keys")
 app.add_typer(offer, name="offer")
 app.add_typer(segment, name="segment")
 app.add_typer(user, name="user")
-app.command()(recommend)
-app.command()(similar)
 
 
 @app.command()
@@ -164,6 +162,10 @@ def rollback(as_json: AsJson = False) -> None:
 def serve() -> None:
     """Answer storefronts over HTTP with the published bundle."""
     _serve(*here())
+
+
+app.command()(recommend)
+app.command()(similar)
 
 
 @app.command()
