@@ -17,7 +17,7 @@ from engine.bundle import Bundle
 from engine.recommend.answer import NOTHING_TOLD, Answer, Told, answer
 from engine.recommend.control import control_of
 from experiments.findings import Asked, Conditions, Findings
-from experiments.large_shop import AS_OF, large_bundle
+from experiments.filter_shop import AS_OF, large_bundle
 
 ITEMS, USERS, ROUNDS = 1_000_000, 500, 400
 QUICK_ITEMS, QUICK_USERS, QUICK_ROUNDS = 40_000, 200, 60

@@ -7,7 +7,7 @@ import numpy as np
 from engine.recommend.soundness import check_sound
 from experiments import filter_bench
 from experiments.bench import run_bench
-from experiments.large_shop import large_bundle
+from experiments.filter_shop import large_bundle
 
 
 def test_a_filter_that_keeps_one_in_a_hundred_fills_the_list(monkeypatch):
