@@ -196,6 +196,8 @@ def propose(
     if allowed is None:
         found = {name: SOURCES[name](profile, bundle, now, context) for name in names}
     else:
+        if "popular" in names:
+            allowed.best()  # needs a pass over the catalogue; the others are cheaper once it is made
         found = {name: _among(allowed, name, profile, bundle, now, context) for name in names}
     found = {name: (rows[:most], scores[:most]) for name, (rows, scores) in found.items()}
     rows = np.unique(np.concatenate([rows for rows, _ in found.values()]))
