@@ -8,7 +8,6 @@ in the manifest, and so does the index' measured recall; loading verifies them, 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,21 +21,30 @@ from typing import Any, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bundle_files import FORMAT, MANIFEST, read_manifest, sha256, verify
 from engine.catalog import Catalog
 from engine.content import Content
 from engine.errors import BundleUnusable
 from engine.ids import IdMap
-from engine.index import FILE as INDEX_FILE
 from engine.index import ItemIndex
 from engine.item_facts import ItemFacts
 from engine.item_table import Changes, ItemTable, Kept
-from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Newcomers, Ranking, Scores
+from engine.learned import (
+    Chance,
+    Factors,
+    ItemStatistics,
+    Leaders,
+    Neighbours,
+    Newcomers,
+    Ranking,
+    Repurchase,
+    Sales,
+    Scores,
+)
 from engine.nested_arrays import flatten, rebuild
 from engine.profile import History, Profile
 
-FORMAT = 4
 DAY = 86_400.0
-_MANIFEST = "manifest.json"
 _VERIFIERS = 2  # threads
 
 
@@ -60,7 +68,7 @@ class Bundle:
 
     `type_weights` and `half_lives` (days) are by event type code; `fold_in` holds the confidence per
     unit of weight and the regularisation with which a changed profile gets a new user vector;
-    `rankings` are by name, as placements ask for them.
+    `rankings` are by name, as placements ask for them, and `chances` say what the scores of some of them mean.
     """
 
     manifest: Manifest
@@ -69,6 +77,7 @@ class Bundle:
     catalog: Catalog
     history: History
     statistics: ItemStatistics
+    repurchase: Repurchase
     popular: Leaders
     trending: Leaders
     best_of_category: Neighbours
@@ -81,10 +90,12 @@ class Bundle:
     half_lives: NDArray[np.float32]
     fold_in: NDArray[np.float32]
     rankings: dict[str, Ranking]
+    chances: dict[str, Chance]
     content: Content
     facts: ItemFacts
     #: Laid over a loaded bundle, never saved with it.
     newcomers: Newcomers | None = None
+    sales: Sales | None = None  # of the window that a request asks for
     #: What the shop said of items since, oldest first; of newcomers, where there are any, in the first place.
     changes: tuple[Changes, ...] = ()
     #: What was computed for rules, shared by all that is laid over one loaded bundle.
@@ -141,7 +152,8 @@ class Bundle:
 
     def with_catalog(self, catalog: Catalog) -> Bundle:
         """The same bundle over what the shop says of its items now; what was computed from the rest is kept."""
-        return dataclasses.replace(self, catalog=catalog).keeping(self, "_gram", "category_recent")
+        kept = ("_gram", "category_recent", "category_sizes")
+        return dataclasses.replace(self, catalog=catalog).keeping(self, *kept)
 
     def keeping(self, other: Bundle, *computed: str) -> Bundle:
         """This bundle with what `other` has computed under these names already."""
@@ -155,6 +167,12 @@ class Bundle:
         known = codes >= 0
         size = max(len(self.catalog.category_names), 1)
         return np.bincount(codes[known], self.statistics.recent[known], minlength=size).astype(np.float32)
+
+    @cached_property
+    def category_sizes(self) -> NDArray[np.int64]:
+        """[n_categories] items by most specific category."""
+        codes = self.catalog.category
+        return np.bincount(codes[codes >= 0], minlength=len(self.catalog.category_names))
 
     @cached_property
     def table(self) -> ItemTable:
@@ -190,10 +208,10 @@ class Bundle:
         for path in sorted(folder.iterdir()):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-            files[path.name] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
+            files[path.name] = {"sha256": sha256(path), "bytes": path.stat().st_size}
         told = {"index": dataclasses.asdict(self.index.facts), "files": files}
         document = {"format": FORMAT, **dataclasses.asdict(self.manifest), **told}
-        with (folder / _MANIFEST).open("w") as out:
+        with (folder / MANIFEST).open("w") as out:
             json.dump(document, out, indent=1)
             out.flush()
             os.fsync(out.fileno())
@@ -209,7 +227,7 @@ class Bundle:
         document = read_manifest(folder)
         listed = document.pop("files")
         with ThreadPoolExecutor(_VERIFIERS) as pool:  # of a million items this is most of a start
-            list(pool.map(lambda each: _verify(folder, *each), listed.items()))
+            list(pool.map(lambda each: verify(folder, *each), listed.items()))
         document.pop("format")
         facts = document.pop("index")
         arrays = {
@@ -235,6 +253,7 @@ class Bundle:
                 len(self.catalog),
                 len(self.facts),
                 len(self.statistics.recent),
+                len(self.repurchase.interval),
                 len(self.factors.items),
                 len(self.index),
             ),
@@ -246,33 +265,6 @@ class Bundle:
         for name, array in _arrays_of(self).items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise BundleUnusable(f"{name} holds numbers that are not finite", field=name)
-
-
-def _verify(folder: Path, name: str, facts: Mapping[str, Any]) -> None:
-    path = folder / name
-    if not path.is_file():
-        raise BundleUnusable(f"bundle {folder.name} lacks {name}", field=name)
-    if path.stat().st_size != facts["bytes"] or _sha256(path) != facts["sha256"]:
-        raise BundleUnusable(f"{name} of bundle {folder.name} was truncated or altered", field=name)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a saved bundle as written, without verifying the files."""
-    try:
-        document = json.loads((folder / _MANIFEST).read_text())
-        version = document["format"]
-        files = {name: (facts["sha256"], facts["bytes"]) for name, facts in document["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise BundleUnusable(f"bundle {folder.name} has no readable manifest: {problem}") from problem
-    if version != FORMAT:
-        raise BundleUnusable(f"bundle {folder.name} has format {version}, this version reads {FORMAT}; train anew")
-    index = document.get("index")
-    if not isinstance(index, dict) or (index.get("kind") != "exact" and INDEX_FILE not in files):
-        told = f"the manifest of bundle {folder.name} does not tell its index, or does not list {INDEX_FILE}"
-        raise BundleUnusable(told, field="index")
-    if odd := [name for name in files if Path(name).name != name]:
-        raise BundleUnusable(f"the manifest of bundle {folder.name} names a file outside of it: {odd[0]}", field=odd[0])
-    return dict(document)
 
 
 def _arrays_of(bundle: Bundle) -> dict[str, NDArray[Any]]:
@@ -290,10 +282,5 @@ def _array_fields() -> dict[str, Any]:
     return {
         name: kind
         for name, kind in get_type_hints(Bundle).items()
-        if name not in ("manifest", "index", "newcomers", "changes", "kept")
+        if name not in ("manifest", "index", "newcomers", "sales", "changes", "kept")
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -127,7 +127,7 @@ BENCHES: Mapping[str, Bench] = {
         bench_rooms.shop,
     ),
     "journey": Bench(
-        "The served lists on The Complete Journey's test period, and items never sold before.",
+        "The served lists on The Complete Journey's test period, what is due again, and items never sold before.",
         bench_rooms.journey,
         is_recorded=True,
     ),
@@ -140,6 +140,10 @@ BENCHES: Mapping[str, Bench] = {
         "New places for people of Gowalla, LightGCN's split, beside the published table.",
         bench_rooms.gowalla,
         is_recorded=True,
+    ),
+    "filters": Bench(
+        "A filter that keeps one in a hundred of a million items: places filled, time without it.",
+        bench_rooms.filters,
     ),
     "browse": Bench("What browsing adds to purchases on never-bought items, on a generated shop.", bench_rooms.browse),
     "ingest": Bench(

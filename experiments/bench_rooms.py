@@ -135,3 +135,9 @@ def faults(conditions: Conditions) -> Findings:
     from experiments.faults_bench import measure_faults
 
     return measure_faults(conditions)
+
+
+def filters(conditions: Conditions) -> Findings:
+    from experiments.filter_bench import measure_filters
+
+    return measure_filters(conditions)

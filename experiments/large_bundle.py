@@ -30,6 +30,7 @@ from experiments.shop.departments import SHELVES
 from training.interactions import Log, type_tables
 from training.models import MODELS
 from training.recipe import Recipe
+from training.repurchase import repurchase
 from training.run import train
 from training.shop_data import read_shop
 from training.statistics import best_of_category, growth, item_statistics, leaders
@@ -54,6 +55,7 @@ def large_bundle(shop: LargeShop, rankings: dict[str, Ranking], *, seed: int, th
         catalog=catalog,
         history=_history(seen.log, weights),
         statistics=statistics,
+        repurchase=repurchase(_in_time(purchases), catalog.category, seen.now),
         popular=leaders(statistics.recent, 300),
         trending=leaders(growth(statistics), 300),
         best_of_category=best_of_category(catalog, statistics, 50),
@@ -66,6 +68,7 @@ def large_bundle(shop: LargeShop, rankings: dict[str, Ranking], *, seed: int, th
         half_lives=half_lives.astype(np.float32),
         fold_in=np.array([1.0, 5.0], np.float32),
         rankings=rankings,
+        chances={},
         content=_content(shop.catalog),
         facts=facts,
     )

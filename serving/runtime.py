@@ -28,6 +28,7 @@ from serving.live_offers import LiveOffers
 from serving.live_profile import ProfileReader
 from serving.metrics import Metrics
 from serving.placement_book import PlacementBook
+from serving.sales_memory import SalesMemory
 from serving.served_log import ServedLog
 
 log = logging.getLogger("hawker.runtime")
@@ -70,6 +71,7 @@ class Runtime:
         self.reader = ProfileReader(self.doors.profiles, self.doors.reads)
         self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
         self.lists = ListMemory(self.doors.live, self.settings.shop)
+        self.sales = SalesMemory(self.settings.shop)
         self.customers = CustomerFacts(self.doors, self.settings.shop, self._bundle)
         self.offers = LiveOffers(self.doors.ledger, self.settings.zone, self.now)
         self.served = ServedLog(self.doors.stream, self.metrics)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.learned import NEVER
 from engine.profile import Profile
+from engine.recommend.due import rhythm
 from engine.recommend.grouped import Grouped, places, together
 from engine.recommend.readied import Readied
 from engine.recommend.shared import Block, Column, Place
@@ -33,6 +34,9 @@ FEATURES: tuple[str, ...] = (
     "own_due",
     "own_order_share",
     "own_orders_since",
+    "own_typical",
+    "own_late",
+    "own_pace",
     "own_browsed",
     "own_since_browsed",
     *(f"{group}_{name}" for group in GROUPS for name in GROUP),
@@ -62,15 +66,8 @@ FEATURES: tuple[str, ...] = (
 #: Days after which purchases count half: of items, of groups, and of what was looked at.
 _HALF_LIVES = (15.0, 60.0, 180.0, 30.0, 120.0, 7.0)
 #: What a feature is of a candidate that the user had nothing to do with.
-_MISSING = np.array(
-    [
-        NEVER
-        if name.endswith(("_since_last", "_since_first", "_orders_since", "_since_browsed", "own_interval"))
-        else 0
-        for name in FEATURES
-    ],
-    np.float32,
-)
+_NEVER_WHERE = ("_since_last", "_since_first", "_orders_since", "_since_browsed", "own_interval", "own_typical")
+_MISSING = np.array([NEVER if name.endswith(_NEVER_WHERE) else 0 for name in FEATURES], np.float32)
 _FACTORS = FEATURES.index("factors_score")
 _FIRST_OF_ITEMS = FEATURES.index("item_recent")
 _OF_ITEMS = range(_FIRST_OF_ITEMS, FEATURES.index("item_share_of_category") + 1)
@@ -160,8 +157,9 @@ def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
     parts = [(items, days), *((each[items], days) for each in codes), (profile.items[looked], ages[looked])]
     own, *of_codes, browsed = groups = together(parts, _HALF_LIVES)
     mine, *places_of_codes, seen = places(groups, [rows, *(each[rows] for each in codes), rows])
+    of_own = [*_own_columns(own, profile.quantities[bought], orders, now), *_rhythm_columns(own, bundle)]
     shared = [
-        _block("own_lines", mine, _own_columns(own, profile.quantities[bought], orders, now)),
+        _block("own_lines", mine, of_own),
         _block("own_browsed", seen, [browsed.faded(7.0), browsed.last]),
     ]
     for name, grouped, place, code in zip(GROUPS, of_codes, places_of_codes, codes, strict=True):
@@ -217,6 +215,11 @@ def _own_columns(
         lines / max(len(orders), 1),
         np.searchsorted(order_days, last),
     ]
+
+
+def _rhythm_columns(own: Grouped, bundle: Bundle) -> list[NDArray[Any]]:
+    found = rhythm(own, bundle.repurchase)
+    return [found.typical, own.last / found.typical, found.pace]
 
 
 def _group_columns(grouped: Grouped, codes_of_items: NDArray[np.int32]) -> list[NDArray[Any]]:

@@ -12,6 +12,7 @@ from engine.recommend.query import Query
 
 Rows = NDArray[np.int32]
 Kept = NDArray[np.bool_]
+_WHOLE_SHOP = 1 / 3
 
 
 def unsellable(query: Query, bundle: Bundle, rows: Rows) -> Kept:
@@ -33,9 +34,14 @@ def context(query: Query, bundle: Bundle, rows: Rows) -> Kept:
 
 
 def substitutes(query: Query, bundle: Bundle, rows: Rows) -> Kept:
-    """Drops what stands on the same shelf as an item in view: another milk goes instead of it, not with it."""
-    shelves = bundle.catalog.category[query.items]
-    return ~_among(bundle.catalog.category[rows], shelves[shelves >= 0])
+    """Drops what stands on the same shelf as an item in view: another milk goes instead of it, not with it.
+
+    A shelf that holds more than a third of all items tells nothing of that.
+    """
+    shelves = np.unique(bundle.catalog.category[query.items])
+    shelves = shelves[shelves >= 0]
+    telling = bundle.category_sizes[shelves] <= _WHOLE_SHOP * len(bundle.items)
+    return ~_among(bundle.catalog.category[rows], shelves[telling])
 
 
 def purchased(query: Query, bundle: Bundle, rows: Rows) -> Kept:

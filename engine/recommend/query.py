@@ -57,10 +57,13 @@ class Query:
 class Recommendation:
     """One place of the list: `source` proposed the item, `score` ordered it, within this list only.
 
-    `promoted`: a pin or a promotion put it there.
+    `promoted`: a pin or a promotion put it there. Of what is due again, `due_at` says when (epoch seconds) and `chance`
+    how likely it is bought within a week, where a training learned that.
     """
 
     row: int
     score: float
     source: str
     promoted: bool = False
+    due_at: float | None = None
+    chance: float | None = None

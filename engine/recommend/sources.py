@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.learned import Neighbours
+from engine.overlay import BY_CHANCE
 from engine.profile import Profile
 from engine.recommend.allowed import Allowed
+from engine.recommend.due import due
 from engine.recommend.shared import falling
 
 DAY = 86_400.0
@@ -26,10 +28,9 @@ _FAINT = 1e-30  # the smallest share that float32 still keeps apart from 0 with 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Candidates: `rows` [n] ascending, and `scores` [len(SOURCES), n] with each source's best at 1.
+    """Candidates: `rows` [n] ascending, and `scores` [len(SOURCES), n] with each source's best at 1, 0 for no proposal.
 
-    0 says that the source did not propose the candidate. Scores of two sources are never added: their
-    scales differ; a learned ranking weighs them, or their ranks are fused.
+    Scores of two sources are never added: their scales differ; a learned ranking weighs them, or ranks are fused.
     """
 
     rows: NDArray[np.int32]
@@ -105,6 +106,21 @@ def trending(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.i
     return bundle.trending.items, bundle.trending.scores
 
 
+def selling(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What sold best within the window, and to the segment, that is asked for."""
+    sales = bundle.sales
+    return NOTHING if sales is None else _best_first(sales.items, sales.sold)
+
+
+def rising(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What sold within the window clearly better than in the same time before, in deviations of a Poisson count."""
+    sales = bundle.sales
+    if sales is None:
+        return NOTHING
+    above = (sales.sold - sales.before) / np.sqrt(sales.before + np.float32(1))
+    return _best_first(sales.items, np.where(above > BY_CHANCE, above, np.float32(0)))
+
+
 def similar_items(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """Items that the same people take as the ones in view; of a newcomer, those that are like it."""
     rows, weights = _called(bundle.neighbours, context, np.ones(len(context), np.float32))
@@ -155,9 +171,14 @@ SOURCES: dict[str, Source] = {
     "new_for_you": new_for_you,
     "new_alike": new_alike,
     "viewed": viewed,
+    "due": due,
+    "selling": selling,
+    "rising": rising,
 }
 #: Those that speak from the user's own profile.
-PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed"})
+PERSONAL = frozenset(
+    {"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed", "due"}
+)
 #: Those that may stand behind a learned ranking.
 RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")
 
@@ -178,6 +199,8 @@ def propose(
 
     A source that raises is told to `failed` and has no candidates; without it, what it raises is raised.
     """
+    if allowed is not None and "popular" in names:
+        allowed.best()  # needs a pass over the catalogue; the others are cheaper once it is made
     found: dict[str, Found] = {}
     for name in names:
         try:

@@ -53,6 +53,12 @@ class Caps:
         told = zip(self._most, self._groups, self._counts, strict=True)
         return all(groups[row] is None or counts[groups[row]] < most for most, groups, counts in told)
 
+    @property
+    def are_exceeded(self) -> bool:
+        """Whether what was counted, without being asked for room, is more than there was."""
+        told = zip(self._most, self._counts, strict=True)
+        return any(number > most for most, counts in told for group, number in counts.items() if group is not None)
+
     def count(self, row: int) -> None:
         for groups, counts in zip(self._groups, self._counts, strict=True):
             counts[groups[row]] += 1

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Query, Request
 from engine.recommend.control import control_of
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
-from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, UserListQuery
+from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, SalesQuery, UserListQuery
 from serving.storefront.listing import Ask, ask_of, listed, visited
 from serving.wire import JsonResponse
 
 Options = Annotated[ListQuery, Query()]
 UserOptions = Annotated[UserListQuery, Query()]
+SalesOptions = Annotated[SalesQuery, Query()]
 
 
 def routes(runtime: Runtime) -> APIRouter:
@@ -53,13 +54,13 @@ def routes(runtime: Runtime) -> APIRouter:
         return await _short(runtime, request, "bought-together", options, item_ids=[item_id])
 
     @router.get("/v1/trending", response_model=RecommendationAnswer)
-    async def trending(request: Request, options: Options) -> JsonResponse:
-        """What sells clearly better than it used to."""
+    async def trending(request: Request, options: SalesOptions) -> JsonResponse:
+        """What sells clearly better than it used to; within a window, to a segment, or of what passes a filter."""
         return await _short(runtime, request, "trending", options)
 
     @router.get("/v1/best-sellers", response_model=RecommendationAnswer)
-    async def best_sellers(request: Request, options: Options) -> JsonResponse:
-        """What sells best these weeks; of a category with `filter`."""
+    async def best_sellers(request: Request, options: SalesOptions) -> JsonResponse:
+        """What sells best these weeks, or within a window, to a segment, or of a category with `filter`."""
         return await _short(runtime, request, "best-sellers", options)
 
     return router
@@ -87,6 +88,8 @@ def short_ask(placement: str, options: ListQuery, *, item_ids: Sequence[str] = (
         fields=options.field_names(),
         wishes=control_of({"filter": options.filter}),
         offers=options.offers,
+        window=getattr(options, "window", None),
+        segment=getattr(options, "segment", None),
     )
 
 

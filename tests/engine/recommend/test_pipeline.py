@@ -105,7 +105,9 @@ def test_each_source_proposes_what_was_planted(bundle):
         found = rows[scores > 0.5 * scores.max()]
         assert len(found) and {taste(row) for row in found} == {taste(5)}, name
         assert np.all(np.diff(scores) <= 0), name
-    for name in ("similar_items", "bought_together", "same_category"):
+    rows, _ = SOURCES["bought_together"](unknown(), bundle, AS_OF, np.array([6], np.int32))
+    assert rows.tolist() == [7]
+    for name in ("similar_items", "same_category"):
         rows, _ = SOURCES[name](unknown(), bundle, AS_OF, np.array([6], np.int32))
         assert len(rows) and {taste(row) for row in rows} == {taste(6)}, name
 
@@ -197,7 +199,7 @@ def test_an_unknown_placement_is_told_with_the_nearest():
 
 def test_a_reason_counts_the_purchases(bundle):
     profile = profile_of((5, "purchase", 10), (5, "purchase", 1))
-    first = answer(bundle, "buy-again", profile, AS_OF, explain=True).items[0]
+    first = answer(bundle, "home", profile, AS_OF, explain=True).items[0]
     assert first.reason == "you bought it twice, last yesterday"
 
 
