@@ -80,13 +80,14 @@ def keep(
     from engine.storage.embedded import open_stores
     from engine.storage.ledger import opened_ledger
     from engine.storage.migrate import migrate
-    from engine.storage.placements import keep_variant
+    from engine.storage.placements import definitions_of, keep_variant, remember
 
     settings, home = here()
     with open_stores(settings, {"ledger"}) as stores:
         migrate(stores.ledger_url, settings.shop)
         with opened_ledger(stores.ledger_url, settings.shop) as ledger:
             made = keep_variant(ledger, name, variant, actor=by, now=clock.now(home))
+            remember(home, definitions_of(ledger))
     found = {"name": name, "variant": variant, "definition": dict(made.definition)}
     answer(found, as_json, f"{name}: everybody sees {variant}")
 

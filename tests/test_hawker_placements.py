@@ -12,7 +12,7 @@ from engine.errors import BadInput, NotAllowed, NotEnoughData, UnknownThing
 from engine.storage.clock import set_offset
 from engine.storage.home import Home
 from engine.storage.ledger import opened_ledger
-from engine.storage.placements import put_placement
+from engine.storage.placements import put_placement, remembered
 from hawker_placements import placement
 from tests.engine.storage.served_lists import NOW, ServedLists, click, explored_lists
 from tests.stores import SHOP
@@ -82,5 +82,6 @@ def test_an_experiment_ends_with_the_variant_that_is_kept(shop, ledger_url, monk
         put_placement(ledger, "home", {"experiment": RUNNING}, actor=None, now=NOW.timestamp())
     done, told = run("keep", "home", "b", "--by", "anna", "--json")
     assert (done.exit_code, told["definition"]) == (0, {"diversity": 0.4})
+    assert remembered(shop.home) == {"home": {"diversity": 0.4}}
     assert isinstance(run("keep", "home", "b")[0].exception, NotAllowed)
     assert isinstance(run("keep", "cart", "b")[0].exception, UnknownThing)

@@ -94,7 +94,7 @@ def learn(replays: Sequence[Replay], *, seed: int, threads: int) -> Ranking:
         )
     common = {**_BOTH, "seed": seed, "num_threads": threads}
     rng = np.random.default_rng(seed)
-    tables = _additive(_boost([_thinned(each, rng) for each in replays], {**common, **_ADDITIVE}, _STUMPS))
+    tables = tables_of(_boost([_thinned(each, rng) for each in replays], {**common, **_ADDITIVE}, _STUMPS))
     shortlists, start = [], []
     for each in replays:
         scores = ranking.additive(tables, each.columns.T)
@@ -104,7 +104,7 @@ def learn(replays: Sequence[Replay], *, seed: int, threads: int) -> Ranking:
         ]
         shortlists.append(each.where(best))
         start.append(scores[np.concatenate(best)])
-    return _with_trees(tables, _boost(shortlists, {**common, **_REFINE}, _TREES, np.concatenate(start)))
+    return with_trees(tables, _boost(shortlists, {**common, **_REFINE}, _TREES, np.concatenate(start)))
 
 
 def learning_curve(learned: Ranking, seen: Replay, k: int) -> list[float]:
@@ -159,7 +159,7 @@ def _boost(
     return found.structures()
 
 
-def _additive(stumps: list[dict[str, Any]]) -> Ranking:
+def tables_of(stumps: list[dict[str, Any]]) -> Ranking:
     """Stumps on one feature add up to one step function of it."""
     by_feature: list[list[dict[str, Any]]] = [[] for _ in FEATURES]
     for stump in stumps:
@@ -189,7 +189,7 @@ def _additive(stumps: list[dict[str, Any]]) -> Ranking:
     )
 
 
-def _with_trees(tables: Ranking, trees: list[dict[str, Any]]) -> Ranking:
+def with_trees(tables: Ranking, trees: list[dict[str, Any]]) -> Ranking:
     flat = [_flattened(tree) for tree in trees]
     width = max(len(nodes) for nodes in flat)
     grid = np.zeros((len(flat), width, 5))

@@ -5,7 +5,7 @@ Pure: the bundle, the profile and the time come in, so that a stored log can be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,19 +13,22 @@ import numpy as np
 
 from engine.bundle import Bundle
 from engine.errors import BadInput
+from engine.learned import Sales
+from engine.overlay import with_sales
 from engine.profile import Profile
+from engine.recommend.again import with_due
 from engine.recommend.allowed import Allowed
-from engine.recommend.arrange import DEEPER, Overruled, arranged
+from engine.recommend.arrange import A_LITTLE_DEEPER, DEEPER, Overruled, arranged, nothing_left
 from engine.recommend.control import NOTHING, Control, joined
 from engine.recommend.explain import reason
-from engine.recommend.exploration import Exploration
 from engine.recommend.exploring import ALTERNATIVES, NOTHING_TRIED, Tried, explored
 from engine.recommend.item_values import in_view, of_user
 from engine.recommend.placements import Placement, placement
-from engine.recommend.query import Query, Recommendation
+from engine.recommend.query import Query, Recommendation, raising, unmarked
 from engine.recommend.recommender import recommend
 from engine.recommend.rules import Scope
 from engine.recommend.sources import PERSONAL
+from engine.recommend.windows import within
 
 #: What a caller may ask to see of an item, see `Catalog.fields`.
 FIELDS = ("name", "brand", "categories", "price")
@@ -35,7 +38,10 @@ EXPLORED = "explored"
 
 @dataclass(frozen=True, slots=True)
 class AnsweredItem:
-    """One place of the list. `reason` is None unless explained; `fields` are the catalogue facts asked for."""
+    """One place of the list. `reason` is None unless explained; `fields` are the catalogue facts asked for.
+
+    `due_at` (epoch seconds) and `chance`, within a week, are told of what is due again.
+    """
 
     id: str
     score: float
@@ -43,6 +49,8 @@ class AnsweredItem:
     reason: str | None
     fields: dict[str, Any]
     promoted: bool = False
+    due_at: float | None = None
+    chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +73,19 @@ class Answer:
 class Told:
     """What a request brings besides ids: wishes, the shop's word on the user, what was served lately, further pages.
 
-    `shown` are item ids with the times (epoch seconds) when this person was served them. A `seed` lets a placement
-    explore that is set to: the same one gives the same list again. `tried` is what exploring found before.
+    `shown` are item ids with the times (epoch seconds) when this person was served them, `sales` what sold within the
+    window that is asked for. `mark` is told the name of each stage that is over, `failed` what failed of an answer that
+    goes on without it. A `seed` lets a placement explore that is set to: the same one gives the same list again.
+    `tried` is what exploring found before.
     """
 
     control: Control = NOTHING
     user: Mapping[str, Any] = field(default_factory=dict)
     shown: Sequence[tuple[str, float]] = ()
     pages: bool = False
+    sales: Sales | None = None
+    mark: Callable[[str], None] = unmarked
+    failed: Callable[[str, Exception], None] = raising
     seed: int | None = None
     tried: Tried = NOTHING_TRIED
 
@@ -101,6 +114,8 @@ def answer(
     """
     asked = placement(asked) if isinstance(asked, str) else asked
     _check(asked, item_ids, limit, fields)
+    if told.sales is not None:
+        asked, bundle = within(asked), with_sales(bundle, told.sales)
     known = {item_id: bundle.items.row(item_id) for item_id in item_ids}
     excluded = bundle.items.rows(exclude_ids)
     query = Query(
@@ -111,15 +126,16 @@ def answer(
         items=bundle.items.rows(item_id for item_id, row in known.items() if row >= 0),
         exclude=excluded[excluded >= 0],
         control=joined(asked.control, told.control),
+        mark=told.mark,
+        failed=told.failed,
     )
-    exploring = asked.exploration if told.seed is not None else None
-    if query.control is not NOTHING or told.pages or exploring is not None:
-        deeper = DEEPER if told.pages or query.control.arranges else 0
-        query = _controlled(query, told, bundle, deeper=max(deeper, ALTERNATIVES * limit if exploring else 0))
-    made = _made(query, limit, told, exploring, bundle)
+    if query.control is not NOTHING or told.pages or _explores(asked, told):
+        query = controlled(query, told, bundle)
+    made = _made(query, limit, told, bundle)
 
     def items(those: Sequence[Recommendation]) -> tuple[AnsweredItem, ...]:
-        return tuple(_item(e, query, bundle, fields, reason(e, query, bundle) if explain else None) for e in those)
+        all_ = with_due(those, query, bundle)
+        return tuple(_item(e, query, bundle, fields, reason(e, query, bundle) if explain else None) for e in all_)
 
     return Answer(
         items=items(made.shown),
@@ -139,35 +155,58 @@ class _Made:
     propensities: tuple[float, ...] | None = None
 
 
-def _made(query: Query, limit: int, told: Told, exploring: Exploration | None, bundle: Bundle) -> _Made:
+def _made(query: Query, limit: int, told: Told, bundle: Bundle) -> _Made:
     """The first `limit` places and what follows them; `query.limit` counts what they are chosen from."""
     found = recommend(query, bundle)
-    shown, rest, lost = found[:limit], found[limit:], list[Overruled]()
-    if query.control.arranges:
-        arranged_, lost = arranged(found, query, bundle, query.limit if told.pages else limit)
-        taken = {each.row for each in arranged_}
-        shown = arranged_[:limit]
-        rest = arranged_[limit:] if told.pages else [each for each in found if each.row not in taken]
-    if exploring is None or told.seed is None:
+    list_, lost = _arranged(found, query, bundle, query.limit if told.pages else limit)
+    shown, rest, how = list_[:limit], list_[limit:], query.placement.exploration
+    if how is None or told.seed is None:
         return _Made(shown, rest, lost)
-    mixed = explored(shown, rest, exploring, query, bundle, seed=told.seed, tried=told.tried)
+    if query.control.arranges and not told.pages:
+        taken = {each.row for each in list_}
+        rest = [each for each in found if each.row not in taken]
+    mixed = explored(shown, rest, how, query, bundle, seed=told.seed, tried=told.tried)
     return _Made(mixed.shown, mixed.rest, lost, mixed.propensities)
 
 
-def _controlled(query: Query, told: Told, bundle: Bundle, *, deeper: int) -> Query:
+def _explores(asked: Placement, told: Told) -> bool:
+    return asked.exploration is not None and told.seed is not None
+
+
+def controlled(query: Query, told: Told, bundle: Bundle) -> Query:
     """The query with what its wishes need: the request's own values, what is allowed, and room to choose from."""
     control = query.control
     scope = Scope(query.now, in_view(control, query.items, bundle), of_user(told.user, query.profile, query.now))
     allowed = None if control.condition is None else Allowed(control.condition, scope, bundle)
     rows = bundle.items.rows(item_id for item_id, _ in told.shown)
     times = np.array([time for _, time in told.shown], np.float64)
+    deeper = _deeper(control, pages=told.pages)
     return replace(
         query,
-        limit=query.limit + deeper,
+        limit=query.limit + max(deeper, ALTERNATIVES * query.limit if _explores(query.placement, told) else 0),
         scope=scope,
         allowed=allowed,
         shown=(rows[rows >= 0], times[rows >= 0]) if len(rows) else None,
     )
+
+
+def _arranged(
+    found: list[Recommendation], query: Query, bundle: Bundle, limit: int
+) -> tuple[list[Recommendation], list[Overruled]]:
+    """As the control wishes, and what of that was lost."""
+    if not query.control.arranges:
+        return found, nothing_left(found, query, bundle)
+    list_, lost = arranged(found, query, bundle, limit)
+    deeper = replace(query, limit=limit + DEEPER)
+    if len(list_) < limit and query.limit < deeper.limit:
+        list_, lost = arranged(recommend(deeper, bundle), deeper, bundle, limit)
+    return list_, lost + nothing_left(list_, query, bundle)
+
+
+def _deeper(control: Control, *, pages: bool) -> int:
+    if pages or control.pins or control.promotions or control.mmr:
+        return DEEPER
+    return A_LITTLE_DEEPER if control.most else 0
 
 
 def _check(asked: Placement, item_ids: Sequence[str], limit: int, fields: Sequence[str]) -> None:
@@ -186,4 +225,5 @@ def _item(found: Recommendation, query: Query, bundle: Bundle, fields: Sequence[
     facts = bundle.catalog.fields(found.row) if fields else {}
     shown = {name: facts[name] for name in fields}
     source = EXPLORED if found.explored else found.source
-    return AnsweredItem(bundle.items.ids[found.row], found.score, source, why, shown, found.promoted)
+    about = (found.promoted, found.due_at, found.chance)
+    return AnsweredItem(bundle.items.ids[found.row], found.score, source, why, shown, *about)

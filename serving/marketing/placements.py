@@ -16,18 +16,20 @@ from engine.recommend.placements import PLACEMENTS, Placement
 from engine.recommend.sources import SOURCES
 from engine.storage.placements import (
     StoredPlacement,
+    definitions_of,
     delete_placement,
     find_placement,
     keep_variant,
     list_placements,
     put_placement,
+    remember,
 )
 from serving.gate import actor_of
 from serving.json_body import StrictRoute
 from serving.marketing_runtime import MarketingRuntime
 from serving.schemas import Deleted, StoredPathId, Whole, problems
 from serving.wire import JsonResponse
-from serving.wish_schema import Wishes
+from serving.wish_schema import WINDOW_SCHEMA, Wishes
 
 _ONE = "/v1/placements/{name}"
 _RUNS = problems((409, "An experiment of this name runs with other variants."))
@@ -110,6 +112,8 @@ class PlacementBody(Wishes):
         json_schema_extra={"enum": ["", *NEWCOMERS, None]},
     )
 
+    window: str | None = Field(None, description="Of what sells: within which days.", json_schema_extra=WINDOW_SCHEMA)
+    segment: str | None = Field(None, description="Of what sells: to whose members.")
     explore: Any = Field(
         None,
         description="How much is left to chance: the chance of each place, and whether by chance or by results.",
@@ -145,6 +149,10 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
     router = APIRouter(tags=["placements"], route_class=StrictRoute)
     ask = runtime.doors.ledger.ask
 
+    async def keep() -> None:
+        """For commands, which read files."""
+        remember(runtime.home, await ask(definitions_of))
+
     @router.get("/v1/placements", response_model=PlacementList)
     async def listed() -> JsonResponse:
         """The lists of this shop by name: those defined here, and those built in."""
@@ -166,19 +174,22 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
         actor, now = actor_of(request), runtime.now()
         definition = body.model_dump(exclude_none=True, exclude_unset=True)
         made = await ask(lambda ledger: put_placement(ledger, name, definition, actor=actor, now=now))
+        await keep()
         return JsonResponse(_stored(made))
 
     @router.post(f"{_ONE}/keep", response_model=PlacementAnswer, responses=_NONE_RUNS)
-    async def keep(name: StoredPathId, body: Kept, request: Request) -> JsonResponse:
+    async def keep_one(name: StoredPathId, body: Kept, request: Request) -> JsonResponse:
         """End the experiment of a list: from now on everybody sees this variant."""
         actor, now = actor_of(request), runtime.now()
         made = await ask(lambda ledger: keep_variant(ledger, name, body.variant, actor=actor, now=now))
+        await keep()
         return JsonResponse(_stored(made))
 
     @router.delete(_ONE, response_model=Deleted)
     async def delete(name: StoredPathId) -> JsonResponse:
         """Remove what was defined here; a built-in list of that name is as it was."""
         await ask(lambda ledger: delete_placement(ledger, name))
+        await keep()
         return JsonResponse({"deleted": True})
 
     return router
