@@ -30,8 +30,9 @@ from engine.item_facts import ItemFacts
 from engine.item_table import Changes, ItemTable, Kept
 from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Newcomers, Ranking, Scores
 from engine.profile import History, Profile
+from engine.visits import Onward
 
-FORMAT = 3
+FORMAT = 4
 DAY = 86_400.0
 _INDEX, _MANIFEST = "index.faiss", "manifest.json"
 
@@ -79,6 +80,7 @@ class Bundle:
     rankings: dict[str, Ranking]
     content: Content
     facts: ItemFacts
+    onward: Onward
     #: Laid over a loaded bundle, never saved with it.
     newcomers: Newcomers | None = None
     #: What the shop said of items since, oldest first; of newcomers, where there are any, in the first place.
@@ -221,6 +223,7 @@ class Bundle:
                 len(self.statistics.recent),
                 len(self.factors.items),
                 len(self.index),
+                len(self.onward),
             ),
             "users": (len(self.users), len(self.history.indptr) - 1, len(self.factors.users)),
         }

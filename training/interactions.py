@@ -51,6 +51,15 @@ class Log:
         return self.where(self.type == TYPE_CODES[name])
 
 
+def both(log: Log, strangers: Log | None) -> Log:
+    """The log with the events of strangers behind it, whose user rows are beyond those of the users."""
+    if strangers is None:
+        return log
+    columns = [each.name for each in fields(log) if not each.name.startswith("n_")]
+    together = {name: np.concatenate([getattr(log, name), getattr(strangers, name)]) for name in columns}
+    return replace(log, n_users=max(log.n_users, strangers.n_users), **together)
+
+
 def interactions(
     log: Log,
     weights: Mapping[str, float] | None = None,

@@ -113,7 +113,7 @@ def answer(
     return Answer(
         items=tuple(items[:limit]),
         missing_ids=tuple(item_id for item_id, row in known.items() if row < 0),
-        personalized=any(each.source in PERSONAL for each in found),
+        personalized=len(profile) > 0 and any(each.source in PERSONAL for each in found),
         overruled=tuple(lost),
         rest=tuple(items[limit:]) if told.pages else (),
     )

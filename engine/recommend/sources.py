@@ -12,6 +12,7 @@ from engine.bundle import Bundle
 from engine.learned import Neighbours
 from engine.profile import Profile
 from engine.recommend.allowed import Allowed
+from engine.recommend.onward import next_items, visit_of
 
 DAY = 86_400.0
 Found = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -135,6 +136,14 @@ def new_alike(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.
     return _newcomers_near(bundle, context, np.ones(len(context), np.float32))
 
 
+def onward(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What visits like this one went on to, from the items that this one took last, those in view included."""
+    items = visit_of(profile, bundle, context)
+    rows, scores = next_items(bundle.onward, bundle.rankings.get("onward"), items)
+    # A learned order speaks in logarithms, of which only differences mean something.
+    return rows, np.exp(scores - scores[0]).astype(np.float32) if len(rows) else NOTHING[1]
+
+
 Source = Callable[[Profile, Bundle, float, NDArray[np.int32]], Found]
 
 #: All sources. Their scores are features, and a reason is looked for in this order: the most personal first.
@@ -153,9 +162,12 @@ SOURCES: dict[str, Source] = {
     "new_for_you": new_for_you,
     "new_alike": new_alike,
     "viewed": viewed,
+    "onward": onward,
 }
 #: Those that speak from the user's own profile.
-PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed"})
+PERSONAL = frozenset(
+    {"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed", "onward"}
+)
 #: Those that may stand behind a learned ranking.
 RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")
 
