@@ -14,6 +14,7 @@ import numpy as np
 from engine.errors import BadInput
 from engine.storage.class_drift import Drift, read_drift
 from engine.storage.class_response import lay_responses, responses
+from engine.storage.class_trials import read_trials
 from engine.storage.classes import Class, find_classification
 from engine.storage.customer_files import CustomerFiles
 from engine.storage.home import Home
@@ -71,6 +72,7 @@ def scorecard(
         overlaps = _overlaps(sql, thresholds, customers)
         answered = responses(sql)
         drift = read_drift(home, sql, segments, start)
+        trials = read_trials(home, sql, ledger, segments, now=now)
         sizes = [figures[name].size if name in figures else 0 for name in segments]
         advice = _advice(sql, found.classes, sizes, customers=customers, words=words)
     told = [
@@ -78,6 +80,7 @@ def scorecard(
             **_told(each, name, figures.get(name, _Figures()), customers=customers, spend=spend),
             "drift": drift and drift.of(name),
             "response": answered.get(name),
+            "against_holdout": trials.get(name),
             "overlap": overlaps.get(name, []),
             "suggestion": advised,
         }
