@@ -18,6 +18,8 @@ from engine.visits import Onward, Recent
 
 #: Candidates that are judged in full, beside the items of the visit itself.
 SHORTLISTED = 150
+#: Events read back, so that a visit of a whole day costs no more than others.
+_LOOKED_BACK = 50
 _FUSION = 60.0  # Cormack, Clarke and Buettcher 2009: how much the first ranks of a way stand out
 _FAR = np.float32(999.0)
 
@@ -54,10 +56,6 @@ class Candidates:
     rows: NDArray[np.int32]
     scores: NDArray[np.float64]
     columns: NDArray[np.float32]
-
-
-#: Events read back, so that a visit of a whole day costs no more than others.
-_LOOKED_BACK = 50
 
 
 def visit_of(profile: Profile, bundle: Bundle, context: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -82,7 +82,7 @@ def test_the_bundle_says_what_made_it(outcome, tiny_data):
     assert manifest.data_versions == tiny_data.versions
     assert len(manifest.metrics["scores"]) == len(outcome.scores)
     assert outcome.chosen["weights"] == dict(outcome.recipe.weights)
-    assert outcome.bundle.rankings.keys() == {"home", "discover"}
+    assert outcome.bundle.rankings.keys() == {"home", "discover", "onward"}
 
 
 def test_the_same_data_and_recipe_give_the_same_arrays_and_scores(outcome, tiny_data, tmp_path):
