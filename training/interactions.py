@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -56,7 +57,8 @@ def both(log: Log, strangers: Log | None) -> Log:
     if strangers is None:
         return log
     columns = [each.name for each in fields(log) if not each.name.startswith("n_")]
-    together = {name: np.concatenate([getattr(log, name), getattr(strangers, name)]) for name in columns}
+    pairs = {name: (getattr(log, name), getattr(strangers, name)) for name in columns}
+    together: dict[str, Any] = {name: np.concatenate(pair) for name, pair in pairs.items()}
     return replace(log, n_users=max(log.n_users, strangers.n_users), **together)
 
 

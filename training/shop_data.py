@@ -134,7 +134,7 @@ def _orders(events: pa.Table, times: np.ndarray) -> np.ndarray:
 def _types(events: pa.Table) -> np.ndarray:
     names = events["type"].unique()
     codes = np.array([TYPE_CODES[name] for name in names.to_pylist()], np.uint8)
-    return codes[_rows(events["type"], names)]
+    return np.asarray(codes[_rows(events["type"], names)])
 
 
 def _strangers(events: pa.Table, item_ids: pa.Array, n_users: int) -> Log | None:

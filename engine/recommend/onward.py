@@ -6,6 +6,7 @@ Needs nothing but the visit, so that it serves people whom nobody knows, and obe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,22 +98,24 @@ def candidates(learned: Onward, items: NDArray[np.int32]) -> Candidates:
     by_followers, by_visits = at[: len(followed_rows)], at[len(followed_rows) : len(followed_rows) + len(held_rows)]
     followed_all, best = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
     followed_all[by_followers] = followed
-    held = np.bincount(by_visits, counts, minlength=len(rows))
+    held = np.bincount(by_visits, counts, minlength=len(rows)).astype(np.float64)
     np.maximum.at(best, by_visits, counts)
-    told = {
+    followed_rank, held_rank = _ranks(followed_all), _ranks(held)
+    every: dict[str, NDArray[Any]] = {
         "followed": followed_all,
-        "followed_rank": _ranks(followed_all),
+        "followed_rank": followed_rank,
         "held": held,
         "held_share": held / max(float(held.max()), 1e-12),
-        "held_rank": _ranks(held),
+        "held_rank": held_rank,
         "held_visits": np.bincount(by_visits, minlength=len(rows)),
         "held_best": best,
     }
-    fused = 1.0 / (_FUSION + told["followed_rank"]) + 1.0 / (_FUSION + told["held_rank"])
+    # In float64, or a place more of one way would round away beside a place less of the other.
+    fused = 1.0 / (_FUSION + followed_rank.astype(np.float64)) + 1.0 / (_FUSION + held_rank.astype(np.float64))
     worth_judging = fused.copy()
     worth_judging[at[len(at) - len(recent) :]] += 1.0  # what the visit took itself always is
     order = np.argsort(-worth_judging, kind="stable")[: SHORTLISTED + len(recent)]
-    told = {name: column[order] for name, column in told.items()} | _more(learned, items, recent, rows[order])
+    told = {name: column[order] for name, column in every.items()} | _more(learned, items, recent, rows[order])
     columns = np.stack([told[name] for name in ONWARD_FEATURES]).astype(np.float32)
     return Candidates(rows[order], fused[order], columns)
 
