@@ -123,3 +123,33 @@ def launch(conditions: Conditions) -> Findings:
     from experiments.launch_bench import measure_launch
 
     return measure_launch(conditions)
+
+
+def index(conditions: Conditions) -> Findings:
+    from experiments.index_bench import measure_index
+
+    return measure_index(conditions)
+
+
+def serving(conditions: Conditions) -> Findings:
+    from experiments.serving_bench import measure_serving
+
+    return measure_serving(conditions)
+
+
+def swap(conditions: Conditions) -> Findings:
+    from experiments.swap_bench import measure_swap
+
+    return measure_swap(conditions)
+
+
+def faults(conditions: Conditions) -> Findings:
+    from experiments.faults_bench import measure_faults
+
+    return measure_faults(conditions)
+
+
+def filters(conditions: Conditions) -> Findings:
+    from experiments.filter_bench import measure_filters
+
+    return measure_filters(conditions)

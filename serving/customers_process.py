@@ -1,7 +1,8 @@
 """The customers: `python -m serving.customers_process`, started by the supervisor; one is active for a shop.
 
-It keeps traits and segments up to the lake and to the clock, and tells the till who is in segments that offers name.
-Whatever goes wrong is logged once and tried again: the state before is served meanwhile, with its time.
+It keeps traits and segments up to the lake and to the clock, tells the till who is in segments that offers name, and
+storefronts what the members of segments bought lately. Whatever goes wrong is logged once and tried again: the state
+before is served meanwhile, with its time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 
 from engine.errors import HawkerError
 from engine.settings import Settings
@@ -21,9 +23,11 @@ from engine.storage.customer_refresh import refresh_customers
 from engine.storage.home import Home
 from engine.storage.ledger import LedgerPool, open_ledger
 from engine.storage.live_segments import announce_moves, live_rules, watched_segments
+from engine.storage.memberships import Rule
 from engine.storage.offered_segments import Move, named_segments, offer_segments
-from engine.storage.online import connect_live
+from engine.storage.online import Client, connect_live
 from engine.storage.segment_listing import each_member
+from engine.storage.sellers import Counter, Line, renew_sellers
 from engine.storage.shop_secrets import HOLDOUT_SALT, shop_secret
 from serving.child import run_duty
 
@@ -34,6 +38,7 @@ GRACE = 7.0  # seconds for the refresh in hand
 _PAUSE = 10.0
 # Seconds until segments that offers name are told whole once more: who was deleted leaves without a move.
 _ANEW_EVERY = 3_600.0
+_COUNTING_SECONDS = 5.0  # of what sells, in one round
 _LIVE_SECONDS = 5.0  # of one command; nobody waits here
 _PATIENCE = 2.0  # seconds before a store that was away is asked again
 
@@ -109,7 +114,23 @@ def _refresh(settings: Settings, home: Home, ledger: LedgerPool, *, anew: bool) 
                 moves=moves,
                 members=lambda segment: each_member(home, segment, now=now),
             )
+            _tell_sellers(live, settings, home, found.rules, now)
     return found.set_aside
+
+
+def _tell_sellers(live: Client, settings: Settings, home: Home, rules: Sequence[Rule], now: float) -> None:
+    """What sold lately, by segment: for some seconds, and the rest in the next rounds."""
+    until = time.monotonic() + _COUNTING_SECONDS
+    counters: list[Counter] = []
+    with ExitStack() as stack:
+
+        def count(segment: str) -> Mapping[str, Sequence[Line]]:
+            if not counters:  # in most rounds nothing has to be counted
+                counters.append(Counter(stack.enter_context(CustomerFiles(home).reading(now)), now))
+            return counters[0](segment)
+
+        segments = {each.segment for each in rules}
+        renew_sellers(live, settings.shop, segments, count, now=now, is_over=lambda: time.monotonic() > until)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,10 @@ LOCKS = {
 }
 _SCRIPTS_AT_TOP = (
     "hawker",
+    "hawker_campaign_report",
     "hawker_campaigns",
     "hawker_keys",
+    "hawker_lists",
     "hawker_offers",
     "hawker_segments",
     "hawker_suggest",
@@ -138,8 +140,10 @@ EXTRAS = {
     "": (
         "engine",
         "hawker.py",
+        "hawker_campaign_report.py",
         "hawker_campaigns.py",
         "hawker_keys.py",
+        "hawker_lists.py",
         "hawker_offers.py",
         "hawker_segments.py",
         "hawker_suggest.py",

@@ -95,7 +95,7 @@ def learn(replays: Sequence[Replay], *, seed: int, threads: int, names: tuple[st
     common = {**_BOTH, "seed": seed, "num_threads": threads}
     rng = np.random.default_rng(seed)
     thinned = [_thinned(each, rng) for each in replays]
-    tables = _additive(_boost(thinned, {**common, **_ADDITIVE}, _STUMPS, names), names)
+    tables = tables_of(_boost(thinned, {**common, **_ADDITIVE}, _STUMPS, names), names)
     shortlists, start = [], []
     for each in replays:
         scores = ranking.additive(tables, each.columns.T)
@@ -105,7 +105,7 @@ def learn(replays: Sequence[Replay], *, seed: int, threads: int, names: tuple[st
         ]
         shortlists.append(each.where(best))
         start.append(scores[np.concatenate(best)])
-    return _with_trees(tables, _boost(shortlists, {**common, **_REFINE}, _TREES, names, np.concatenate(start)))
+    return with_trees(tables, _boost(shortlists, {**common, **_REFINE}, _TREES, names, np.concatenate(start)))
 
 
 def learning_curve(learned: Ranking, seen: Replay, k: int) -> list[float]:
@@ -164,7 +164,7 @@ def _boost(
     return found.structures()
 
 
-def _additive(stumps: list[dict[str, Any]], names: tuple[str, ...]) -> Ranking:
+def tables_of(stumps: list[dict[str, Any]], names: tuple[str, ...] = FEATURES) -> Ranking:
     """Stumps on one feature add up to one step function of it."""
     by_feature: list[list[dict[str, Any]]] = [[] for _ in names]
     for stump in stumps:
@@ -194,7 +194,7 @@ def _additive(stumps: list[dict[str, Any]], names: tuple[str, ...]) -> Ranking:
     )
 
 
-def _with_trees(tables: Ranking, trees: list[dict[str, Any]]) -> Ranking:
+def with_trees(tables: Ranking, trees: list[dict[str, Any]]) -> Ranking:
     flat = [_flattened(tree) for tree in trees]
     width = max(len(nodes) for nodes in flat)
     grid = np.zeros((len(flat), width, 5))

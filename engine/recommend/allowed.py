@@ -43,8 +43,8 @@ class Allowed:
 
     @property
     def few(self) -> Rows | None:
-        """The rows that pass, where that is known without a pass over the catalogue and they are few."""
-        return self.whole.few if self._fixed else None
+        """The rows that pass, where that is known without a further pass over the catalogue and they are few."""
+        return self.whole.few if self._fixed or "whole" in self.__dict__ else None
 
     def best(self) -> Rows:
         """Of what passes the best sellers, at most `MOST_BEST`, that are on sale."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,8 @@ def reason(found: Recommendation, query: Query, bundle: Bundle) -> str:
     source = found.source
     if source == "own":
         return _bought(found.row, query)
+    if source == "due":
+        return f"{_due(found, query)}: {_bought(found.row, query)}"
     if source in ("browsed", "viewed"):
         return "you looked at it lately"
     if source == "neighbours":
@@ -29,6 +33,8 @@ def reason(found: Recommendation, query: Query, bundle: Bundle) -> str:
         return f"others take it like {shown}" if source == "similar_items" else f"bought together with {shown}"
     if source == "onward":
         return _went_on(found.row, query, bundle)
+    if source in ("selling", "rising"):
+        return _sold(found.row, rises=source == "rising", bundle=bundle)
     if source in ("category", "same_category"):
         return f"popular in {bundle.catalog.category_names[int(bundle.catalog.category[found.row])]}"
     if source in ("new_for_you", "new_alike"):
@@ -47,11 +53,33 @@ def name(row: int, bundle: Bundle) -> str:
     return bundle.catalog.names[row] or bundle.items.ids[row]
 
 
+def _sold(row: int, *, rises: bool, bundle: Bundle) -> str:
+    sales = bundle.sales
+    assert sales is not None
+    at = int(np.flatnonzero(sales.items == row)[0])
+    days = "day" if sales.days == 1 else f"{sales.days} days"
+    told = f"bought {_times(sales.sold[at])} in the last {days}"
+    told += f", {_times(sales.before[at])} in the {days} before" if rises else ""
+    return told if sales.segment is None else f"{told} by {sales.segment}"
+
+
+def _times(count: float) -> str:
+    return {1: "once", 2: "twice"}.get(int(count), f"{int(count)} times")
+
+
+def _due(found: Recommendation, query: Query) -> str:
+    """With the day in UTC; a moment that nobody computed stays unsaid."""
+    if found.due_at is None:
+        return "due again"
+    since = "since" if found.due_at <= query.now else "on"
+    return f"due again {since} {datetime.fromtimestamp(found.due_at, UTC):%Y-%m-%d}"
+
+
 def _bought(row: int, query: Query) -> str:
     times = query.profile.times[query.profile.purchases & (query.profile.items == row)]
     days = int((query.now - times.max()) // DAY)
     count = len(np.unique(times))
-    often = {1: "once", 2: "twice"}.get(count, f"{count} times")
+    often = _times(count)
     when = "today" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago"
     return f"you bought it {often}, last {when}"
 

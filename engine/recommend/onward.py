@@ -59,6 +59,16 @@ class Candidates:
     columns: NDArray[np.float32]
 
 
+def onward(
+    profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """What visits like this one went on to, from the items that this one took last, those in view included."""
+    items = visit_of(profile, bundle, context)
+    rows, scores = next_items(bundle.onward, bundle.rankings.get("onward"), items)
+    # A learned order speaks in logarithms, of which only differences mean something.
+    return rows, np.exp(scores - scores.max(initial=-np.inf)).astype(np.float32)
+
+
 def visit_of(profile: Profile, bundle: Bundle, context: NDArray[np.int32]) -> NDArray[np.int32]:
     """The items of somebody's last visit, oldest first, those in view behind; signs of one item are one step."""
     telling = np.flatnonzero(bundle.type_weights[profile.types] > 0)[-_LOOKED_BACK:]

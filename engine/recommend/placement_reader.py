@@ -22,12 +22,16 @@ from engine.recommend.control import control_of
 from engine.recommend.filters import FILTERS
 from engine.recommend.placements import PLACEMENTS, Placement
 from engine.recommend.sources import RANKED, SOURCES
+from engine.recommend.windows import WINDOWS, window_of
 
 WISHES = ("filter", "hide", "boost", "pin", "promote", "diversity", "rotation", "fill")
-WORDS = ("like", "meaning", "sources", "most", "filters", "ranking", "fallback", "needs_items", "newcomers", *WISHES)
+_PLAIN = ("like", "meaning", "sources", "most", "filters", "ranking", "fallback", "needs_items", "newcomers")
+WORDS = (*_PLAIN, "window", "segment", *WISHES)
 NAME_PATTERN = r"[a-z][a-z0-9-]{0,62}"
 RANKINGS = tuple(sorted({each.ranking for each in PLACEMENTS.values() if each.ranking}))
 NEWCOMERS = tuple(sorted({each.newcomers for each in PLACEMENTS.values() if each.newcomers}))
+#: The sources that a ranking was learned with, where these are not `RANKED`.
+LEARNED_WITH = {"buy-again": ("due",)}
 #: What always holds: a definition adds filters, and takes none of these away.
 _ALWAYS = ("unsellable", "excluded", "dismissed")
 MOST_PLACEMENTS, MOST_CANDIDATES, LONGEST_MEANING = 200, 300, 500
@@ -54,6 +58,8 @@ def read_placement(name: str, given: Any) -> Placement:
         fallback=_names(given, "fallback", base.fallback, SOURCES),
         needs_items=given.get("needs_items", base.needs_items),
         newcomers=_one_of(given, "newcomers", base.newcomers, NEWCOMERS),
+        window=_one_of(given, "window", base.window, tuple(WINDOWS)),
+        segment=_text(given, "segment", base.segment or "") or None,
         control=control_of({word: given.get(word) for word in WISHES if word in given}),
     )
     _check_whole(made)
@@ -97,11 +103,13 @@ def _check_whole(made: Placement) -> None:
         raise BadInput(f"sources: name at least one of {', '.join(SOURCES)}", field="sources")
     if missing := [each for each in _ALWAYS if each not in made.filters]:
         raise BadInput(f"filters: {missing[0]} always holds; name it too", field="filters")
-    if made.ranking and (odd := [each for each in made.sources if each not in RANKED]):
+    learned_with = LEARNED_WITH.get(made.ranking or "", RANKED)
+    if made.ranking and (odd := [each for each in made.sources if each not in learned_with]):
         raise BadInput(
             f"ranking: {made.ranking} was learned without {odd[0]}; leave the ranking out (an empty text)",
             field="ranking",
         )
+    window_of(made, None, None)
     if not isinstance(made.needs_items, bool):
         raise BadInput("needs_items: must be true or false", field="needs_items")
 

@@ -17,7 +17,8 @@ class Placement:
     Without a ranking the sources' ranks are fused. `needs_items` says that it is asked for with
     context items. An empty `fallback` leaves the list empty: a shopper who never bought has nothing
     to buy again. `newcomers` names the source that fills the fifth place, and each tenth after it, with an item newer
-    than the bundle where one fits: nothing learned speaks for those yet.
+    than the bundle where one fits: nothing learned speaks for those yet. `window` and `segment` say within which days,
+    and by whose members, sales count.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Placement:
     fallback: tuple[str, ...] = ()
     needs_items: bool = False
     newcomers: str | None = None
+    window: str | None = None
+    segment: str | None = None
     control: Control = NOTHING
 
 
@@ -52,7 +55,13 @@ _ALL = (
         fallback=("popular",),
         newcomers="new_for_you",
     ),
-    Placement("buy-again", "What this user bought before, the likeliest next first.", ("own",), 120, ranking="home"),
+    Placement(
+        "buy-again",
+        "What this user bought before and needs again these days, the likeliest within a week first.",
+        ("due",),
+        120,
+        ranking="buy-again",
+    ),
     Placement(
         "similar",
         # Both sources together put what is also of the same kind first: milk beside milk, not the bananas of everybody.
@@ -65,10 +74,11 @@ _ALL = (
     ),
     Placement(
         "bought-together",
-        "With the items in view: what stands in the same orders.",
+        "With the items in view: what stands in the same orders oftener than by chance, and is no substitute.",
         ("bought_together",),
         100,
-        fallback=("similar_items", "same_category"),
+        filters=("unsellable", "excluded", "context", "dismissed", "substitutes"),
+        fallback=("similar_items",),
         needs_items=True,
     ),
     Placement(

@@ -36,6 +36,7 @@ def check_sound(bundle: Bundle) -> None:
         )
     for name, ranking in bundle.rankings.items():
         _check_ranking(name, ranking)
+    _check_chances(bundle)
     for name, indptr, rows, limit in _row_lists(bundle):
         if len(rows) and (rows.min() < 0 or rows.max() >= limit):
             raise BundleUnusable(f"{name} names rows beyond the {limit} that there are", field=name)
@@ -72,6 +73,16 @@ def _check_ranking(name: str, ranking: Ranking) -> None:
     )
     if not fits:
         raise BundleUnusable(f"the ranking {name!r} does not fit the {n_features} features", field=f"rankings.{name}")
+
+
+def _check_chances(bundle: Bundle) -> None:
+    again = bundle.repurchase
+    if len(again.pace) != len(again.interval) or len(again.strength) != 2 or not (again.pace > 0).all():
+        raise BundleUnusable("what is known of buying again has the wrong shape", field="repurchase")
+    for name, each in bundle.chances.items():
+        sizes = len(each.scores) == len(each.chances) > 0
+        if not sizes or np.any(np.diff(each.scores) < 0) or each.chances.min() < 0 or each.chances.max() > 1:
+            raise BundleUnusable(f"the chances of {name!r} are none", field=f"chances.{name}")
 
 
 def _check_answers(bundle: Bundle) -> None:

@@ -61,8 +61,7 @@ def scorecard(
     found = find_classification(ledger, classification_id)
     start = _moment(since, now)
     segments = [class_segment(classification_id, each.id) for each in found.classes]
-    files = CustomerFiles(home)
-    with files.reading(now, memory="2GB") as sql:
+    with (files := CustomerFiles(home)).reading(now, memory="2GB") as sql:
         state = files.state()
         lay_responses(sql, ledger, classification_id)
         listed = ", ".join(map(quoted, segments)) or "NULL"

@@ -11,13 +11,21 @@ from engine.recommend.filters import FILTERS
 from engine.recommend.placement_reader import LONGEST_MEANING, MOST_CANDIDATES, NEWCOMERS, RANKINGS
 from engine.recommend.placements import PLACEMENTS, Placement
 from engine.recommend.sources import SOURCES
-from engine.storage.placements import StoredPlacement, delete_placement, find_placement, list_placements, put_placement
+from engine.storage.placements import (
+    StoredPlacement,
+    definitions_of,
+    delete_placement,
+    find_placement,
+    list_placements,
+    put_placement,
+    remember,
+)
 from serving.gate import actor_of
 from serving.json_body import StrictRoute
 from serving.marketing_runtime import MarketingRuntime
 from serving.schemas import Deleted, StoredPathId, Whole
 from serving.wire import JsonResponse
-from serving.wish_schema import Wishes
+from serving.wish_schema import WINDOW_SCHEMA, Wishes
 
 _ONE = "/v1/placements/{name}"
 
@@ -53,6 +61,9 @@ class PlacementBody(Wishes):
         json_schema_extra={"enum": ["", *NEWCOMERS, None]},
     )
 
+    window: str | None = Field(None, description="Of what sells: within which days.", json_schema_extra=WINDOW_SCHEMA)
+    segment: str | None = Field(None, description="Of what sells: to whose members.")
+
 
 class PlacementAnswer(BaseModel):
     name: str
@@ -70,6 +81,10 @@ class PlacementList(BaseModel):
 def routes(runtime: MarketingRuntime) -> APIRouter:
     router = APIRouter(tags=["placements"], route_class=StrictRoute)
     ask = runtime.doors.ledger.ask
+
+    async def keep() -> None:
+        """For commands, which read files."""
+        remember(runtime.home, await ask(definitions_of))
 
     @router.get("/v1/placements", response_model=PlacementList)
     async def listed() -> JsonResponse:
@@ -92,12 +107,14 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
         actor, now = actor_of(request), runtime.now()
         definition = body.model_dump(exclude_none=True, exclude_unset=True)
         made = await ask(lambda ledger: put_placement(ledger, name, definition, actor=actor, now=now))
+        await keep()
         return JsonResponse(_stored(made))
 
     @router.delete(_ONE, response_model=Deleted)
     async def delete(name: StoredPathId) -> JsonResponse:
         """Remove what was defined here; a built-in list of that name is as it was."""
         await ask(lambda ledger: delete_placement(ledger, name))
+        await keep()
         return JsonResponse({"deleted": True})
 
     return router

@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.bundle import Bundle
 from engine.recommend.answer import AnsweredItem
 from engine.recommend.query import LIMIT
+from serving.item_offers import offers_on
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
 from serving.schemas import PathId, RecommendationAnswer, Whole
-from serving.wire import JsonResponse
+from serving.wire import JsonResponse, iso
 
 
 class NextPage(BaseModel):
@@ -45,6 +46,8 @@ def routes(runtime: Runtime) -> APIRouter:
             "missing_ids": [],
             "overruled": [],
         }
+        if page.get("offers"):
+            await add_offers(runtime, content["items"], bundle, page["user_id"], now)
         content["next"] = bool(rest) and await runtime.lists.keep_page(
             content["recommendation_id"], {**page, "items": rest}
         )
@@ -58,15 +61,30 @@ def routes(runtime: Runtime) -> APIRouter:
 async def keep_rest(
     runtime: Runtime, content: Mapping[str, Any], rest: Sequence[AnsweredItem], asked: Mapping[str, Any]
 ) -> bool:
-    """Keep what follows an answer, under its id; `asked` are placement, user_id, session_id and fields."""
+    """Keep what follows an answer, under its id; `asked` are placement, user_id, session_id, fields and offers."""
     told = {name: content[name] for name in ("variant", "personalized")}
-    items = [
-        {"id": each.id, "score": each.score, "source": each.source, "reason": each.reason, "promoted": each.promoted}
-        for each in rest
-    ]
+    items = [wire_item(each) for each in rest]
     return bool(items) and await runtime.lists.keep_page(
         content["recommendation_id"], {**asked, **told, "items": items}
     )
+
+
+def wire_item(item: AnsweredItem) -> dict[str, Any]:
+    """One place of a list, but for the fields, which are those of the moment when it is shown."""
+    told = {name: getattr(item, name) for name in ("id", "score", "source", "reason", "promoted")}
+    if item.due_at is None:
+        return told
+    return {**told, "due_at": iso(item.due_at), "chance": None if item.chance is None else round(item.chance, 4)}
+
+
+async def add_offers(
+    runtime: Runtime, items: Sequence[dict[str, Any]], bundle: Bundle, user_id: str | None, now: float
+) -> None:
+    """Tell of each item what one piece costs with the best offer, by the bundle's price."""
+    prices = {each["id"]: bundle.catalog.fields(bundle.items.row(each["id"]))["price"] for each in items}
+    given = await offers_on(runtime, prices, user_id, now)
+    for each in items:
+        each["offers"] = given.get(each["id"], [])
 
 
 def served_row(

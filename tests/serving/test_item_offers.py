@@ -60,6 +60,24 @@ def test_a_list_tells_the_best_offer_for_everybody_only_where_it_is_asked_to(sho
     }
 
 
+def test_further_pages_tell_offers_where_the_first_one_did(shop):
+    offer(shop, "ten")
+    eventually(lambda: offers_for(shop) == {("ten", 900)})
+    first = shop.ask(user_id="u1", limit=5, pages=True, offers=True).json()
+    following = f"/v1/recommendations/{first['recommendation_id']}/next"
+    second = shop.client.post(following, json={"limit": 5}).json()
+    assert [each["offers"][0]["net_price"] for each in second["items"]] == [900] * 5
+    third = shop.client.post(f"/v1/recommendations/{second['recommendation_id']}/next", json={"limit": 3}).json()
+    assert [each["offers"][0]["offer_id"] for each in third["items"]] == ["ten"] * 3
+    disable_offer(shop.ledger, "ten")
+    eventually(lambda: offers_for(shop) == set())
+    again = shop.client.post(following, json={"limit": 5}).json()
+    assert [each["offers"] for each in again["items"]] == [[]] * 5
+    silent = shop.ask(user_id="u1", limit=5, pages=True).json()
+    body = shop.client.post(f"/v1/recommendations/{silent['recommendation_id']}/next", json={}).json()
+    assert all("offers" not in each for each in body["items"])
+
+
 def test_a_users_coupon_is_told_to_them_alone_until_it_is_used(shop):
     offer(shop, "mine", everybody=False)
     code = publish(shop.ledger, "mine", "u1", now=time.time()).code

@@ -167,6 +167,40 @@ def test_promotions_pass_the_filter_and_leave_pins_their_places(bundle):
     assert [(each.rule, each.by) for each in found.overruled] == [("promote", "pin")]
 
 
+def test_a_promotion_of_which_nothing_may_be_shown_says_what_forbids_it(bundle):
+    promoted = [{"filter": 'brand = "brand 3"', "share": 0.3}]
+    for wishes, by in (
+        ({"filter": 'brand = "brand 1"'}, "filter"),
+        ({"hide": 'brand = "brand 3"'}, "hide"),
+        ({"hide": 'brand = "brand 3"', "filter": 'brand != "brand 1"'}, "hide"),
+    ):
+        found, kept = rows(bundle, promote=promoted, **wishes)
+        assert not any(each.promoted for each in found.items)
+        assert 3 not in set(map(taste, kept))
+        assert [(each.rule, each.by) for each in found.overruled] == [("promote", by)]
+    none = [{"filter": 'brand = "nobody"', "share": 0.3}]
+    assert [(each.rule, each.by) for each in rows(bundle, promote=none)[0].overruled] == [("promote", "unsellable")]
+    assert rows(bundle, promote=promoted, filter='brand in ("brand 1", "brand 3")')[0].overruled == ()
+
+
+def test_a_filter_for_nothing_but_what_is_hidden_loses_and_the_answer_says_so(bundle):
+    found, kept = rows(bundle, filter='brand = "brand 1"', hide="price > 0")
+    assert kept == []
+    assert [(each.rule, each.by) for each in found.overruled] == [("filter", "hide")]
+    assert rows(bundle, filter="price > 1000000", hide="price < 0")[0].overruled == (), "nothing passes it anyway"
+    assert rows(bundle, filter='brand = "brand 1"', hide='brand = "brand 2"')[0].overruled == ()
+
+
+def test_pins_win_over_variety_and_the_answer_says_so(bundle):
+    pins = [{"item_id": f"i{row}", "position": at} for at, row in enumerate((3, 7, 11), start=1)]
+    found, kept = rows(bundle, pin=pins, diversity={"max": {"brand": 2}}, limit=8)
+    assert kept[:3] == [3, 7, 11]
+    assert Counter(map(taste, kept))[3] == 3
+    assert [(each.rule, each.by) for each in found.overruled] == [("diversity", "pin")]
+    wide = rows(bundle, promote=[{"filter": 'brand = "brand 3"', "share": 0.5}], diversity={"max": {"brand": 2}})[0]
+    assert [(each.rule, each.by) for each in wide.overruled] == [("diversity", "promote")]
+
+
 def test_at_most_so_many_of_a_group_are_shown(bundle):
     _, kept = rows(bundle, user="nobody", diversity={"max": {"brand": 2}})
     assert Counter(map(taste, kept)) == {0: 2, 1: 2, 2: 2, 3: 2}

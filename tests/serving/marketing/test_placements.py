@@ -30,9 +30,19 @@ def test_a_placement_is_put_shown_and_removed(office):
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_placement")
 
 
+def test_what_is_defined_is_kept_in_a_file_for_commands(office):
+    office.client.put("/v1/placements/cart", json=CART)
+    assert remembered(office.home)["cart"] == CART
+    office.client.delete("/v1/placements/cart")
+    assert "cart" not in remembered(office.home)
+
+
 @pytest.mark.parametrize(
     ("name", "body", "field"),
     [
+        ("cart", {"like": "best-sellers", "window": "2d"}, "window"),
+        ("cart", {"like": "home", "window": "7d"}, "window"),
+        ("cart", {"like": "home", "segment": "vips"}, "segment"),
         ("cart", {"like": "hom"}, "like"),
         ("cart", {"like": "home", "sources": ["poplar"]}, "sources"),
         ("cart", {"like": "home", "filter": "prise > 1"}, "filter"),
