@@ -138,9 +138,9 @@ def answer(
     return Answer(
         items=_items(made.shown, *about),
         missing_ids=tuple(item_id for item_id, row in known.items() if row < 0),
-        personalized=any(each.source in PERSONAL for each in (*made.shown, *(made.rest if told.pages else ()))),
+        personalized=len(profile) > 0 and any(each.source in PERSONAL for each in (*made.shown, *made.rest)),
         overruled=tuple(made.lost),
-        rest=_items(made.rest, *about) if told.pages else (),
+        rest=_items(made.rest, *about),
         propensities=made.propensities,
     )
 
@@ -166,12 +166,12 @@ def _made(query: Query, limit: int, told: Told, exploring: Exploration | None, b
     list_, lost = _arranged(found, query, bundle, query.limit if told.pages else limit)
     shown, rest = list_[:limit], list_[limit:]
     if exploring is None or told.seed is None:
-        return _Made(shown, rest, lost)
+        return _Made(shown, rest if told.pages else (), lost)
     if query.control.arranges and not told.pages:
         taken = {each.row for each in list_}
         rest = [each for each in found if each.row not in taken]
     mixed = explored(shown, rest, exploring, query, bundle, seed=told.seed, tried=told.tried)
-    return _Made(mixed.shown, mixed.rest, lost, mixed.propensities)
+    return _Made(mixed.shown, mixed.rest if told.pages else (), lost, mixed.propensities)
 
 
 def controlled(query: Query, told: Told, bundle: Bundle, *, least: int = 0) -> Query:
