@@ -176,11 +176,14 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure, hold the figures against what is asked, exit 1 when something asked is not met."""
-    from experiments.bench import run_bench
+    from experiments.bench import BENCHES, run_bench
+    from experiments.bench_record import record_bench
 
     with progress():
         result = run_bench(name, quick=quick, data=data)
     answer(result.as_json(), as_json, result.text())
+    if BENCHES[name].is_recorded:
+        err.print(f"run {record_bench(*here(), result, quick=quick)} in MLflow", markup=False, highlight=False)
     raise typer.Exit(result.exit_code)
 
 

@@ -56,15 +56,16 @@ def _vectors(items: NDArray[np.float32], alike: Neighbours, n: int) -> NDArray[n
 
 def _like_others(known: Repurchase, near: Neighbours, n: int) -> Repurchase:
     """A newcomer is bought again as those that it is like; one that is like nothing, as the mean of all."""
-    told = []
-    for column in (known.interval, known.pace):
+
+    def with_new(column: NDArray[np.float32]) -> NDArray[np.float32]:
         new = np.full(n, column.mean() if len(column) else 1.0, np.float32)
         for row in range(n):
             rows, weights = near.of(row)
             if len(rows):
                 new[row] = weights @ column[rows] / weights.sum()
-        told.append(np.r_[column, new])
-    return Repurchase(*told, known.strength)
+        return np.asarray(np.r_[column, new], np.float32)
+
+    return Repurchase(with_new(known.interval), with_new(known.pace), known.strength)
 
 
 def _never_sold(known: ItemStatistics, n: int) -> ItemStatistics:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput
+from experiments import bench_rooms
 from experiments.findings import Conditions, Findings, plain
 
 #: Where the public data sets lie when the command line names no other folder.
@@ -44,8 +45,11 @@ _PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Bench:
+    """What it shows, how it is run, and whether the command line records each run in MLflow."""
+
     meaning: str
     run: Callable[[Conditions], Findings]
+    is_recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,161 +120,87 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-# Each benchmark's room is entered only when it runs, so that naming them all costs no import.
-
-
-def _shop(conditions: Conditions) -> Findings:
-    from experiments.shop_bench import measure_shop
-
-    return measure_shop(conditions)
-
-
-def _journey(conditions: Conditions) -> Findings:
-    from experiments.journey_bench import measure_journey
-
-    return measure_journey(conditions)
-
-
-def _browse(conditions: Conditions) -> Findings:
-    from experiments.browse_bench import measure_browse
-
-    return measure_browse(conditions)
-
-
-def _ingest(conditions: Conditions) -> Findings:
-    from experiments.ingest_bench import measure_ingest
-
-    return measure_ingest(conditions)
-
-
-def _freshness(conditions: Conditions) -> Findings:
-    from experiments.freshness_bench import measure_freshness
-
-    return measure_freshness(conditions)
-
-
-def _import(conditions: Conditions) -> Findings:
-    from experiments.import_bench import measure_import
-
-    return measure_import(conditions)
-
-
-def _customers(conditions: Conditions) -> Findings:
-    from experiments.customers_bench import measure_customers
-
-    return measure_customers(conditions)
-
-
-def _traits(conditions: Conditions) -> Findings:
-    from experiments.traits_bench import measure_traits
-
-    return measure_traits(conditions)
-
-
-def _segments(conditions: Conditions) -> Findings:
-    from experiments.segments_bench import measure_segments
-
-    return measure_segments(conditions)
-
-
-def _crashes(conditions: Conditions) -> Findings:
-    from experiments.crash_bench import measure_crashes
-
-    return measure_crashes(conditions)
-
-
-def _fuzz(conditions: Conditions) -> Findings:
-    from experiments.fuzz_bench import measure_fuzz
-
-    return measure_fuzz(conditions)
-
-
-def _redemptions(conditions: Conditions) -> Findings:
-    from experiments.redemptions_bench import measure_redemptions
-
-    return measure_redemptions(conditions)
-
-
-def _uplift(conditions: Conditions) -> Findings:
-    from experiments.uplift_bench import measure_uplift
-
-    return measure_uplift(conditions)
-
-
-def _allocation(conditions: Conditions) -> Findings:
-    from experiments.allocation_bench import measure_allocation
-
-    return measure_allocation(conditions)
-
-
-def _effects(conditions: Conditions) -> Findings:
-    from experiments.effects_bench import measure_effects
-
-    return measure_effects(conditions)
-
-
-def _launch(conditions: Conditions) -> Findings:
-    from experiments.launch_bench import measure_launch
-
-    return measure_launch(conditions)
-
-
-def _filters(conditions: Conditions) -> Findings:
-    from experiments.filter_bench import measure_filters
-
-    return measure_filters(conditions)
-
-
 #: Every benchmark of `hawker bench`, with what it shows.
 BENCHES: Mapping[str, Bench] = {
     "shop": Bench(
-        "The shop generator: speed against writing random rows, sameness, and that what is planted is found.", _shop
+        "The shop generator: speed against writing random rows, sameness, and that what is planted is found.",
+        bench_rooms.shop,
     ),
     "journey": Bench(
         "The served lists on The Complete Journey's test period, what is due again, and items never sold before.",
-        _journey,
+        bench_rooms.journey,
+        is_recorded=True,
+    ),
+    "nextbasket": Bench(
+        "What is in the next basket of Ta-Feng's customers, five keysets, beside the published table.",
+        bench_rooms.nextbasket,
+        is_recorded=True,
+    ),
+    "gowalla": Bench(
+        "New places for people of Gowalla, LightGCN's split, beside the published table.",
+        bench_rooms.gowalla,
+        is_recorded=True,
     ),
     "filters": Bench(
-        "A filter that keeps one in a hundred of a million items: places filled, time without it.", _filters
+        "A filter that keeps one in a hundred of a million items: places filled, time without it.",
+        bench_rooms.filters,
     ),
-    "browse": Bench("What browsing adds to purchases on never-bought items, on a generated shop.", _browse),
-    "ingest": Bench("Events a second over HTTP, durably acknowledged, and whether all of them arrive.", _ingest),
-    "freshness": Bench("How soon somebody's own event is in what they are recommended next.", _freshness),
+    "browse": Bench("What browsing adds to purchases on never-bought items, on a generated shop.", bench_rooms.browse),
+    "ingest": Bench(
+        "Events a second over HTTP, durably acknowledged, and whether all of them arrive.", bench_rooms.ingest
+    ),
+    "freshness": Bench("How soon somebody's own event is in what they are recommended next.", bench_rooms.freshness),
     "import": Bench(
         "Rows a second of 30 million events from Parquet, and that a second, spoiled import stores nothing twice.",
-        _import,
+        bench_rooms.import_events,
     ),
     "customers": Bench(
         "Who orders, is lost, buys in a category, wants an item: beside recency alone, on The Complete Journey.",
-        _customers,
+        bench_rooms.customers,
     ),
-    "traits": Bench("A million portraits computed anew, and after a hundred thousand new events.", _traits),
+    "traits": Bench("A million portraits computed anew, and after a hundred thousand new events.", bench_rooms.traits),
     "segments": Bench(
-        "Previews, a hundred live segments and one user's answer at a million people, beside PostgreSQL.", _segments
+        "Previews, a hundred live segments and one user's answer at a million people, beside PostgreSQL.",
+        bench_rooms.segments,
     ),
     "crashes": Bench(
-        "kill -9 of each process and store under load, and a full disk: nothing lost or doubled.", _crashes
+        "kill -9 of each process and store under load, and a full disk: nothing lost or doubled.", bench_rooms.crashes
     ),
     "redemptions": Bench(
-        "Coupons under races, repeats and kill -9: as many as promised; and redemptions a second.", _redemptions
+        "Coupons under races, repeats and kill -9: as many as promised; and redemptions a second.",
+        bench_rooms.redemptions,
     ),
     "allocation": Bench(
         "A million customers and ten offers within a budget: seconds, gap to the bound; small ones beside the optimum.",
-        _allocation,
+        bench_rooms.allocation,
     ),
     "effects": Bench(
         "Intervals of campaign reports against planted truth, false alarms of looking daily, arms not as drawn.",
-        _effects,
+        bench_rooms.effects,
     ),
     "launch": Bench(
         "A campaign of a million recipients: planned, and in the outbox; a sender that is killed sends nothing twice.",
-        _launch,
+        bench_rooms.launch,
     ),
     "uplift": Bench(
         "Learned offers on Hillstrom's trial, who redeems in The Complete Journey, and a loop with planted effects.",
-        _uplift,
+        bench_rooms.uplift,
+    ),
+    "index": Bench(
+        "A million items looked up by comparing a part, beside all of them: recall, milliseconds.", bench_rooms.index
+    ),
+    "serving": Bench(
+        "Pages of a million items and users on one core: beside an empty route, at a fixed pace, by stage.",
+        bench_rooms.serving,
+    ),
+    "swap": Bench(
+        "Twenty bundles taken up under 500 pages a second: no error, and no answer of two of them.", bench_rooms.swap
+    ),
+    "faults": Bench(
+        "Pages while stores are frozen or killed, and when three times too many are asked for.", bench_rooms.faults
     ),
     "fuzz": Bench(
-        "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.", _fuzz
+        "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.",
+        bench_rooms.fuzz,
     ),
 }

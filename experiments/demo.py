@@ -15,7 +15,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.bundle import Bundle, read_manifest
+from engine.bundle import Bundle
+from engine.bundle_files import read_manifest
 from engine.errors import BundleUnusable
 from engine.profile import unknown
 from engine.recommend.answer import answer

@@ -16,8 +16,8 @@ import numpy as np
 from engine.bundle import Bundle
 from engine.recommend.answer import NOTHING_TOLD, Answer, Told, answer
 from engine.recommend.control import control_of
-from experiments.findings import Asked, Conditions, Findings
 from experiments.filter_shop import AS_OF, large_bundle
+from experiments.findings import Asked, Conditions, Findings
 
 ITEMS, USERS, ROUNDS = 1_000_000, 500, 400
 QUICK_ITEMS, QUICK_USERS, QUICK_ROUNDS = 40_000, 200, 60

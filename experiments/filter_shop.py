@@ -134,7 +134,7 @@ def _factors(random: np.random.Generator, shelf: np.ndarray, n_users: int) -> Fa
     centres = random.normal(size=(_SHELVES, DIMENSIONS)).astype(np.float32)
     items = centres[shelf] + 0.5 * random.standard_normal((len(shelf), DIMENSIONS), np.float32)
     users = centres[random.integers(0, _SHELVES, n_users)] + random.standard_normal((n_users, DIMENSIONS), np.float32)
-    return Factors(users / 8, items / 8)
+    return Factors((users / 8).astype(np.float32), (items / 8).astype(np.float32))
 
 
 def _history(random: np.random.Generator, shelf: np.ndarray, n_users: int) -> History:

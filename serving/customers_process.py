@@ -53,11 +53,12 @@ def work(settings: Settings, home: Home, stopping: threading.Event) -> None:
     """Refresh again and again; stores that are away are waited for."""
     ledger: LedgerPool | None = None
     said, anew_at = "", 0.0
+    aside: Mapping[str, str] = {}
     while not stopping.is_set():
         try:
             ledger = ledger or open_ledger(settings.postgres_url, settings.shop)
             anew = time.monotonic() > anew_at
-            _refresh(settings, home, ledger, anew=anew)
+            aside = _tell(aside, _refresh(settings, home, ledger, anew=anew))
             anew_at = time.monotonic() + _ANEW_EVERY if anew else anew_at
             said = ""
             stopping.wait(_PAUSE)
@@ -70,7 +71,18 @@ def work(settings: Settings, home: Home, stopping: threading.Event) -> None:
         ledger.dispose()
 
 
-def _refresh(settings: Settings, home: Home, ledger: LedgerPool, *, anew: bool) -> None:
+def _tell(before: Mapping[str, str], aside: Mapping[str, str]) -> Mapping[str, str]:
+    """Log each segment that is set aside once, and once that it is not any more."""
+    for name, reason in sorted(aside.items()):
+        if before.get(name) != reason:
+            log.warning("the segment %s is set aside, the others are refreshed: %s", name, reason)
+    for name in sorted(before.keys() - aside.keys()):
+        log.warning("the segment %s is not set aside any more", name)
+    return aside
+
+
+def _refresh(settings: Settings, home: Home, ledger: LedgerPool, *, anew: bool) -> Mapping[str, str]:
+    """One refresh; the segments that are set aside, and why."""
     now, told, named = clock.now(home), watched_segments(ledger), named_segments(ledger)
     before = CustomerFiles(home).state()
     moves: list[Move] = []
@@ -81,12 +93,12 @@ def _refresh(settings: Settings, home: Home, ledger: LedgerPool, *, anew: bool) 
         if segment in named:
             moves.append((segment, change, users))
 
-    rules = live_rules(settings, ledger)
+    found = live_rules(settings, ledger)
     done = refresh_customers(
         home,
         now=now,
         zone=settings.zone,
-        rules=rules,
+        rules=found.rules,
         watched=told | named,
         reach=Reach(ledger, shop_secret(ledger, HOLDOUT_SALT), settings.global_holdout),
         moved=moved,
@@ -96,13 +108,14 @@ def _refresh(settings: Settings, home: Home, ledger: LedgerPool, *, anew: bool) 
             offer_segments(
                 live,
                 settings.shop,
-                named & {each.segment for each in rules},
+                named & {each.segment for each in found.rules},
                 was=None if before is None or anew else before.as_of,
                 now=done.as_of,
                 moves=moves,
                 members=lambda segment: each_member(home, segment, now=now),
             )
-            _tell_sellers(live, settings, home, rules, now)
+            _tell_sellers(live, settings, home, found.rules, now)
+    return found.set_aside
 
 
 def _tell_sellers(live: Client, settings: Settings, home: Home, rules: Sequence[Rule], now: float) -> None:

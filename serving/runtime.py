@@ -68,7 +68,7 @@ class Runtime:
         self.placements = PlacementBook(home)
         self.guard.also.append(self.placements.look_at_ledger)
         self.guard.look()
-        self.reader = ProfileReader(self.doors.profiles)
+        self.reader = ProfileReader(self.doors.profiles, self.doors.reads)
         self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
         self.lists = ListMemory(self.doors.live, self.settings.shop)
         self.sales = SalesMemory(self.settings.shop)
@@ -80,7 +80,7 @@ class Runtime:
         self.clock_offset = clock.read_offset(home)
         self._seen = self._stamp()
         self.live: Live | None = self._first()
-        self.metrics.bundle_version.set(self.live.version if self.live else 0)
+        self._tell_metrics()
 
     def now(self) -> float:
         """The shop's time, epoch seconds; a request reads it once."""
@@ -143,10 +143,14 @@ class Runtime:
             if self.live is None or pointer.version != self.live.version:
                 self.live = await asyncio.to_thread(_load, self.home, pointer.version)
                 self.metrics.swaps.inc()
-                self.metrics.bundle_version.set(self.live.version)
+                self._tell_metrics()
                 log.info("serving bundle %d", self.live.version)
         except HawkerError as error:
             self._refuse(error)
+
+    def _tell_metrics(self) -> None:
+        self.metrics.bundle_version.set(self.live.version if self.live else 0)
+        self.metrics.index_recall.set(self.live.bundle.index.facts.recall if self.live else 0)
 
     def _first(self) -> Live | None:
         pointer = releases.current(self.home)

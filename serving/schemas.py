@@ -43,7 +43,8 @@ def _id(value: Any) -> str:
     return value
 
 
-def _decoded(segment: str) -> str:
+def decoded_id(segment: str) -> str:
+    """The id that a segment of a path names; ValueError for what is none."""
     try:
         return _id(unquote_to_bytes(segment).decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:
@@ -59,14 +60,14 @@ _STORED = {**_LENGTH, "pattern": TEXT_PATTERN}
 #: The same where it is stored: within 512 bytes, and what every store can hold.
 StoredId = Annotated[str, PlainValidator(_id), WithJsonSchema({"type": "string", **_STORED})]
 #: The same in a path, where it arrives percent-encoded, slashes included.
-PathId = Annotated[str, AfterValidator(_decoded), Field(description="The shop's own id, percent-encoded.")]
+PathId = Annotated[str, AfterValidator(decoded_id), Field(description="The shop's own id, percent-encoded.")]
 StoredPathId = Annotated[
-    str, AfterValidator(_decoded), Field(description="The shop's own id, percent-encoded.", json_schema_extra=_STORED)
+    str, AfterValidator(decoded_id), Field(description="The shop's own id, percent-encoded.", json_schema_extra=_STORED)
 ]
 #: What people define is called so.
 DefinedPathId = Annotated[
     str,
-    AfterValidator(_decoded),
+    AfterValidator(decoded_id),
     Field(description="What people define is called so.", json_schema_extra={"pattern": f"^{ID_PATTERN}$"}),
 ]
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.bundle import read_manifest
+from engine.bundle_files import read_manifest
 from engine.errors import BundleUnusable, StoreUnavailable
 from engine.storage.home import Home
 from engine.storage.releases import new_version_folder

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from engine.bundle import read_manifest
+from engine.bundle_files import read_manifest
 from engine.errors import HawkerError, UnknownThing
 from engine.storage.checkup import Finding
 from engine.storage.home import Home

@@ -43,8 +43,8 @@ def repurchase(purchases: Log, category: np.ndarray, now: int) -> Repurchase:
     interval = _means(logs, item_of_gap, interval[codes], _spread(logs, item_of_gap, codes[item_of_gap]))
     pace = np.full(int(codes.max(initial=0)) + 1, max(pairs.repeats.sum() / max(pairs.days.sum(), 1.0), _LEAST_PACE))
     pace = _rates(pairs.repeats, pairs.days, codes[pairs.item], pace)
-    of_item = [np.bincount(pairs.item, values, n) for values in (pairs.repeats, pairs.days)]
-    pace = _rates(*of_item, np.arange(n), pace[codes])
+    repeats, days = (np.bincount(pairs.item, values, n) for values in (pairs.repeats, pairs.days))
+    pace = _rates(repeats, days, np.arange(n), pace[codes])
     strength = (
         _spread(logs, pairs.pair, item_of_gap),
         _shape(pairs.repeats, pairs.days * pace[pairs.item]),

@@ -86,7 +86,7 @@ def snapshot(
         popular=leaders(statistics.recent, 300),
         trending=leaders(growth(statistics), 300),
         best_of_category=best_of_category(shop.catalog, statistics, 50),
-        index=ItemIndex.build(factors.items),
+        index=ItemIndex.build(factors.items, factors.users, n_threads=recipe.threads),
         type_weights=weights.astype(np.float32),
         half_lives=half_lives.astype(np.float32),
         fold_in=np.array([params.get("alpha", 10.0), params.get("regularization", 0.05)], np.float32),

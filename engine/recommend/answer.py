@@ -5,7 +5,7 @@ Pure: the bundle, the profile and the time come in, so that a stored log can be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,12 +18,12 @@ from engine.overlay import with_sales
 from engine.profile import Profile
 from engine.recommend.again import with_due
 from engine.recommend.allowed import Allowed
-from engine.recommend.arrange import DEEPER, Overruled, arranged, nothing_left
+from engine.recommend.arrange import A_LITTLE_DEEPER, DEEPER, Overruled, arranged, nothing_left
 from engine.recommend.control import NOTHING, Control, joined
 from engine.recommend.explain import reason
 from engine.recommend.item_values import in_view, of_user
 from engine.recommend.placements import Placement, placement
-from engine.recommend.query import Query, Recommendation
+from engine.recommend.query import Query, Recommendation, raising, unmarked
 from engine.recommend.recommender import recommend
 from engine.recommend.rules import Scope
 from engine.recommend.sources import PERSONAL
@@ -69,7 +69,8 @@ class Told:
     """What a request brings besides ids: wishes, the shop's word on the user, what was served lately, further pages.
 
     `shown` are item ids with the times (epoch seconds) when this person was served them, `sales` what sold within the
-    window that is asked for.
+    window that is asked for. `mark` is told the name of each stage that is over, `failed` what failed of an answer that
+    goes on without it.
     """
 
     control: Control = NOTHING
@@ -77,6 +78,8 @@ class Told:
     shown: Sequence[tuple[str, float]] = ()
     pages: bool = False
     sales: Sales | None = None
+    mark: Callable[[str], None] = unmarked
+    failed: Callable[[str, Exception], None] = raising
 
 
 NOTHING_TOLD = Told()
@@ -115,14 +118,13 @@ def answer(
         items=bundle.items.rows(item_id for item_id, row in known.items() if row >= 0),
         exclude=excluded[excluded >= 0],
         control=joined(asked.control, told.control),
+        mark=told.mark,
+        failed=told.failed,
     )
     if query.control is not NOTHING or told.pages:
         query = controlled(query, told, bundle)
     found = recommend(query, bundle)
-    lost: list[Overruled] = []
-    if query.control.arranges:
-        found, lost = arranged(found, query, bundle, query.limit if told.pages else limit)
-    lost += nothing_left(found, query, bundle)
+    found, lost = _arranged(found, query, bundle, query.limit if told.pages else limit)
     found = with_due(found, query, bundle)
     items = [_item(each, query, bundle, fields, reason(each, query, bundle) if explain else None) for each in found]
     return Answer(
@@ -143,11 +145,30 @@ def controlled(query: Query, told: Told, bundle: Bundle) -> Query:
     times = np.array([time for _, time in told.shown], np.float64)
     return replace(
         query,
-        limit=query.limit + (DEEPER if told.pages or control.arranges else 0),
+        limit=query.limit + _deeper(control, pages=told.pages),
         scope=scope,
         allowed=allowed,
         shown=(rows[rows >= 0], times[rows >= 0]) if len(rows) else None,
     )
+
+
+def _arranged(
+    found: list[Recommendation], query: Query, bundle: Bundle, limit: int
+) -> tuple[list[Recommendation], list[Overruled]]:
+    """As the control wishes, and what of that was lost."""
+    if not query.control.arranges:
+        return found, nothing_left(found, query, bundle)
+    list_, lost = arranged(found, query, bundle, limit)
+    deeper = replace(query, limit=limit + DEEPER)
+    if len(list_) < limit and query.limit < deeper.limit:
+        list_, lost = arranged(recommend(deeper, bundle), deeper, bundle, limit)
+    return list_, lost + nothing_left(list_, query, bundle)
+
+
+def _deeper(control: Control, *, pages: bool) -> int:
+    if pages or control.pins or control.promotions or control.mmr:
+        return DEEPER
+    return A_LITTLE_DEEPER if control.most else 0
 
 
 def _check(asked: Placement, item_ids: Sequence[str], limit: int, fields: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from engine.recommend.filters import FILTERS
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.variety import Caps, varied
 
-#: Candidates beyond the list's length, from which variety and promotions choose.
-DEEPER = 200
+#: Candidates beyond the list's length, from which variety and promotions choose; and at first, where only groups are
+#: capped, which seldom takes more.
+DEEPER, A_LITTLE_DEEPER = 200, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ def _best_of(
 
 def _falling(found: Sequence[Recommendation]) -> list[Recommendation]:
     """With scores that fall along the list, as everywhere: what stands higher by decision has its successor's score."""
+    if all(not each.promoted for each in found) and all(a.score >= b.score for a, b in pairwise(found)):
+        return list(found)
     scores = [-np.inf if each.promoted else each.score for each in found]
     least = min((score for score in scores if score > -np.inf), default=0.0)
     highest = -np.inf

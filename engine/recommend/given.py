@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.recommend import ranking
 from engine.recommend.boosts import boosts
-from engine.recommend.features import columns
+from engine.recommend.features import table
 from engine.recommend.placements import placement
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.sources import RANKED, SOURCES, Pool, propose
@@ -61,7 +61,8 @@ def _own_order(query: Query, bundle: Bundle, pool: Pool) -> NDArray[np.int64]:
     learned = bundle.rankings.get(placement("home").ranking or "")
     if learned is None or not len(query.profile):
         return np.argsort(-bundle.statistics.recent[pool.rows], kind="stable")
-    return ranking.order(learned, columns(query.profile, bundle, pool, query.now))[0]
+    features = table(query.profile, bundle, pool, query.now)
+    return ranking.order_of(features, ranking.readied(learned, bundle))[0]
 
 
 def _source(pool: Pool, row: int) -> str:

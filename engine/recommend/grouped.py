@@ -2,63 +2,102 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.recommend.shared import Place
+
+Keys = NDArray[np.int32]
+Days = NDArray[np.float32]
+_APART = 33  # bits by which the keys of one grouping lie above those of the one before
+
 
 @dataclass(frozen=True, slots=True)
 class Grouped:
-    """Purchases grouped by a key: `keys` ascending, and where each group begins in the sorted `days`."""
+    """Purchases grouped by a key: `keys` ascending, and where each group begins and ends in the sorted `days`.
 
-    keys: NDArray[np.int32]
+    `fadings` are sums that were made before, by half-life.
+    """
+
+    keys: Keys
     starts: NDArray[np.int64]
-    days: NDArray[np.float32]
+    ends: NDArray[np.int64]
+    days: Days
     order: NDArray[np.int64]
+    fadings: Mapping[float, Days] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, keys: NDArray[np.int32], days: NDArray[np.float32]) -> Grouped:
-        order = np.argsort(keys, kind="stable")  # oldest first within a key, as in the profile
-        ordered = keys[order]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(keys) else np.zeros(0, np.int64)
-        return cls(ordered[starts], starts, days[order], order)
+    def of(cls, keys: Keys, days: Days) -> Grouped:
+        return together([(keys, days)])[0]
 
-    def sums(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(np.add.reduceat(values, self.starts)) if len(self.starts) else np.zeros(0, np.float32)
+    def sums(self, values: Days) -> Days:
+        return np.add.reduceat(values, self.starts) if len(self.starts) else np.zeros(0, np.float32)
 
     @property
-    def count(self) -> NDArray[np.float32]:
-        return np.asarray(np.diff(np.r_[self.starts, len(self.days)]), np.float32)
+    def count(self) -> Days:
+        return (self.ends - self.starts).astype(np.float32)
 
     @property
-    def first(self) -> NDArray[np.float32]:
+    def first(self) -> Days:
         return self.days[self.starts]
 
     @property
-    def last(self) -> NDArray[np.float32]:
-        return self.days[np.r_[self.starts[1:], len(self.days)] - 1] if len(self.starts) else self.days
+    def last(self) -> Days:
+        return self.days[self.ends - 1]
 
-    def faded(self, half_life: float) -> NDArray[np.float32]:
-        return self.sums(np.exp2(self.days * np.float32(-1.0 / half_life)))
-
-    def find(self, wanted: NDArray[np.int32]) -> Place:
-        if not len(self.keys):
-            return Place(np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool))
-        at = np.searchsorted(self.keys, wanted)
-        at[at == len(self.keys)] = 0
-        # Code -1 is "not known": two items of unknown brand have nothing in common.
-        return Place(at, (self.keys[at] == wanted) & (wanted >= 0))
+    def faded(self, half_life: float) -> Days:
+        known = self.fadings.get(half_life)
+        return self.sums(np.exp2(self.days * np.float32(-1.0 / half_life))) if known is None else known
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the candidates' keys stand among the groups, and which stand there at all."""
+def together(parts: Sequence[tuple[Keys, Days]], half_lives: Sequence[float] = ()) -> list[Grouped]:
+    """Several groupings at once, each of its keys (-1 or more) and days: a call of numpy costs more than what it does.
 
-    at: NDArray[np.int64]
-    found: NDArray[np.bool_]
+    What fades with `half_lives` is summed for all of them.
+    """
+    keys = np.concatenate([each + np.int64(part << _APART) for part, (each, _) in enumerate(parts)])
+    order = np.argsort(keys, kind="stable")  # oldest first within a key, as in the profile
+    days, ordered = np.concatenate([each for _, each in parts])[order], keys[order]
+    bounds = np.empty(len(keys) + 1, bool)
+    bounds[0] = bounds[-1] = len(keys) > 0
+    np.not_equal(ordered[1:], ordered[:-1], out=bounds[1:-1])
+    at = np.flatnonzero(bounds)
+    starts, ends, groups = at[:-1], at[1:], ordered[at[:-1]]
+    rates = np.array(half_lives, np.float32)[:, None]
+    fading = np.exp2(days * (np.float32(-1.0) / rates))
+    sums = np.add.reduceat(fading, starts, axis=1) if len(starts) else fading
+    found, begin = [], 0
+    cuts = np.searchsorted(groups, [(part << _APART) - 1 for part in range(len(parts) + 1)]).tolist()
+    for part, (each, _) in enumerate(parts):
+        mine, lines = slice(cuts[part], cuts[part + 1]), slice(begin, begin + len(each))
+        found.append(
+            Grouped(
+                (groups[mine] - (part << _APART)).astype(np.int32),
+                starts[mine] - begin,
+                ends[mine] - begin,
+                days[lines],
+                order[lines] - begin,
+                dict(zip(half_lives, sums[:, mine], strict=True)),
+            )
+        )
+        begin += len(each)
+    return found
 
-    def __call__(self, values: NDArray[np.float32], missing: float | np.float32 = 0.0) -> NDArray[np.float32]:
-        if not len(values):
-            return np.full(len(self.at), missing, np.float32)
-        return np.where(self.found, values[self.at], np.float32(missing)).astype(np.float32)
+
+def places(groups: Sequence[Grouped], wanted: Sequence[Keys]) -> list[Place]:
+    """Where the candidates stand in each of the groupings, by their keys in it."""
+    keys = np.concatenate([each.keys + np.int64(part << _APART) for part, each in enumerate(groups)])
+    sizes = [len(each.keys) for each in groups]
+    if not len(keys):
+        return [Place(np.zeros(len(each), np.int64), 0) for each in wanted]
+    asked = np.stack(wanted)
+    codes = asked + (np.arange(len(groups), dtype=np.int64) << _APART)[:, None]
+    at = np.searchsorted(keys, codes)
+    # Code -1 is "not known": two items of unknown brand have nothing in common.
+    elsewhere = (keys[np.minimum(at, len(keys) - 1)] != codes) | (asked < 0)
+    firsts = np.cumsum([0, *sizes[:-1]])[:, None]
+    local = np.where(elsewhere, np.array(sizes)[:, None], at - firsts)
+    return [Place(line, size) for line, size in zip(local, sizes, strict=True)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.bundle import Bundle
 from engine.index import unit
-from engine.recommend.item_values import current_values
+from engine.recommend.item_values import group_values
 from engine.recommend.query import Recommendation
 from engine.recommend.rules import Rows
 
@@ -46,7 +46,7 @@ class Caps:
 
     def __init__(self, most: Sequence[tuple[str, int]], rows: Rows, bundle: Bundle) -> None:
         self._most = [number for _, number in most]
-        self._groups = [dict(zip(rows.tolist(), current_values(field, rows, bundle), strict=True)) for field, _ in most]
+        self._groups = [dict(zip(rows.tolist(), group_values(field, rows, bundle), strict=True)) for field, _ in most]
         self._counts: list[Counter[Group]] = [Counter() for _ in most]
 
     def has_room(self, row: int) -> bool:

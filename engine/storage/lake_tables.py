@@ -201,12 +201,13 @@ PREDICTIONS = LakeTable(
         ]
     ),
     key="user_id",
-    required=("user_id", "name", "score", "low", "high", "as_of", "run_id", "written_at"),
+    required=("user_id", "name", "score", "as_of", "run_id", "written_at"),
 )
 
-#: What became of one customer of a finished campaign whose arms were drawn by chance: one row a campaign and customer.
-#: `arm` is "holdout" or the variant's name, `offer_id` its offer, null for the holdout and for a message alone.
-#: `depth` is what the offer was expected to take off, as part of the customer's usual basket, 0 without an offer;
+#: What became of one customer of a finished campaign with a holdout: one row a campaign and customer. `arm` is
+#: "holdout" or the variant's name, `offer_id` its offer, null for a message alone and for those held out of a draw;
+#: those held out of a plan have the one that they would have got: only with them its outcomes can be compared.
+#: `depth` is what that offer was expected to take off, as part of the customer's usual basket, 0 without an offer;
 #: `propensity` the chance, above 0, with which the customer got that arm. Within the outcome window: whether the offer
 #: was redeemed, and orders, revenue, margin and what discounts cost, of the whole shop and counted alike for all arms,
 #: minor units. `x_...` are the traits at launch that models may read (engine/targeting/response_inputs.py), null where

@@ -10,16 +10,19 @@ from uuid import uuid4
 from fastapi import Request
 
 from engine.bundle import Bundle
-from engine.errors import UnknownThing
+from engine.errors import HawkerError, UnknownThing
 from engine.learned import Sales
-from engine.recommend.answer import Answer, answer
+from engine.recommend.answer import Answer, Told, answer
 from engine.recommend.control import NOTHING, Control, joined
+from engine.recommend.last_resort import last_resort
 from engine.recommend.placements import Placement
 from engine.recommend.windows import window_of
 from serving.gate import refuse_naming_users, refuse_secrets, refuse_segments
 from serving.live_profile import Known
+from serving.losses import Losses
 from serving.runtime import Runtime
 from serving.schemas import ListRequest
+from serving.stages import mark_of
 from serving.storefront.pages import add_offers, keep_rest, served_row, wire_item
 
 
@@ -93,6 +96,7 @@ async def visited(
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
     known = await runtime.reader.read(live.bundle, user_id, session_id, keys)
     bundle, obeyed = await runtime.catalog.obey(live.bundle, known.catalogue_version, now)
+    mark_of(request)("profile")
     degraded = known.degraded or not obeyed
     if degraded:
         runtime.metrics.degraded.inc()
@@ -104,23 +108,16 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
     """The answer in wire form."""
     placement = runtime.placements.find(ask.placement)
     told = runtime.lists.told(ask.wishes, visit.keys, visit.known.also, saved=placement.control, pages=ask.pages)
+    mark, losses = mark_of(request), Losses(runtime.metrics)
     asked = window_of(placement, ask.window, ask.segment)
+    told = replace(told, mark=mark, failed=losses)
     told = told if asked is None else replace(told, sales=_sales(runtime, visit, *asked))
-    degraded = visit.degraded or (asked is not None and told.sales is None)
-    found = answer(
-        visit.bundle,
-        placement,
-        visit.known.profile,
-        visit.now,
-        item_ids=ask.item_ids,
-        limit=ask.limit,
-        exclude_ids=ask.exclude_ids,
-        explain=ask.explain,
-        fields=ask.fields,
-        told=told,
-    )
+    without = visit.degraded or (asked is not None and told.sales is None)
+    found = _found(visit, placement, ask, told, losses)
+    degraded = without or losses.any
     request.scope["hawker.placement"] = placement.name  # after the answer: only names that exist become labels
     content = _content(found, visit.version, degraded=degraded)
+    mark("answer")
     if _rotates(placement, ask):
         runtime.lists.note_shown(visit.user_id, visit.session_id, told, [each.id for each in found.items], visit.now)
     if found.rest:
@@ -131,7 +128,29 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
     if ask.offers:
         await add_offers(runtime, content["items"], visit.bundle, visit.user_id, visit.now)
     runtime.served.note(served_row(content, placement.name, visit.user_id, visit.session_id, visit.now))
+    mark("log")
     return content
+
+
+def _found(visit: Visit, placement: Placement, ask: Ask, told: Told, losses: Losses) -> Answer:
+    try:
+        return answer(
+            visit.bundle,
+            placement,
+            visit.known.profile,
+            visit.now,
+            item_ids=ask.item_ids,
+            limit=ask.limit,
+            exclude_ids=ask.exclude_ids,
+            explain=ask.explain,
+            fields=ask.fields,
+            told=told,
+        )
+    except HawkerError:
+        raise  # the caller's affair
+    except Exception as problem:
+        losses("answer", problem)
+        return last_resort(visit.bundle, ask.limit, ask.exclude_ids)
 
 
 def _sales(runtime: Runtime, visit: Visit, window: str, segment: str | None) -> Sales | None:

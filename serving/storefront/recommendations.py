@@ -26,7 +26,7 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.post("/v1/recommendations", response_model=RecommendationAnswer)
     async def recommendations(body: RecommendationRequest, request: Request) -> JsonResponse:
         """A list for a placement, with all options."""
-        return await _answered(runtime, request, ask_of(body), body.user_id, body.session_id)
+        return await answered(runtime, request, ask_of(body), body.user_id, body.session_id)
 
     @router.get("/v1/users/{user_id}/recommendations", response_model=RecommendationAnswer)
     async def for_user(user_id: PathId, request: Request, options: UserOptions) -> JsonResponse:
@@ -75,7 +75,12 @@ async def _short(
     user_id: str | None = None,
     item_ids: Sequence[str] = (),
 ) -> JsonResponse:
-    ask = Ask(
+    return await answered(runtime, request, short_ask(placement, options, item_ids=item_ids), user_id, None)
+
+
+def short_ask(placement: str, options: ListQuery, *, item_ids: Sequence[str] = ()) -> Ask:
+    """Raises BadInput for a filter that means nothing."""
+    return Ask(
         placement,
         item_ids=item_ids,
         limit=options.limit,
@@ -86,11 +91,11 @@ async def _short(
         window=getattr(options, "window", None),
         segment=getattr(options, "segment", None),
     )
-    return await _answered(runtime, request, ask, user_id, None)
 
 
-async def _answered(
+async def answered(
     runtime: Runtime, request: Request, ask: Ask, user_id: str | None, session_id: str | None
 ) -> JsonResponse:
+    """One list for who asks, as it leaves. Raises what the caller may not ask."""
     visit = await visited(runtime, request, user_id, session_id, [ask])
     return JsonResponse(await listed(runtime, request, visit, ask))

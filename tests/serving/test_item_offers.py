@@ -132,6 +132,45 @@ def test_an_offer_for_a_segment_is_told_to_its_members(shop):
     assert offers_for(shop, "u2") == set()
 
 
+def test_an_offer_for_a_tier_is_told_to_who_is_known_to_have_it(shop):
+    offer(shop, "gold", eligible={"tiers": ["gold"]})
+    offer_segments(
+        shop.live, SHOP, ["class:tier:gold"], was=None, now=time.time(), moves=[], members=lambda _: [["u1"]]
+    )
+    eventually(lambda: offers_for(shop) == {("gold", 900)})
+    assert offers_for(shop, "u2") == set()
+
+
+def test_an_offer_is_told_to_a_customer_until_their_own_limit_is_used_up(shop):
+    offer(shop, "twice", limits=[{"of": "customer", "count": 2, "per": "month"}])
+    offer(shop, "five", benefit={"kind": "percent", "percent": 5})
+    eventually(lambda: offers_for(shop) == {("twice", 900)})
+    made = [redeem(shop, "twice", user_id="u1").json() for _ in range(2)]
+    settle(shop)
+    assert offers_for(shop) == {("five", 950)}
+    assert offers_for(shop, "u2") == {("twice", 900)}
+    shop.live.flushall()  # what the live store forgets it is told again
+    settle(shop)
+    eventually(lambda: offers_for(shop) == {("five", 950)})
+    shop.client.post(
+        f"/v1/coupons/redemptions/{made[0]['redemption_id']}/rollbacks", json={}, headers={"Idempotency-Key": "b"}
+    )
+    settle(shop)
+    assert offers_for(shop) == {("twice", 900)}
+
+
+def settle(shop):
+    """As the runner of jobs does again and again."""
+    asyncio.run(_send(shop))
+    keep_wallets(shop)
+
+
+def test_a_wallet_of_the_older_form_is_read(shop):
+    offer(shop, "mine", everybody=False)
+    shop.live.set("default:wallet:u1", '[["mine", 1, null, null]]')
+    eventually(lambda: offers_for(shop) == {("mine", 900)})
+
+
 def test_an_offer_for_a_first_order_is_told_to_who_has_none(shop):
     offer(shop, "first", eligible={"first_order": True})
     eventually(lambda: offers_for(shop, "somebody new") == {("first", 900)})

@@ -9,12 +9,14 @@ import pytest
 
 from engine.errors import BadInput, BundleUnusable, UnknownThing
 from engine.events import TYPE_CODES
+from engine.item_table import Kept
 from engine.learned import Leaders
 from engine.profile import Profile, unknown
 from engine.recommend.answer import answer
 from engine.recommend.features import FEATURES, columns
+from engine.recommend.last_resort import last_resort
 from engine.recommend.placements import PLACEMENTS, placement
-from engine.recommend.query import Query
+from engine.recommend.query import Query, raising
 from engine.recommend.recommender import candidates, recommend
 from engine.recommend.soundness import check_sound
 from engine.recommend.sources import SOURCES, propose
@@ -233,3 +235,34 @@ def test_events_long_after_the_clock_count_as_new_and_stay_finite():
     assert found and all(np.isfinite(each.score) for each in found)
     _, weights = bundle.interests(profile, long_before)
     assert np.isfinite(weights).all()
+
+
+def test_a_source_that_throws_loses_its_candidates_and_not_the_list(bundle):
+    broken = replace(bundle, neighbours=replace(bundle.neighbours, items=bundle.neighbours.items[:0]))
+    lost = []
+    query = Query(placement("home"), bundle.profile("u5"), AS_OF, failed=lambda what, problem: lost.append(what))
+    found = recommend(query, broken)
+    assert len(found) == 20 and {each.source for each in found} >= {"own"}
+    assert lost == ["neighbours"]
+    with pytest.raises(IndexError):
+        recommend(replace(query, failed=raising), broken)
+
+
+def test_a_ranking_that_throws_leaves_the_order_to_the_sources(bundle):
+    ranking = bundle.rankings["home"]
+    broken = replace(bundle, rankings={"home": replace(ranking, values=ranking.values[:1])}, kept=Kept())
+    lost = []
+    query = Query(placement("home"), bundle.profile("u5"), AS_OF, failed=lambda what, problem: lost.append(what))
+    plain = recommend(Query(placement("home"), bundle.profile("u5"), AS_OF), replace(bundle, rankings={}))
+    assert recommend(query, broken) == plain
+    assert lost == ["ranking"]
+
+
+def test_the_last_resort_is_what_sells_best_and_is_on_sale(bundle):
+    stock = bundle.catalog.stock.copy()
+    stock[1] = 0
+    shop = replace(bundle, catalog=replace(bundle.catalog, stock=stock))
+    found = last_resort(shop, 3, ["i2", "unknown"])
+    assert [each.id for each in found.items] == ["i0", "i3", "i4"]
+    assert not found.personalized
+    assert last_resort(toy_bundle(1, 1, events_each=0), 5).items

@@ -66,6 +66,18 @@ def test_who_had_enough_today_is_capped_and_tomorrow_is_not(shop, ledger):
     assert looked(shop, ledger, days_later=1.0) == (2, {})
 
 
+def test_the_day_of_the_cap_is_the_customers_own_where_their_zone_is_known(shop, ledger):
+    """At noon of June 1st by the shop's clock it is June 2nd in Auckland already, and still night in Honolulu."""
+    zones = {"auckland": "Pacific/Auckland", "honolulu": "Pacific/Honolulu", "odd": "Nowhere/Land", "here": None}
+    shop.knows(**{name: {"zone": zone} for name, zone in zones.items()})
+    shop.happened(*[(name, "subscribe", 2, {}) for name in zones])
+    with connection_of(ledger) as connection:
+        rows = [(name, "email", date(2026, 6, 1), 1) for name in zones]
+        insert_new(connection, "contacts", ("user_id", "channel", "day", "messages"), rows)
+    assert looked(shop, ledger) == (1, {"capped": 3})  # of Auckland's that was yesterday
+    assert looked(shop, ledger, days_later=0.6) == (3, {"capped": 1})  # June 2nd, but for Honolulu
+
+
 def test_the_holdout_of_a_preview_is_that_of_the_launch_also_for_who_comes_later(shop, ledger):
     names = [f"u{number}" for number in range(60)]
     shop.happened(*[(name, "subscribe", 2, {}) for name in names[:40]])
