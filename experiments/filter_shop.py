@@ -56,7 +56,7 @@ def large_bundle(n_items: int, n_users: int, *, seed: int) -> Bundle:
         baskets=_near(random, shelf, 30),
         similar_users=_lists(random, n_users, n_items, 100),
         factors=factors,
-        index=ItemIndex.build(factors.items),
+        index=ItemIndex.build(factors.items, factors.users, n_threads=2),
         type_weights=np.array([each.weight for each in EVENT_TYPES.values()], np.float32),
         half_lives=np.array([each.half_life_days for each in EVENT_TYPES.values()], np.float32),
         fold_in=np.array([1.0, 0.1], np.float32),
