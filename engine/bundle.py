@@ -43,6 +43,7 @@ from engine.learned import (
 )
 from engine.nested_arrays import flatten, rebuild
 from engine.profile import History, Profile
+from engine.visits import Onward
 
 DAY = 86_400.0
 _VERIFIERS = 2  # threads
@@ -93,6 +94,7 @@ class Bundle:
     chances: dict[str, Chance]
     content: Content
     facts: ItemFacts
+    onward: Onward
     #: Laid over a loaded bundle, never saved with it.
     newcomers: Newcomers | None = None
     sales: Sales | None = None  # of the window that a request asks for
@@ -256,6 +258,7 @@ class Bundle:
                 len(self.repurchase.interval),
                 len(self.factors.items),
                 len(self.index),
+                len(self.onward),
             ),
             "users": (len(self.users), len(self.history.indptr) - 1, len(self.factors.users)),
         }

@@ -141,6 +141,16 @@ BENCHES: Mapping[str, Bench] = {
         bench_rooms.gowalla,
         is_recorded=True,
     ),
+    "beauty": Bench(
+        "The next item of a history, Amazon's Beauty in S3-Rec's split, beside the published table.",
+        bench_rooms.beauty,
+        is_recorded=True,
+    ),
+    "diginetica": Bench(
+        "What visitors look at next, Diginetica in SR-GNN's split, beside the published table.",
+        bench_rooms.diginetica,
+        is_recorded=True,
+    ),
     "filters": Bench(
         "A filter that keeps one in a hundred of a million items: places filled, time without it.",
         bench_rooms.filters,

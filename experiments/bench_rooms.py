@@ -17,6 +17,18 @@ def journey(conditions: Conditions) -> Findings:
     return measure_journey(conditions)
 
 
+def beauty(conditions: Conditions) -> Findings:
+    from experiments.beauty_bench import measure_beauty
+
+    return measure_beauty(conditions)
+
+
+def diginetica(conditions: Conditions) -> Findings:
+    from experiments.diginetica_bench import measure_diginetica
+
+    return measure_diginetica(conditions)
+
+
 def browse(conditions: Conditions) -> Findings:
     from experiments.browse_bench import measure_browse
 

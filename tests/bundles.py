@@ -24,6 +24,8 @@ from engine.item_facts import facts_of
 from engine.learned import NEVER, Chance, Factors, ItemStatistics, Leaders, Neighbours, Ranking, Repurchase, Scores
 from engine.profile import History
 from engine.recommend.features import FEATURES
+from engine.recommend.onward import ONWARD_FEATURES
+from engine.visits import Followers, Onward, Visits
 
 TASTES = 4
 DAY = 86_400
@@ -78,6 +80,7 @@ def toy_bundle(
         chances={"buy-again": Chance(np.array([0.0, 1.0]), np.array([0.0, 0.5]))},
         content=Content.of([[f"category=taste {taste(row)}", f"tag=t{row % 8}"] for row in range(n_items)]),
         facts=facts_of([facts_told(row) for row in range(n_items)]),
+        onward=_onward(n_items),
     )
 
 
@@ -124,6 +127,17 @@ def toy_ranking() -> Ranking:
         right=np.array([[2, 1, 2]], np.int16),
         leaf_value=np.array([[0.0, 0.0, 0.5]]),
     )
+
+
+def onward_order(name: str) -> Ranking:
+    """An order of what comes next in a visit: the more of this column, the better."""
+    at = ONWARD_FEATURES.index(name)
+    steps = np.arange(0.5, 10.0)
+    starts = np.where(np.arange(len(ONWARD_FEATURES) + 1) > at, len(steps), 0)
+    values = np.zeros(len(steps) + len(ONWARD_FEATURES))
+    values[at : at + len(steps) + 1] = np.arange(len(steps) + 1)
+    none = np.zeros((0, 1))
+    return Ranking(starts.astype(np.int32), steps, values, none.astype(np.int16), none, none, none, none)
 
 
 def due_ranking() -> Ranking:
@@ -205,6 +219,39 @@ def _neighbours(n_items: int) -> Neighbours:
     weights = np.broadcast_to(1.0 / np.arange(1, NEAR + 1, dtype=np.float32), rows.shape)
     indptr = np.r_[0, np.cumsum(there.sum(axis=1))].astype(np.int32)
     return Neighbours(indptr, rows[there].astype(np.int32), weights[there].astype(np.float32))
+
+
+def _onward(n_items: int) -> Onward:
+    """Of each taste one past visit, which went through all of it; after an item come the next ones of its taste."""
+    each = np.ones(n_items, np.float32)
+    visits = [np.arange(code, n_items, TASTES, dtype=np.int32) for code in range(TASTES)]
+    by_age = np.array([1.0, 0.5, 0.25], np.float32)
+    near = _neighbours(n_items)
+    rows = np.arange(n_items, dtype=np.int32)
+    return Onward(
+        followers=Followers(near.indptr, near.items, near.weights, by_age),
+        visits=Visits(
+            indptr=np.cumsum([0, *map(len, visits)]).astype(np.int32),
+            items=np.concatenate(visits),
+            weights=np.ones(TASTES, np.float32),
+            met=np.arange(n_items + 1, dtype=np.int32),
+            met_in=rows % TASTES,
+            met_at=rows // TASTES,
+            telling=each,
+            worth=each,
+            by_age=by_age,
+            after=(0.5 ** np.arange(NEAR)).astype(np.float32),
+            before=(0.25 ** np.arange(1, NEAR)).astype(np.float32),
+            nearest=np.array([10], np.int32),
+        ),
+        taken=np.eye(TASTES, dtype=np.float32)[rows % TASTES],
+        told=np.zeros((n_items, 0), np.float32),
+        recent=each,
+        lasting=each,
+        idle=each,
+        age=each,
+        gap_minutes=np.array([30.0], np.float32),
+    )
 
 
 def _lists(n_users: int, n_items: int, start: int) -> Scores:

@@ -21,16 +21,19 @@ from engine.bundle import Bundle
 from engine.errors import NotEnoughData
 from engine.learned import Ranking
 from engine.recommend.again import BUY_AGAIN
+from engine.recommend.features import FEATURES
+from engine.recommend.onward import ONWARD_FEATURES
 from engine.recommend.placements import PLACEMENTS
 from training import ranking
 from training.choose import choose
 from training.due import HORIZON, DueModel, judge_due, learn_due, replay_due
 from training.evaluate import Evaluation, Periods, Truth, buyers, evaluate_kinds, measure, periods, truth_of
-from training.interactions import DAY
+from training.interactions import DAY, Log, both, type_tables
 from training.lists import served
 from training.models import MODELS
 from training.models.contract import Interactions, Result
 from training.models.top_lists import Kind
+from training.onward import replay_window
 from training.outcome import K, Outcome, Score
 from training.ranking import Replay
 from training.recipe import Recipe
@@ -39,6 +42,9 @@ from training.snapshot import CARRIED, Progress, fit, interactions_at, snapshot
 
 #: The lists with a ranking of their own, and which purchases they are for.
 LEARNED: Mapping[str, Kind] = {"home": "whole", "discover": "new"}
+#: The order of what comes next in a visit, and what each order is learned from.
+ONWARD = "onward"
+COLUMNS = {**dict.fromkeys(LEARNED, FEATURES), ONWARD: ONWARD_FEATURES}
 #: With their default parameters whatever the recipe says: nobody beats a baseline by spoiling it.
 BASELINES = ("popularity", "frequency")
 _LONGEST_HORIZON, _LEAST_HORIZON = 28, 3
@@ -98,7 +104,7 @@ class _Windows:
 def _through_windows(shop: ShopData, recipe: Recipe, cuts: Periods, clock: _Stages) -> _Windows:
     curves: dict[str, list[float]] = {}
     scores: list[Score] = []
-    replays: dict[str, list[Replay]] = {name: [] for name in LEARNED}
+    replays: dict[str, list[Replay]] = {name: [] for name in (*LEARNED, ONWARD)}
     due: list[Replay] = []
     step = cuts.test - cuts.validation
     for start in range(cuts.test - recipe.windows * step, cuts.test, step):
@@ -116,6 +122,8 @@ def _through_windows(shop: ShopData, recipe: Recipe, cuts: Periods, clock: _Stag
                 truth = _truth(shop, seen, start, start + step, kind)
                 most = recipe.ranking_users
                 replays[name].append(ranking.replay(bundle, PLACEMENTS[name], truth, most, seed=recipe.seed))
+            later = _telling_between(shop, recipe, start, start + step)
+            replays[ONWARD].append(replay_window(bundle.onward, later, most=recipe.ranking_users, seed=recipe.seed))
             if step >= HORIZON:  # else what is looked ahead at would reach into the next window
                 truth = _truth(shop, seen, start, start + HORIZON, "whole")
                 due.append(replay_due(bundle, truth, recipe.ranking_users, seed=recipe.seed))
@@ -189,14 +197,22 @@ def _truth(shop: ShopData, seen: Interactions, start: int, end: int, kind: Kind)
     return truth_of(after, seen, kind=kind)
 
 
+def _telling_between(shop: ShopData, recipe: Recipe, start: int, end: int) -> Log:
+    """What people and strangers did in a period, as far as it speaks for an item."""
+    log = both(shop.log, shop.strangers)
+    weight, _ = type_tables(recipe.weights, recipe.half_lives)
+    return log.where((log.time >= start) & (log.time < end) & (weight[log.type] > 0) & (log.quantity > 0))
+
+
 def _learn(replays: Mapping[str, list[Replay]], recipe: Recipe) -> dict[str, Ranking]:
     """Side by side, each on its share of the threads: small data keep few threads busy."""
     each_has = max(1, recipe.threads // len(LEARNED))
     with ThreadPoolExecutor(max_workers=len(LEARNED) if recipe.threads > 1 else 1) as pool:
         running = {
-            name: pool.submit(ranking.learn, mine, seed=recipe.seed, threads=each_has)
+            name: pool.submit(ranking.learn, mine, seed=recipe.seed, threads=each_has, names=COLUMNS[name])
             for name, mine in replays.items()
-            if mine
+            # What visits do next is an order worth having, but a shop that knows too few of them has its other lists.
+            if mine and (name in LEARNED or sum(len(each.sizes) for each in mine) >= ranking.LEAST_LISTS)
         }
         return {name: each.result() for name, each in running.items()}
 

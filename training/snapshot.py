@@ -17,6 +17,7 @@ from training.features import one_hot
 from training.interactions import Log, interactions, purchase_counts, type_tables
 from training.models import MODELS
 from training.models.contract import Interactions, Result
+from training.onward import onward_of
 from training.recipe import Recipe
 from training.repurchase import repurchase
 from training.shop_data import ShopData
@@ -44,6 +45,7 @@ def interactions_at(shop: ShopData, recipe: Recipe, now: int) -> Interactions:
         half_lives=recipe.half_lives,
         item_features=one_hot(shop.item_words),
         user_features=one_hot(shop.user_words),
+        strangers=None if shop.strangers is None else shop.strangers.before(now),
     )
 
 
@@ -68,6 +70,8 @@ def snapshot(
     for field, name in {**CARRIED, "factors": recipe.factors}.items():
         say(f"fit {name}")
         learned[field] = fit(name, seen, recipe)
+    say("fit onward")
+    onward = onward_of(seen, recipe.models, seed=recipe.seed, threads=recipe.threads)
     purchases = seen.log.of_type("purchase")
     before = shop.log.time < now
     amounts = shop.list_amounts[before][seen.log.type == purchases.type[0]] if len(purchases) else np.zeros(0)
@@ -94,6 +98,7 @@ def snapshot(
         chances=dict(chances or {}),
         content=shop.content,
         facts=shop.facts,
+        onward=onward,
         **learned,
     )
 

@@ -21,6 +21,7 @@ from engine.recommend.allowed import Allowed
 from engine.recommend.arrange import A_LITTLE_DEEPER, DEEPER, Overruled, arranged, nothing_left
 from engine.recommend.control import NOTHING, Control, joined
 from engine.recommend.explain import reason
+from engine.recommend.exploration import Exploration
 from engine.recommend.exploring import ALTERNATIVES, NOTHING_TRIED, Tried, explored
 from engine.recommend.item_values import in_view, of_user
 from engine.recommend.placements import Placement, placement
@@ -129,22 +130,26 @@ def answer(
         mark=told.mark,
         failed=told.failed,
     )
-    if query.control is not NOTHING or told.pages or _explores(asked, told):
-        query = controlled(query, told, bundle)
-    made = _made(query, limit, told, bundle)
-
-    def items(those: Sequence[Recommendation]) -> tuple[AnsweredItem, ...]:
-        all_ = with_due(those, query, bundle)
-        return tuple(_item(e, query, bundle, fields, reason(e, query, bundle) if explain else None) for e in all_)
-
+    exploring = asked.exploration if told.seed is not None else None
+    if query.control is not NOTHING or told.pages or exploring is not None:
+        query = controlled(query, told, bundle, least=ALTERNATIVES * limit if exploring else 0)
+    made = _made(query, limit, told, exploring, bundle)
+    about = query, bundle, fields, explain
     return Answer(
-        items=items(made.shown),
+        items=_items(made.shown, *about),
         missing_ids=tuple(item_id for item_id, row in known.items() if row < 0),
-        personalized=any(each.source in PERSONAL for each in (*made.shown, *(made.rest if told.pages else ()))),
+        personalized=len(profile) > 0 and any(each.source in PERSONAL for each in (*made.shown, *made.rest)),
         overruled=tuple(made.lost),
-        rest=items(made.rest) if told.pages else (),
+        rest=_items(made.rest, *about),
         propensities=made.propensities,
     )
+
+
+def _items(
+    found: Sequence[Recommendation], query: Query, bundle: Bundle, fields: Sequence[str], explain: bool
+) -> tuple[AnsweredItem, ...]:
+    dated = with_due(list(found), query, bundle)
+    return tuple(_item(e, query, bundle, fields, reason(e, query, bundle) if explain else None) for e in dated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,35 +160,30 @@ class _Made:
     propensities: tuple[float, ...] | None = None
 
 
-def _made(query: Query, limit: int, told: Told, bundle: Bundle) -> _Made:
+def _made(query: Query, limit: int, told: Told, exploring: Exploration | None, bundle: Bundle) -> _Made:
     """The first `limit` places and what follows them; `query.limit` counts what they are chosen from."""
     found = recommend(query, bundle)
     list_, lost = _arranged(found, query, bundle, query.limit if told.pages else limit)
-    shown, rest, how = list_[:limit], list_[limit:], query.placement.exploration
-    if how is None or told.seed is None:
-        return _Made(shown, rest, lost)
+    shown, rest = list_[:limit], list_[limit:]
+    if exploring is None or told.seed is None:
+        return _Made(shown, rest if told.pages else (), lost)
     if query.control.arranges and not told.pages:
         taken = {each.row for each in list_}
         rest = [each for each in found if each.row not in taken]
-    mixed = explored(shown, rest, how, query, bundle, seed=told.seed, tried=told.tried)
-    return _Made(mixed.shown, mixed.rest, lost, mixed.propensities)
+    mixed = explored(shown, rest, exploring, query, bundle, seed=told.seed, tried=told.tried)
+    return _Made(mixed.shown, mixed.rest if told.pages else (), lost, mixed.propensities)
 
 
-def _explores(asked: Placement, told: Told) -> bool:
-    return asked.exploration is not None and told.seed is not None
-
-
-def controlled(query: Query, told: Told, bundle: Bundle) -> Query:
+def controlled(query: Query, told: Told, bundle: Bundle, *, least: int = 0) -> Query:
     """The query with what its wishes need: the request's own values, what is allowed, and room to choose from."""
     control = query.control
     scope = Scope(query.now, in_view(control, query.items, bundle), of_user(told.user, query.profile, query.now))
     allowed = None if control.condition is None else Allowed(control.condition, scope, bundle)
     rows = bundle.items.rows(item_id for item_id, _ in told.shown)
     times = np.array([time for _, time in told.shown], np.float64)
-    deeper = _deeper(control, pages=told.pages)
     return replace(
         query,
-        limit=query.limit + max(deeper, ALTERNATIVES * query.limit if _explores(query.placement, told) else 0),
+        limit=query.limit + max(_deeper(control, pages=told.pages), least),
         scope=scope,
         allowed=allowed,
         shown=(rows[rows >= 0], times[rows >= 0]) if len(rows) else None,

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.learned import Neighbours
+from engine.recommend.onward import visit_of
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.sources import ANCHORS, DAY
+from engine.visits import Followers, Recent
 
 
 def reason(found: Recommendation, query: Query, bundle: Bundle) -> str:
@@ -34,6 +36,8 @@ def _evidence(found: Recommendation, query: Query, bundle: Bundle) -> str:
         near = bundle.neighbours if source == "similar_items" else bundle.baskets
         shown = name(max(map(int, query.items), key=lambda item: _weight_between(item, found.row, near)), bundle)
         return f"others take it like {shown}" if source == "similar_items" else f"bought together with {shown}"
+    if source == "onward":
+        return _went_on(found.row, query, bundle)
     if source in ("selling", "rising"):
         return _sold(found.row, rises=source == "rising", bundle=bundle)
     if source in ("category", "same_category"):
@@ -96,7 +100,20 @@ def _strongest_caller(row: int, query: Query, bundle: Bundle) -> int:
     return anchor
 
 
-def _weight_between(caller: int, row: int, near: Neighbours) -> float:
+def _went_on(row: int, query: Query, bundle: Bundle) -> str:
+    """Whether this visit took it itself, from which of its items others went on to it, or that visits like it did."""
+    recent = Recent.of(visit_of(query.profile, bundle, query.items))
+    if row in recent.rows:
+        return "you looked at it in this visit"
+    followers = bundle.onward.followers
+    counts = np.append(followers.by_age, 0.0)[np.minimum(recent.ago, len(followers.by_age))]
+    weights = np.array([_weight_between(int(item), row, followers) for item in recent.rows]) * counts
+    if not weights.any():
+        return "others took it in visits like this one"
+    return f"others went on to it from {name(int(recent.rows[int(np.argmax(weights))]), bundle)}"
+
+
+def _weight_between(caller: int, row: int, near: Neighbours | Followers) -> float:
     items, weights = near.of(caller)
     at: NDArray[np.int64] = np.flatnonzero(items == row)
     return float(weights[at[0]]) if len(at) else 0.0

@@ -115,6 +115,14 @@ _ALL = (
         fallback=("popular",),
     ),
     Placement("best-sellers", "What sells best these weeks.", ("popular",), 300),
+    Placement(
+        "session",
+        "In this visit: what others went on to from the same items, whoever is there, known or not.",
+        ("onward",),
+        100,
+        fallback=("neighbours", "similar_items", "popular"),
+        newcomers="new_for_you",
+    ),
     Placement("recently-viewed", "What this user looked at or kept, the latest first.", ("viewed",), 100),
 )
 

@@ -58,8 +58,7 @@ class Recommendation:
     """One place of the list: `source` proposed the item, `score` ordered it, within this list only.
 
     `promoted`: a pin or a promotion put it there. `explored`: chance did, to learn whether it fits. Of what is due
-    again, `due_at` says when (epoch seconds) and `chance` how likely it is bought within a week, where a training
-    learned that.
+    again, `due_at` says when (epoch seconds) and `chance` how likely it is bought within a week, if that was learned.
     """
 
     row: int

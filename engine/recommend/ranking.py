@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.learned import Ranking
-from engine.recommend.features import Table
 from engine.recommend.readied import Readied
 
 SHORTLIST = 60  # the trees look at this many of the best by the additive tables
 Ordered = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+class Table(Protocol):
+    """The features of one user's candidates, as `engine/recommend/features.py` has them."""
+
+    def dense(self, at: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[n_features, len(at)] of the candidates at these places."""
+        ...
+
+    def scores(self, ranking: Readied) -> NDArray[np.float64]:
+        """[n] what the tables of a ranking add up to."""
+        ...
 
 
 def order(ranking: Ranking, columns: NDArray[np.float32]) -> Ordered:

@@ -19,6 +19,7 @@ from engine.learned import Ranking
 from engine.profile import unknown
 from engine.recommend.answer import answer
 from engine.recommend.features import FEATURES
+from engine.recommend.onward import ONWARD_FEATURES
 from engine.recommend.placements import PLACEMENTS
 
 
@@ -51,11 +52,15 @@ def _row_lists(bundle: Bundle) -> Iterator[tuple[str, NDArray[np.integer] | None
         yield name, part.indptr, part.items, n_items
     yield "popular", None, bundle.popular.items, n_items
     yield "trending", None, bundle.trending.items, n_items
+    followers, visits, n_visits = bundle.onward.followers, bundle.onward.visits, len(bundle.onward.visits.weights)
+    yield "onward.followers", followers.indptr, followers.items, n_items
+    yield "onward.visits", visits.indptr, visits.items, n_items
+    yield "onward.visits.met", visits.met, visits.met_in, n_visits
     yield "history.types", None, bundle.history.types, len(bundle.type_weights)
 
 
 def _check_ranking(name: str, ranking: Ranking) -> None:
-    n_steps, n_features = len(ranking.steps), len(FEATURES)
+    n_steps, n_features = len(ranking.steps), len(ONWARD_FEATURES if name == "onward" else FEATURES)
     fits = (
         len(ranking.step_starts) == n_features + 1
         and ranking.step_starts[-1] == n_steps

@@ -14,6 +14,7 @@ from engine.overlay import BY_CHANCE
 from engine.profile import Profile
 from engine.recommend.allowed import Allowed
 from engine.recommend.due import due
+from engine.recommend.onward import onward
 from engine.recommend.shared import falling
 
 DAY = 86_400.0
@@ -174,10 +175,11 @@ SOURCES: dict[str, Source] = {
     "due": due,
     "selling": selling,
     "rising": rising,
+    "onward": onward,
 }
 #: Those that speak from the user's own profile.
 PERSONAL = frozenset(
-    {"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed", "due"}
+    {"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed", "due", "onward"}
 )
 #: Those that may stand behind a learned ranking.
 RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")
@@ -199,8 +201,6 @@ def propose(
 
     A source that raises is told to `failed` and has no candidates; without it, what it raises is raised.
     """
-    if allowed is not None and "popular" in names:
-        allowed.best()  # needs a pass over the catalogue; the others are cheaper once it is made
     found: dict[str, Found] = {}
     for name in names:
         try:
@@ -254,8 +254,6 @@ def _faded(
     half_life: float,
     weights: NDArray[np.float32] | None = None,
 ) -> Found:
-    if not len(items):
-        return NOTHING
     # What lies after the clock counts as new.
     fading = np.exp2(np.minimum(times - now, 0.0) / (half_life * DAY))
     return _summed(items, fading if weights is None else fading * weights)
@@ -263,8 +261,6 @@ def _faded(
 
 def _called(near: Neighbours, anchors: NDArray[np.int32], weights: NDArray[np.float32]) -> Found:
     owner, places = near.gather(anchors, NEIGHBOURS_EACH)
-    if not len(places):
-        return NOTHING
     return _summed(near.items[places], weights[owner] * near.weights[places])
 
 

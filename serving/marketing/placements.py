@@ -149,7 +149,7 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
     router = APIRouter(tags=["placements"], route_class=StrictRoute)
     ask = runtime.doors.ledger.ask
 
-    async def keep() -> None:
+    async def tell() -> None:
         """For commands, which read files."""
         remember(runtime.home, await ask(definitions_of))
 
@@ -174,22 +174,22 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
         actor, now = actor_of(request), runtime.now()
         definition = body.model_dump(exclude_none=True, exclude_unset=True)
         made = await ask(lambda ledger: put_placement(ledger, name, definition, actor=actor, now=now))
-        await keep()
+        await tell()
         return JsonResponse(_stored(made))
 
     @router.post(f"{_ONE}/keep", response_model=PlacementAnswer, responses=_NONE_RUNS)
-    async def keep_one(name: StoredPathId, body: Kept, request: Request) -> JsonResponse:
+    async def keep(name: StoredPathId, body: Kept, request: Request) -> JsonResponse:
         """End the experiment of a list: from now on everybody sees this variant."""
         actor, now = actor_of(request), runtime.now()
         made = await ask(lambda ledger: keep_variant(ledger, name, body.variant, actor=actor, now=now))
-        await keep()
+        await tell()
         return JsonResponse(_stored(made))
 
     @router.delete(_ONE, response_model=Deleted)
     async def delete(name: StoredPathId) -> JsonResponse:
         """Remove what was defined here; a built-in list of that name is as it was."""
         await ask(lambda ledger: delete_placement(ledger, name))
-        await keep()
+        await tell()
         return JsonResponse({"deleted": True})
 
     return router

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -122,12 +122,12 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
     request.scope["hawker.placement"] = placement.name  # after the answer: only names that exist become labels
     content = _content(recommendation_id, found, visit.version, variant=seen.variant, degraded=degraded)
     mark("answer")
+    served = Served(placement.name, visit.user_id, visit.session_id, seen.experiment, seen.share)
     if _rotates(placement, ask):
         runtime.lists.note_shown(visit.user_id, visit.session_id, told, [each.id for each in found.items], visit.now)
-    served = Served(placement.name, visit.user_id, visit.session_id, seen.experiment, seen.share)
     if found.rest:
-        about = {**asdict(served), "fields": list(ask.fields), "offers": ask.offers}
-        content["next"] = await keep_rest(runtime, content, found.rest, about)
+        about = {"fields": list(ask.fields), "offers": ask.offers}
+        content["next"] = await keep_rest(runtime, content, found.rest, served, about)
         content["degraded"] = degraded or not content["next"]
     if ask.offers:
         await add_offers(runtime, content["items"], visit.bundle, visit.user_id, visit.now)

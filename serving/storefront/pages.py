@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 from uuid import uuid4
 
@@ -74,14 +74,12 @@ def routes(runtime: Runtime) -> APIRouter:
 
 
 async def keep_rest(
-    runtime: Runtime, content: Mapping[str, Any], rest: Sequence[AnsweredItem], asked: Mapping[str, Any]
+    runtime: Runtime, content: Mapping[str, Any], rest: Sequence[AnsweredItem], served: Served, asked: Mapping[str, Any]
 ) -> bool:
-    """Keep what follows an answer, under its id; `asked` are those of `Served`, fields and offers."""
+    """Keep what follows an answer, under its id; `asked` are the fields, and whether offers are shown."""
     told = {name: content[name] for name in ("variant", "personalized")}
-    items = [wire_item(each) for each in rest]
-    return bool(items) and await runtime.lists.keep_page(
-        content["recommendation_id"], {**asked, **told, "items": items}
-    )
+    page = {**asdict(served), **told, **asked, "items": [wire_item(each) for each in rest]}
+    return bool(rest) and await runtime.lists.keep_page(content["recommendation_id"], page)
 
 
 def wire_item(item: AnsweredItem) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def test_the_bundle_says_what_made_it(outcome, tiny_data):
     assert manifest.data_versions == tiny_data.versions
     assert len(manifest.metrics["scores"]) == len(outcome.scores)
     assert outcome.chosen["weights"] == dict(outcome.recipe.weights)
-    assert outcome.bundle.rankings.keys() == {"home", "discover"}
+    assert outcome.bundle.rankings.keys() == {"home", "discover", "onward"}
 
 
 def test_what_is_due_again_is_learned_calibrated_and_judged_where_there_is_enough_of_it(tiny_data, monkeypatch):
