@@ -18,6 +18,7 @@ from hawker_campaigns import campaign
 from hawker_keys import keys
 from hawker_lists import recommend, similar
 from hawker_offers import offer
+from hawker_placements import placement
 from hawker_segments import segment
 from hawker_users import user
 from terminal import AsJson, answer, err, fail, here, out, progress
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.add_typer(campaign, name="campaign")
 app.add_typer(keys, name="keys")
 app.add_typer(offer, name="offer")
+app.add_typer(placement, name="placement")
 app.add_typer(segment, name="segment")
 app.add_typer(user, name="user")
 

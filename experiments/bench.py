@@ -188,6 +188,10 @@ BENCHES: Mapping[str, Bench] = {
         "Intervals of campaign reports against planted truth, false alarms of looking daily, arms not as drawn.",
         bench_rooms.effects,
     ),
+    "experiments": Bench(
+        "Tests of nothing on a placement, looked at daily, planted differences, and estimates from explored lists.",
+        bench_rooms.experiments,
+    ),
     "launch": Bench(
         "A campaign of a million recipients: planned, and in the outbox; a sender that is killed sends nothing twice.",
         bench_rooms.launch,

@@ -119,6 +119,12 @@ def gowalla(conditions: Conditions) -> Findings:
     return measure_gowalla(conditions)
 
 
+def experiments(conditions: Conditions) -> Findings:
+    from experiments.experiments_bench import measure_experiments
+
+    return measure_experiments(conditions)
+
+
 def launch(conditions: Conditions) -> Findings:
     from experiments.launch_bench import measure_launch
 

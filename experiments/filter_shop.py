@@ -17,6 +17,7 @@ from engine.item_facts import NUMBER, Attributes, ItemFacts, Labels
 from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Ranking, Repurchase, Scores
 from engine.profile import History
 from engine.recommend.features import FEATURES
+from engine.visits import Onward
 from training.statistics import best_of_category
 
 AS_OF = 1_750_000_000
@@ -55,12 +56,13 @@ def large_bundle(n_items: int, n_users: int, *, seed: int) -> Bundle:
         baskets=_near(random, shelf, 30),
         similar_users=_lists(random, n_users, n_items, 100),
         factors=factors,
-        index=ItemIndex.build(factors.items),
+        index=ItemIndex.build(factors.items, factors.users, n_threads=2),
         type_weights=np.array([each.weight for each in EVENT_TYPES.values()], np.float32),
         half_lives=np.array([each.half_life_days for each in EVENT_TYPES.values()], np.float32),
         fold_in=np.array([1.0, 0.1], np.float32),
         rankings={"home": _ranking(random)},
         chances={},
+        onward=Onward.silent(n_items),
         content=Content(np.zeros(n_items + 1, np.int64), np.zeros(0, np.uint32)),
         facts=_facts(random, n_items),
     )

@@ -22,6 +22,7 @@ from engine.profile import History
 from engine.recommend.features import FEATURES
 from engine.storage.home import Home
 from engine.storage.lake import Lake
+from engine.visits import Onward
 from experiments.large_shop import LargeShop, factors_of
 from experiments.shop import ShopSize, generate
 from experiments.shop.catalog import COLOURS, STYLES
@@ -69,6 +70,7 @@ def large_bundle(shop: LargeShop, rankings: dict[str, Ranking], *, seed: int, th
         fold_in=np.array([1.0, 5.0], np.float32),
         rankings=rankings,
         chances={},
+        onward=Onward.silent(size.items),
         content=_content(shop.catalog),
         facts=facts,
     )

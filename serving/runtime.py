@@ -30,6 +30,7 @@ from serving.metrics import Metrics
 from serving.placement_book import PlacementBook
 from serving.sales_memory import SalesMemory
 from serving.served_log import ServedLog
+from serving.tried_book import TriedBook
 
 log = logging.getLogger("hawker.runtime")
 
@@ -67,6 +68,7 @@ class Runtime:
         self.guard = Guard(self.settings, home)
         self.placements = PlacementBook(home)
         self.guard.also.append(self.placements.look_at_ledger)
+        self.tried = TriedBook(home)
         self.guard.look()
         self.reader = ProfileReader(self.doors.profiles, self.doors.reads)
         self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
@@ -125,6 +127,7 @@ class Runtime:
             await self.doors.pressure.look()
         await self.served.flush()
         self.placements.look_at_file()
+        self.tried.look()
         if self.live is not None:
             await self.catalog.refresh(self.live.bundle, self.now())
 

@@ -17,6 +17,11 @@ from engine.visits import Followers, Recent
 
 def reason(found: Recommendation, query: Query, bundle: Bundle) -> str:
     """The evidence of the source that proposed the item; it names only what the profile or the context holds."""
+    told = _evidence(found, query, bundle)
+    return f"tried out; {told}" if found.explored else told
+
+
+def _evidence(found: Recommendation, query: Query, bundle: Bundle) -> str:
     source = found.source
     if source == "own":
         return _bought(found.row, query)

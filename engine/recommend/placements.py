@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from engine.errors import UnknownThing
 from engine.recommend.control import NOTHING, Control
+from engine.recommend.experiment import Experiment
+from engine.recommend.exploration import Exploration
 from engine.recommend.sources import RANKED
 
 
@@ -18,7 +20,8 @@ class Placement:
     context items. An empty `fallback` leaves the list empty: a shopper who never bought has nothing
     to buy again. `newcomers` names the source that fills the fifth place, and each tenth after it, with an item newer
     than the bundle where one fits: nothing learned speaks for those yet. `window` and `segment` say within which days,
-    and by whose members, sales count.
+    and by whose members, sales count. While an `experiment` runs, the `variants` stand in for the placement, in the
+    order of its shares.
     """
 
     name: str
@@ -33,6 +36,29 @@ class Placement:
     window: str | None = None
     segment: str | None = None
     control: Control = NOTHING
+    exploration: Exploration | None = None
+    experiment: Experiment | None = None
+    variants: tuple[Placement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody sees of a placement: itself, or a variant of an experiment, and the part of the people who do."""
+
+    placement: Placement
+    experiment: str | None = None
+    variant: str | None = None
+    share: float | None = None
+
+
+def seen_by(asked: Placement, user_id: str | None, session_id: str | None) -> Seen:
+    """The same for a user at every visit, and within one for a session. Nobody known sees the placement itself."""
+    drawn = asked.experiment
+    if drawn is None or (user_id is None and session_id is None):
+        return Seen(asked)
+    place = drawn.place_of(f"s:{session_id}" if user_id is None else f"u:{user_id}")
+    variant, share = drawn.shares[place]
+    return Seen(asked.variants[place], drawn.name, variant, share)
 
 
 _ALL = (

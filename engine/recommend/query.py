@@ -57,8 +57,8 @@ class Query:
 class Recommendation:
     """One place of the list: `source` proposed the item, `score` ordered it, within this list only.
 
-    `promoted`: a pin or a promotion put it there. Of what is due again, `due_at` says when (epoch seconds) and `chance`
-    how likely it is bought within a week, where a training learned that.
+    `promoted`: a pin or a promotion put it there. `explored`: chance did, to learn whether it fits. Of what is due
+    again, `due_at` says when (epoch seconds) and `chance` how likely it is bought within a week, if that was learned.
     """
 
     row: int
@@ -67,3 +67,4 @@ class Recommendation:
     promoted: bool = False
     due_at: float | None = None
     chance: float | None = None
+    explored: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,20 @@ from engine.bundle import Bundle
 from engine.learned import Ranking
 from engine.recommend.readied import Readied
 
-if TYPE_CHECKING:  # features know the sources, one of which orders what it proposes
-    from engine.recommend.features import Table
-
 SHORTLIST = 60  # the trees look at this many of the best by the additive tables
 Ordered = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+class Table(Protocol):
+    """The features of one user's candidates, as `engine/recommend/features.py` has them."""
+
+    def dense(self, at: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[n_features, len(at)] of the candidates at these places."""
+        ...
+
+    def scores(self, ranking: Readied) -> NDArray[np.float64]:
+        """[n] what the tables of a ranking add up to."""
+        ...
 
 
 def order(ranking: Ranking, columns: NDArray[np.float32]) -> Ordered:

@@ -201,8 +201,6 @@ def propose(
 
     A source that raises is told to `failed` and has no candidates; without it, what it raises is raised.
     """
-    if allowed is not None and "popular" in names:
-        allowed.best()  # needs a pass over the catalogue; the others are cheaper once it is made
     found: dict[str, Found] = {}
     for name in names:
         try:

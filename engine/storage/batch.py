@@ -122,17 +122,22 @@ def rebuilt_profiles(bundle: Bundle, lake: Lake, user_ids: Sequence[str], as_of:
 
 def read_ids(path: Path, column: str) -> list[str]:
     """The ids of a Parquet, CSV or JSONL file's column, or of a text file with one id a line, each once, in order."""
-    try:
-        ids = _column(path, column)
-    except FileNotFoundError:
-        raise BadInput(f"there is no file {path}", field=column) from None
-    except (OSError, pa.ArrowException, ValueError) as problem:
-        first = str(problem).partition("\n")[0]
-        raise BadInput(f"{path} cannot be read: {first}", field=column) from problem
-    ids = [each for each in dict.fromkeys(ids) if each]
+    ids = [each for each in dict.fromkeys(_read(path, column)) if each]
     if not ids:
         raise BadInput(f"{path} names no {column}", field=column)
     return ids
+
+
+def read_lists(path: Path) -> dict[str, list[str]]:
+    """Item ids by user, best first, of a Parquet, CSV or JSONL file with the columns user_id, rank and item_id."""
+    users, items = (_read(path, column) for column in ("user_id", "item_id"))
+    ranks = [int(each) if each.isdigit() else 0 for each in _read(path, "rank")]
+    if not len(users) == len(items) == len(ranks) or not all(ranks):
+        raise BadInput(f"{path} needs user_id, item_id and a rank from 1 in every row", field="rank")
+    found: dict[str, list[tuple[int, str]]] = {}
+    for user, item, rank in zip(users, items, ranks, strict=True):
+        found.setdefault(user, []).append((rank, item))
+    return {user: [item for _, item in sorted(each)] for user, each in found.items()}
 
 
 def check_ending(path: Path) -> None:
@@ -175,6 +180,16 @@ def _stored_if_equal(profile: Profile, bundle: Bundle) -> Profile:
         and np.array_equal(stored.times, profile.times)
     )
     return stored if same else profile
+
+
+def _read(path: Path, column: str) -> list[str]:
+    try:
+        return _column(path, column)
+    except FileNotFoundError:
+        raise BadInput(f"there is no file {path}", field=column) from None
+    except (OSError, pa.ArrowException, ValueError) as problem:
+        first = str(problem).partition("\n")[0]
+        raise BadInput(f"{path} cannot be read: {first}", field=column) from problem
 
 
 def _column(path: Path, column: str) -> list[str]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from engine.storage.customer_files import CustomerFiles, State
 from engine.storage.ledger import LedgerPool, connection_of, rows_of
 from engine.storage.merged_consents import follow_merges, merges_mark
-from engine.targeting.campaign_draws import fractions
+from engine.trials.draws import fractions
 
 _SAID = pa.schema([("user_id", pa.string()), ("channel", pa.string()), ("granted", pa.bool_()), ("place", pa.int64())])
 _MET = pa.schema([("user_id", pa.string()), ("channel", pa.string()), ("day", pa.date32()), ("messages", pa.int64())])

@@ -109,7 +109,9 @@ USERS = LakeTable(
     defaults={"deleted": "false"},
 )
 
-#: One answered list a row: what was served, which is not yet what was shown.
+#: One answered list a row: what was served, which is not yet what was shown. Of an experiment on the placement its
+#: name, the variant, and the part of the people who see that. `propensities` are the chances of each place to show what
+#: it shows, null where nothing was left to chance.
 SERVED = LakeTable(
     "served",
     pa.schema(
@@ -120,7 +122,9 @@ SERVED = LakeTable(
             ("user_id", pa.string()),
             ("session_id", pa.string()),
             ("bundle_version", pa.int64()),
+            ("experiment", pa.string()),
             ("variant", pa.string()),
+            ("variant_share", pa.float64()),
             ("item_ids", pa.list_(pa.string())),
             ("sources", pa.list_(pa.string())),
             ("propensities", pa.list_(pa.float64())),

@@ -9,7 +9,8 @@ from engine.errors import UnknownThing
 from engine.expression import nearest
 from engine.learned import Sales
 from engine.recommend.answer import Told
-from engine.recommend.placement_reader import read_placement, read_placements
+from engine.recommend.placement_reader import read_placement
+from engine.recommend.placement_text import read_placements
 from engine.recommend.placements import PLACEMENTS, Placement
 from engine.recommend.windows import window_of
 from engine.storage.customer_files import CustomerFiles

@@ -14,8 +14,9 @@ from engine.errors import HawkerError, UnknownThing
 from engine.learned import Sales
 from engine.recommend.answer import Answer, Told, answer
 from engine.recommend.control import NOTHING, Control, joined
+from engine.recommend.exploring import seed_of
 from engine.recommend.last_resort import last_resort
-from engine.recommend.placements import Placement
+from engine.recommend.placements import Placement, seen_by
 from engine.recommend.windows import window_of
 from serving.gate import refuse_naming_users, refuse_secrets, refuse_segments
 from serving.live_profile import Known
@@ -23,7 +24,7 @@ from serving.losses import Losses
 from serving.runtime import Runtime
 from serving.schemas import ListRequest
 from serving.stages import mark_of
-from serving.storefront.pages import add_offers, keep_rest, served_row, wire_item
+from serving.storefront.pages import Served, add_offers, keep_rest, served_row, wire_item
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ async def visited(
     for each in asks:
         refuse_secrets(request, each.wishes)
         refuse_segments(request, each.segment)
-        placement = runtime.placements.find(each.placement)
+        placement = seen_by(runtime.placements.find(each.placement), user_id, session_id).placement
         control = joined(placement.control, each.wishes)
         keys += [key for key in runtime.lists.keys(control, user_id, session_id) if key not in keys]
         asked = window_of(placement, each.window, each.segment)
@@ -106,28 +107,31 @@ async def visited(
 
 async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> dict[str, Any]:
     """The answer in wire form."""
-    placement = runtime.placements.find(ask.placement)
+    seen = seen_by(runtime.placements.find(ask.placement), visit.user_id, visit.session_id)
+    placement, recommendation_id = seen.placement, uuid4().hex
     told = runtime.lists.told(ask.wishes, visit.keys, visit.known.also, saved=placement.control, pages=ask.pages)
     mark, losses = mark_of(request), Losses(runtime.metrics)
     asked = window_of(placement, ask.window, ask.segment)
     told = replace(told, mark=mark, failed=losses)
     told = told if asked is None else replace(told, sales=_sales(runtime, visit, *asked))
+    if placement.exploration is not None:
+        told = replace(told, seed=seed_of(recommendation_id), tried=runtime.tried.of(placement.name))
     without = visit.degraded or (asked is not None and told.sales is None)
     found = _found(visit, placement, ask, told, losses)
     degraded = without or losses.any
     request.scope["hawker.placement"] = placement.name  # after the answer: only names that exist become labels
-    content = _content(found, visit.version, degraded=degraded)
+    content = _content(recommendation_id, found, visit.version, variant=seen.variant, degraded=degraded)
     mark("answer")
+    served = Served(placement.name, visit.user_id, visit.session_id, seen.experiment, seen.share)
     if _rotates(placement, ask):
         runtime.lists.note_shown(visit.user_id, visit.session_id, told, [each.id for each in found.items], visit.now)
     if found.rest:
-        about: dict[str, Any] = {"placement": placement.name, "user_id": visit.user_id, "session_id": visit.session_id}
-        about |= {"fields": list(ask.fields), "offers": ask.offers}
-        content["next"] = await keep_rest(runtime, content, found.rest, about)
+        about = {"fields": list(ask.fields), "offers": ask.offers}
+        content["next"] = await keep_rest(runtime, content, found.rest, served, about)
         content["degraded"] = degraded or not content["next"]
     if ask.offers:
         await add_offers(runtime, content["items"], visit.bundle, visit.user_id, visit.now)
-    runtime.served.note(served_row(content, placement.name, visit.user_id, visit.session_id, visit.now))
+    runtime.served.note(served_row(content, served, visit.now, found.propensities))
     mark("log")
     return content
 
@@ -173,12 +177,14 @@ def _rotates(placement: Placement, ask: Ask) -> bool:
     return bool(placement.control.rotation or ask.wishes.rotation)
 
 
-def _content(found: Answer, version: int, *, degraded: bool) -> dict[str, Any]:
+def _content(
+    recommendation_id: str, found: Answer, version: int, *, variant: str | None, degraded: bool
+) -> dict[str, Any]:
     return {
-        "recommendation_id": uuid4().hex,
+        "recommendation_id": recommendation_id,
         "items": [{**wire_item(each), "fields": each.fields} for each in found.items],
         "bundle_version": version,
-        "variant": None,  # experiments on placements do not exist yet
+        "variant": variant,
         "personalized": found.personalized,
         "degraded": degraded,
         "missing_ids": found.missing_ids,

@@ -11,7 +11,8 @@ from engine.content import alike, codes_of, words_of
 from engine.newcomers import with_newcomers
 from engine.overlay import on_sale, overlaid, with_live_trends
 from engine.profile import unknown, with_tail
-from engine.recommend.answer import answer
+from engine.recommend.answer import Told, answer
+from engine.recommend.control import control_of
 from engine.recommend.placements import PLACEMENTS
 from engine.recommend.soundness import check_sound
 from tests.bundles import AS_OF, DAY, taste, toy_bundle
@@ -101,6 +102,12 @@ def test_every_placement_answers_for_somebody_who_bought_a_newcomer():
     )
     assert "new-3" not in [each.id for each in answer(bundle, "buy-again", bought, AS_OF + 20 * DAY).items]
     assert "new-3" in [each.id for each in answer(bundle, "buy-again", twice, AS_OF + 40 * DAY).items]
+
+
+def test_a_filter_that_speaks_of_the_user_finds_newcomers_behind_all_that_sells():
+    told = Told(control_of({"filter": "price < user.attributes.most"}), {"attributes": {"most": 102}})
+    found = answer(extended(), "best-sellers", unknown(), AS_OF, limit=9, told=told).items
+    assert [each.id for each in found] == ["i0", "i1", "new-1"]
 
 
 def test_an_extended_bundle_is_sound():

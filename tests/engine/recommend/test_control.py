@@ -56,6 +56,22 @@ def test_a_filter_that_keeps_one_in_a_hundred_fills_twenty_places():
         assert found.personalized == (user == "u7")
 
 
+def test_a_filter_that_speaks_of_the_user_finds_the_same_best_sellers_as_one_that_does_not():
+    """The one asks the best sellers first and no further than needed, the other has a column of all."""
+    large = toy_bundle(n_items=9_000)
+    mine, told = "attributes.size = user.attributes.size", {"attributes": {"size": 7}}
+    for user in ("nobody", "u7"):
+        _, own = rows(large, "best-sellers", user, 80, filter=mine, document=told)
+        _, same = rows(large, "best-sellers", user, 80, filter="attributes.size = 7")
+        assert own == same == [7 + 10 * place for place in range(80)]
+    changed = overlaid(large, [{"item_id": "i7", "stock": 0}, {"item_id": "i8", "attributes": {"size": 7}}], AS_OF)
+    _, own = rows(changed, "best-sellers", limit=3, filter=mine, document=told)
+    assert own == [8, 17, 27]
+    rare = {"filter": "price > user.attributes.least", "document": {"attributes": {"least": 9_090}}}
+    assert rows(large, "best-sellers", limit=80, **rare)[1] == list(range(8_991, 9_000))
+    assert rows(large, "best-sellers", limit=80, filter="price > user.attributes.nothing")[1] == []
+
+
 def test_a_filter_may_speak_of_the_item_in_view_the_user_and_the_clock(bundle):
     _, kept = rows(
         bundle, "similar", limit=5, item_ids=["i5"], filter="price < context.price and brand = context.brand"

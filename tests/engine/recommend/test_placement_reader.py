@@ -10,7 +10,8 @@ import pytest
 from engine.errors import BadInput
 from engine.profile import unknown
 from engine.recommend.answer import answer
-from engine.recommend.placement_reader import WORDS, read_placement, read_placements
+from engine.recommend.placement_reader import WORDS, read_placement
+from engine.recommend.placement_text import read_placements
 from engine.recommend.placements import PLACEMENTS
 from tests.bundles import AS_OF, taste, toy_bundle
 

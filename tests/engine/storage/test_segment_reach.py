@@ -14,10 +14,10 @@ from engine.storage.customer_refresh import refresh_customers
 from engine.storage.home import Home
 from engine.storage.ledger import connection_of, insert_new
 from engine.storage.segment_preview import preview
-from engine.targeting.campaign_draws import fractions
 from engine.targeting.segment_text import parse_rule
 from engine.targeting.segments import Words
 from engine.targeting.traits import TRAIT_FIELDS
+from engine.trials.draws import fractions
 from tests.engine.storage.shoppers import NOW, Shoppers
 
 EVERYBODY = parse_rule("tenure_days >= 0", Words(TRAIT_FIELDS), field="text")

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import BadInput, NotAllowed
 from engine.targeting.campaign import campaign_document, checked_campaign
-from engine.targeting.campaign_draws import Holdouts, draw, fraction, message_id, places
+from engine.targeting.campaign_draws import Holdouts, draw, message_id
 from engine.targeting.campaign_states import (
     MOVES,
     STATES,
@@ -19,6 +19,7 @@ from engine.targeting.campaign_states import (
 from engine.targeting.segments import Words
 from engine.targeting.suggestions import Evidence, Wish, suggest
 from engine.targeting.traits import TRAIT_FIELDS
+from engine.trials.draws import fraction, places
 from tests.engine.targeting.test_suggestions import audience, offer
 
 WORDS = Words(TRAIT_FIELDS)
