@@ -16,7 +16,9 @@ from engine.settings import Settings
 from engine.storage.home import Home
 from hawker_campaigns import campaign
 from hawker_keys import keys
+from hawker_lists import recommend, similar
 from hawker_offers import offer
+from hawker_placements import placement
 from hawker_segments import segment
 from hawker_users import user
 from terminal import AsJson, answer, err, fail, here, out, progress
@@ -30,6 +32,7 @@ app = typer.Typer(
 app.add_typer(campaign, name="campaign")
 app.add_typer(keys, name="keys")
 app.add_typer(offer, name="offer")
+app.add_typer(placement, name="placement")
 app.add_typer(segment, name="segment")
 app.add_typer(user, name="user")
 
@@ -115,7 +118,7 @@ def evaluate(version: Annotated[int | None, typer.Argument()] = None, as_json: A
 
     _, home = here()
     found = evaluation_of(home, version)
-    answer(found, as_json, evaluation_table(found["scores"]))
+    answer(found, as_json, evaluation_table(found["scores"], found.get("due", {})))
 
 
 @app.command()
@@ -163,55 +166,8 @@ def serve() -> None:
     _serve(*here())
 
 
-@app.command()
-def recommend(
-    users: Annotated[Path, typer.Option(help="File of user ids (Parquet, CSV, JSONL: column user_id; or one a line).")],
-    out_file: Annotated[Path, typer.Option("--out", help="Where to write: .parquet, .csv or .jsonl.")],
-    placement: Annotated[str, typer.Option(help="Which list.")] = "home",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How long the lists are.")] = 20,
-    as_of: Annotated[str | None, typer.Option(help="Stand at this time: profiles hold nothing later.")] = None,
-    version: Annotated[int | None, typer.Option(help="A trained version; default: the published one.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write the lists that these users would be served."""
-    from engine.storage.batch import check_ending, lists_for_users, read_ids, read_moment, unfairness, write_lists
-    from engine.storage.clock import now
-    from engine.storage.lake import Lake
-    from engine.storage.releases import open_bundle
-
-    _, home = here()
-    check_ending(out_file)
-    bundle, moment = open_bundle(home, version), None if as_of is None else read_moment(as_of)
-    if moment is not None and (unfair := unfairness(bundle, moment)):
-        err.print(unfair, markup=False, soft_wrap=True)
-    ids = read_ids(users, "user_id")
-    lists = lists_for_users(bundle, Lake(home), ids, placement, limit=limit, now=now(home), as_of=moment)
-    write_lists(out_file, lists)
-    found = {"users": len(ids), "rows": lists.num_rows, "out": str(out_file)}
-    answer(found, as_json, f"{out_file}: {lists.num_rows:,} rows")
-
-
-@app.command()
-def similar(
-    items: Annotated[Path, typer.Option(help="File of item ids (Parquet, CSV, JSONL: column item_id; or one a line).")],
-    out_file: Annotated[Path, typer.Option("--out", help="Where to write: .parquet, .csv or .jsonl.")],
-    placement: Annotated[str, typer.Option(help="similar or bought-together.")] = "similar",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How long the lists are.")] = 20,
-    version: Annotated[int | None, typer.Option(help="A trained version; default: the published one.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write what would be shown beside these items."""
-    from engine.storage.batch import check_ending, lists_for_items, read_ids, write_lists
-    from engine.storage.clock import now
-    from engine.storage.releases import open_bundle
-
-    _, home = here()
-    check_ending(out_file)
-    ids = read_ids(items, "item_id")
-    lists = lists_for_items(open_bundle(home, version), ids, placement, limit=limit, now=now(home))
-    write_lists(out_file, lists)
-    found = {"items": len(ids), "rows": lists.num_rows, "out": str(out_file)}
-    answer(found, as_json, f"{out_file}: {lists.num_rows:,} rows")
+app.command()(recommend)
+app.command()(similar)
 
 
 @app.command()

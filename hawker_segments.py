@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.settings import Settings
     from engine.storage.home import Home
     from engine.storage.ledger import LedgerPool
+    from engine.storage.segments import Segment
     from engine.targeting.definition import Definition
 
 segment = typer.Typer(help="Define, list, change and archive segments.", no_args_is_help=True)
@@ -37,7 +38,7 @@ def list_(
     from engine.storage.segments import list_segments
 
     with _ledger() as (ledger, _):
-        found = [each.as_json() for each in list_segments(ledger, archived=archived, limit=100_000)]
+        found = _told(ledger, *list_segments(ledger, archived=archived, limit=100_000))
     answer({"segments": found}, as_json, "\n".join(map(_line, found)) or "no segments yet")
 
 
@@ -47,10 +48,10 @@ def show(segment_id: SegmentId, as_json: AsJson = False) -> None:
     from engine.storage.segments import dependents, find_segment, segment_versions
 
     with _ledger() as (ledger, _):
-        found = find_segment(ledger, segment_id)
+        (found,) = _told(ledger, find_segment(ledger, segment_id))
         named_by = dependents(ledger, segment_id)
         versions = [each.as_json() for each in segment_versions(ledger, segment_id)]
-    told = {**found.as_json(), "dependents": named_by, "versions": versions}
+    told = {**found, "dependents": named_by, "versions": versions}
     lines = [_line(told), *(f"named by {name}" for name in named_by)]
     lines += [
         f"version {each['version']}  {each['created_at']}  {each['text'] or each['members']}" for each in versions
@@ -224,6 +225,13 @@ def _stores(*need: str) -> Iterator[tuple[LedgerPool, float, Settings, Home]]:
             yield ledger, clock.now(home), settings, home
 
 
+def _told(ledger: LedgerPool, *segments: Segment) -> list[dict[str, Any]]:
+    from engine.storage.live_segments import words_of
+    from engine.storage.set_aside import with_reasons
+
+    return with_reasons(ledger, words_of(here()[0]), [each.as_json() for each in segments])
+
+
 def _rule(given: str | None) -> Definition | None:
     from engine.storage.live_segments import words_of
     from engine.targeting.definition import read_definition
@@ -250,6 +258,8 @@ def _score_line(told: dict[str, Any]) -> str:
     repeats = "-" if told["repeat_rate_365d"] is None else f"{told['repeat_rate_365d']:.0%}"
     drift = "" if told["drift"] is None else f", {told['drift']['size_then']:,} then"
     response = "" if told["response"] is None else f", {told['response']['responded']:,} answers to campaigns"
+    if (trial := told["against_holdout"]) is not None:
+        response += f", {trial['difference']:+.1%} bought by them ({trial['low']:+.1%} to {trial['high']:+.1%})"
     better = "" if advice is None else f"\n           {advice['why']}: {advice['text'] or advice['reason']}"
     return (
         f"{told['size']:>9,}  {told['class_id']}  {told['share'] or 0:.1%}{drift}, revenue {told['revenue_365d']:,},"
@@ -260,4 +270,5 @@ def _score_line(told: dict[str, Any]) -> str:
 def _line(told: dict[str, Any]) -> str:
     what = told["text"] if told["kind"] == "rule" else f"{told['members']:,} users"
     ended = "  archived" if told["archived_at"] else ""
+    ended += f"  SET ASIDE, {told['set_aside']}" if told.get("set_aside") else ""
     return f"{told['segment_id']}  {' '.join(told['names'].values())}  version {told['version']}  {what}{ended}"

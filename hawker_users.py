@@ -34,12 +34,13 @@ def refresh(
     with progress() as say, open_stores(settings, {"ledger"}) as stores:
         migrate(stores.ledger_url, settings.shop)
         with opened_ledger(stores.ledger_url, settings.shop) as ledger:
-            rules = live_rules(settings, ledger)
+            live = live_rules(settings, ledger)
             reach = Reach(ledger, shop_secret(ledger, HOLDOUT_SALT), settings.global_holdout)
             say("traits, groups and segments")
-            done = refresh_customers(home, now=now, zone=settings.zone, rules=rules, whole=whole, reach=reach)
+            done = refresh_customers(home, now=now, zone=settings.zone, rules=live.rules, whole=whole, reach=reach)
     text = f"{done.people:,} people, {done.events:,} events, as of {_iso(done.as_of)}"
-    answer(done.as_json(), as_json, text)
+    aside = [f"{name} is set aside: {reason}" for name, reason in sorted(live.set_aside.items())]
+    answer({**done.as_json(), "set_aside": live.set_aside}, as_json, "\n".join([text, *aside]))
 
 
 @user.command()

@@ -1,26 +1,27 @@
 """Bundle: all that a storefront process needs, as of one moment, in one directory.
 
-On disk it is a `manifest.json`, one `.npy` file an array, and the index. Every file's SHA-256 stands
-in the manifest; loading verifies them, maps the arrays into memory (shared by all workers) and
-leaves them read-only, so that no request can change a model.
+On disk it is a `manifest.json`, one `.npy` file an array, and the index where there is one. Every file's SHA-256 stands
+in the manifest, and so does the index' measured recall; loading verifies them, maps arrays and index into memory
+(shared by all workers) and leaves them read-only, so that no request can change a model.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bundle_files import FORMAT, MANIFEST, read_manifest, sha256, verify
 from engine.catalog import Catalog
 from engine.content import Content
 from engine.errors import BundleUnusable
@@ -28,12 +29,24 @@ from engine.ids import IdMap
 from engine.index import ItemIndex
 from engine.item_facts import ItemFacts
 from engine.item_table import Changes, ItemTable, Kept
-from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Newcomers, Ranking, Scores
+from engine.learned import (
+    Chance,
+    Factors,
+    ItemStatistics,
+    Leaders,
+    Neighbours,
+    Newcomers,
+    Ranking,
+    Repurchase,
+    Sales,
+    Scores,
+)
+from engine.nested_arrays import flatten, rebuild
 from engine.profile import History, Profile
+from engine.visits import Onward
 
-FORMAT = 3
 DAY = 86_400.0
-_INDEX, _MANIFEST = "index.faiss", "manifest.json"
+_VERIFIERS = 2  # threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,7 @@ class Bundle:
 
     `type_weights` and `half_lives` (days) are by event type code; `fold_in` holds the confidence per
     unit of weight and the regularisation with which a changed profile gets a new user vector;
-    `rankings` are by name, as placements ask for them.
+    `rankings` are by name, as placements ask for them, and `chances` say what the scores of some of them mean.
     """
 
     manifest: Manifest
@@ -65,6 +78,7 @@ class Bundle:
     catalog: Catalog
     history: History
     statistics: ItemStatistics
+    repurchase: Repurchase
     popular: Leaders
     trending: Leaders
     best_of_category: Neighbours
@@ -77,10 +91,13 @@ class Bundle:
     half_lives: NDArray[np.float32]
     fold_in: NDArray[np.float32]
     rankings: dict[str, Ranking]
+    chances: dict[str, Chance]
     content: Content
     facts: ItemFacts
+    onward: Onward
     #: Laid over a loaded bundle, never saved with it.
     newcomers: Newcomers | None = None
+    sales: Sales | None = None  # of the window that a request asks for
     #: What the shop said of items since, oldest first; of newcomers, where there are any, in the first place.
     changes: tuple[Changes, ...] = ()
     #: What was computed for rules, shared by all that is laid over one loaded bundle.
@@ -93,6 +110,12 @@ class Bundle:
 
     def interests(self, profile: Profile, now: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The items a profile speaks for, strongest first: each event by its type's weight, fading by its half-life."""
+        found: tuple[NDArray[np.int32], NDArray[np.float32]] = profile.once(
+            ("interests", now), self, lambda: self._interests(profile, now)
+        )
+        return found
+
+    def _interests(self, profile: Profile, now: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         ages = np.maximum(now - profile.times, 0.0) / DAY  # what lies after the clock counts as new
         weights = self.type_weights[profile.types] * np.exp2(-ages / self.half_lives[profile.types])
         rows, at = np.unique(profile.items, return_inverse=True)
@@ -108,6 +131,10 @@ class Bundle:
         """
         if profile.is_stored and len(profile):
             return np.asarray(self.factors.users[profile.row])
+        found: NDArray[np.float32] | None = profile.once(("vector", now), self, lambda: self._folded_in(profile, now))
+        return found
+
+    def _folded_in(self, profile: Profile, now: float) -> NDArray[np.float32] | None:
         rows, weights = self.interests(profile, now)
         if not len(rows):
             return None
@@ -119,7 +146,7 @@ class Bundle:
     def item_vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """[len(rows), d] the vectors of items, those of newcomers included."""
         if self.newcomers is None or not (new := rows >= self.newcomers.first).any():
-            return np.asarray(self.factors.items[rows])
+            return self.factors.items.take(rows, axis=0)
         vectors = np.empty((len(rows), self.factors.items.shape[1]), np.float32)
         vectors[~new] = self.factors.items[rows[~new]]
         vectors[new] = self.newcomers.vectors[rows[new] - self.newcomers.first]
@@ -127,7 +154,8 @@ class Bundle:
 
     def with_catalog(self, catalog: Catalog) -> Bundle:
         """The same bundle over what the shop says of its items now; what was computed from the rest is kept."""
-        return dataclasses.replace(self, catalog=catalog).keeping(self, "_gram", "category_recent")
+        kept = ("_gram", "category_recent", "category_sizes")
+        return dataclasses.replace(self, catalog=catalog).keeping(self, *kept)
 
     def keeping(self, other: Bundle, *computed: str) -> Bundle:
         """This bundle with what `other` has computed under these names already."""
@@ -143,6 +171,12 @@ class Bundle:
         return np.bincount(codes[known], self.statistics.recent[known], minlength=size).astype(np.float32)
 
     @cached_property
+    def category_sizes(self) -> NDArray[np.int64]:
+        """[n_categories] items by most specific category."""
+        codes = self.catalog.category
+        return np.bincount(codes[codes >= 0], minlength=len(self.catalog.category_names))
+
+    @cached_property
     def table(self) -> ItemTable:
         """What rules may ask of the items that were there when the bundle was made, as they were then."""
         return ItemTable(self.items.ids, self.catalog, self.facts, self.statistics.age, self.manifest.as_of)
@@ -153,9 +187,13 @@ class Bundle:
 
     @cached_property
     def _gram(self) -> NDArray[np.float64]:
-        items = self.factors.items.astype(np.float64)
+        items = self.factors.items
         # The small ridge keeps the solve defined when fewer items than dimensions have vectors.
-        return items.T @ items + np.eye(items.shape[1]) * max(float(self.fold_in[1]), 1e-6)
+        total = np.eye(items.shape[1]) * max(float(self.fold_in[1]), 1e-6)
+        for first in range(0, len(items), 2**16):  # in parts: of a million items the whole would be half a gigabyte
+            part = items[first : first + 2**16].astype(np.float64)
+            total += part.T @ part
+        return total
 
     def save(self, folder: Path, *, beside: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Write everything into `folder` (made here, must not exist) and sync it to disk.
@@ -167,14 +205,15 @@ class Bundle:
             (folder / name).write_bytes(content)
         for name, array in _arrays_of(self).items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
-        self.index.save(folder / _INDEX)
+        self.index.save(folder)
         files = {}
         for path in sorted(folder.iterdir()):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-            files[path.name] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
-        document = {"format": FORMAT, **dataclasses.asdict(self.manifest), "files": files}
-        with (folder / _MANIFEST).open("w") as out:
+            files[path.name] = {"sha256": sha256(path), "bytes": path.stat().st_size}
+        told = {"index": dataclasses.asdict(self.index.facts), "files": files}
+        document = {"format": FORMAT, **dataclasses.asdict(self.manifest), **told}
+        with (folder / MANIFEST).open("w") as out:
             json.dump(document, out, indent=1)
             out.flush()
             os.fsync(out.fileno())
@@ -189,13 +228,10 @@ class Bundle:
         """Verify and map a saved bundle; BundleUnusable names the first thing that is wrong."""
         document = read_manifest(folder)
         listed = document.pop("files")
-        for name, facts in listed.items():
-            path = folder / name
-            if not path.is_file():
-                raise BundleUnusable(f"bundle {folder.name} lacks {name}", field=name)
-            if path.stat().st_size != facts["bytes"] or _sha256(path) != facts["sha256"]:
-                raise BundleUnusable(f"{name} of bundle {folder.name} was truncated or altered", field=name)
+        with ThreadPoolExecutor(_VERIFIERS) as pool:  # of a million items this is most of a start
+            list(pool.map(lambda each: verify(folder, *each), listed.items()))
         document.pop("format")
+        facts = document.pop("index")
         arrays = {
             # asarray: a plain read-only view of the mapping, without the cost of the memmap class in each request.
             name.removesuffix(".npy"): np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False))
@@ -204,7 +240,7 @@ class Bundle:
         }
         try:
             document["features"] = tuple(document["features"])
-            index = ItemIndex.load(folder / _INDEX)
+            index = ItemIndex.load(folder, facts, arrays["factors.items"])
             bundle = cls(manifest=Manifest(**document), index=index, **_parts(arrays))
         except (KeyError, TypeError, ValueError) as problem:
             raise BundleUnusable(f"bundle {folder.name} has the wrong shape: {problem}") from problem
@@ -219,8 +255,10 @@ class Bundle:
                 len(self.catalog),
                 len(self.facts),
                 len(self.statistics.recent),
+                len(self.repurchase.interval),
                 len(self.factors.items),
                 len(self.index),
+                len(self.onward),
             ),
             "users": (len(self.users), len(self.history.indptr) - 1, len(self.factors.users)),
         }
@@ -232,65 +270,20 @@ class Bundle:
                 raise BundleUnusable(f"{name} holds numbers that are not finite", field=name)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a saved bundle as written, without verifying the files."""
-    try:
-        document = json.loads((folder / _MANIFEST).read_text())
-        version = document["format"]
-        files = {name: (facts["sha256"], facts["bytes"]) for name, facts in document["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise BundleUnusable(f"bundle {folder.name} has no readable manifest: {problem}") from problem
-    if version != FORMAT:
-        raise BundleUnusable(f"bundle {folder.name} has format {version}, this version reads {FORMAT}; train anew")
-    if _INDEX not in files:
-        raise BundleUnusable(f"the manifest of bundle {folder.name} does not list {_INDEX}", field=_INDEX)
-    if odd := [name for name in files if Path(name).name != name]:
-        raise BundleUnusable(f"the manifest of bundle {folder.name} names a file outside of it: {odd[0]}", field=odd[0])
-    return dict(document)
-
-
 def _arrays_of(bundle: Bundle) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
     for name in _array_fields():
-        found |= _flatten(getattr(bundle, name), name)
+        found |= flatten(getattr(bundle, name), name)
     return found
 
 
 def _parts(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    return {name: _rebuild(kind, name, arrays) for name, kind in _array_fields().items()}
+    return {name: rebuild(kind, name, arrays) for name, kind in _array_fields().items()}
 
 
 def _array_fields() -> dict[str, Any]:
     return {
         name: kind
         for name, kind in get_type_hints(Bundle).items()
-        if name not in ("manifest", "index", "newcomers", "changes", "kept")
+        if name not in ("manifest", "index", "newcomers", "sales", "changes", "kept")
     }
-
-
-def _flatten(value: Any, prefix: str) -> dict[str, NDArray[Any]]:
-    """Nested dataclasses and dicts of arrays as one dict with dotted names."""
-    if isinstance(value, np.ndarray):
-        return {prefix: value}
-    parts = value if isinstance(value, dict) else {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    found: dict[str, NDArray[Any]] = {}
-    for name, part in parts.items():
-        found |= _flatten(part, f"{prefix}.{name}")
-    return found
-
-
-def _rebuild(wanted: Any, prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    if dataclasses.is_dataclass(wanted):
-        kinds = get_type_hints(wanted)
-        parts = {f.name: _rebuild(kinds[f.name], f"{prefix}.{f.name}", arrays) for f in dataclasses.fields(wanted)}
-        return wanted(**parts)  # type: ignore[operator]
-    if get_origin(wanted) is dict:
-        kind, begin = get_args(wanted)[1], f"{prefix}."
-        names = sorted({name.removeprefix(begin).split(".")[0] for name in arrays if name.startswith(begin)})
-        return {name: _rebuild(kind, begin + name, arrays) for name in names}
-    return arrays[prefix]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

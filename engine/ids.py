@@ -78,19 +78,22 @@ class IdMap:
 
     def row(self, text: str) -> int:
         """The row of an id, -1 for one that is not here."""
-        wanted = text.encode("utf-8", "surrogatepass")
-        hashed = _hash(wanted)
-        at = int(np.searchsorted(self.hashes, np.uint64(hashed)))
+        return int(self.rows((text,))[0])
+
+    def rows(self, texts: Iterable[str]) -> NDArray[np.int32]:
+        """[n] the row of each id, -1 where it is not here."""
+        wanted = [text.encode("utf-8", "surrogatepass") for text in texts]
+        hashed = [_hash(each) for each in wanted]
+        first = np.searchsorted(self.hashes, np.array(hashed, np.uint64)).tolist()
+        return np.array([self._row(*each) for each in zip(wanted, hashed, first, strict=True)], np.int32)
+
+    def _row(self, wanted: bytes, hashed: int, at: int) -> int:
         while at < len(self.hashes) and int(self.hashes[at]) == hashed:
             row = int(self.rows_by_hash[at])
             if self.ids.raw(row) == wanted:
                 return row
-            at += 1
+            at += 1  # of two ids that share a hash the other one
         return -1
-
-    def rows(self, texts: Iterable[str]) -> NDArray[np.int32]:
-        """[n] the row of each id, -1 where it is not here."""
-        return np.fromiter((self.row(text) for text in texts), np.int32)
 
 
 def _hash(raw: bytes) -> int:

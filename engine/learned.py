@@ -71,6 +71,18 @@ class Leaders:
 
 
 @dataclass(frozen=True, slots=True)
+class Sales:
+    """What sold within the last `days`, to everybody or to a `segment`: `items` int32, float32 the lines `sold` in
+    them and in the same time `before`."""
+
+    items: NDArray[np.int32]
+    sold: NDArray[np.float32]
+    before: NDArray[np.float32]
+    days: int
+    segment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Newcomers:
     """Items that came after everything was learned: their rows begin at `first`.
 
@@ -105,6 +117,31 @@ class ItemStatistics:
     idle: NDArray[np.float32]
     price: NDArray[np.float32]
     winning: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Repurchase:
+    """How soon, and how often, those who bought an item buy it again, float32 [n_items]; of rare items their category.
+
+    `interval` is the mean logarithm of the days between two purchases by one user, `pace` purchases a day from a
+    user's first one on, those who never came back included. `strength` [2] says how much both weigh beside a user's
+    own purchases: `interval` as so many intervals, `pace` as the shape of a gamma distribution.
+    """
+
+    interval: NDArray[np.float32]
+    pace: NDArray[np.float32]
+    strength: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """What the scores of a ranking mean: points (float64 [m], ascending) joined by straight lines."""
+
+    scores: NDArray[np.float64]
+    chances: NDArray[np.float64]
+
+    def of(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.interp(scores, self.scores, self.chances)
 
 
 NEVER = np.float32(9999.0)  # days: further back than any shop remembers, and still finite for trees

@@ -13,7 +13,7 @@ from engine.bundle import Bundle
 from engine.catalog import NOT_TRACKED, Catalog
 from engine.ids import TextTable
 from engine.item_table import Changes
-from engine.learned import NEVER, ItemStatistics, Neighbours, Newcomers
+from engine.learned import NEVER, ItemStatistics, Neighbours, Newcomers, Repurchase
 from engine.overlay import on_sale
 
 Document = Mapping[str, Any]
@@ -38,6 +38,7 @@ def with_newcomers(bundle: Bundle, documents: Sequence[Document], alike: Neighbo
         items=bundle.items.extended([str(each["item_id"]) for each in documents]),
         catalog=catalog,
         statistics=statistics,
+        repurchase=_like_others(bundle.repurchase, alike, n),
         newcomers=Newcomers(first, alike, _vectors(bundle.factors.items, alike, n)),
         changes=(told, *bundle.changes),
     )
@@ -51,6 +52,20 @@ def _vectors(items: NDArray[np.float32], alike: Neighbours, n: int) -> NDArray[n
         if len(rows):
             vectors[row] = weights @ items[rows] / weights.sum()
     return vectors
+
+
+def _like_others(known: Repurchase, near: Neighbours, n: int) -> Repurchase:
+    """A newcomer is bought again as those that it is like; one that is like nothing, as the mean of all."""
+
+    def with_new(column: NDArray[np.float32]) -> NDArray[np.float32]:
+        new = np.full(n, column.mean() if len(column) else 1.0, np.float32)
+        for row in range(n):
+            rows, weights = near.of(row)
+            if len(rows):
+                new[row] = weights @ column[rows] / weights.sum()
+        return np.asarray(np.r_[column, new], np.float32)
+
+    return Repurchase(with_new(known.interval), with_new(known.pace), known.strength)
 
 
 def _never_sold(known: ItemStatistics, n: int) -> ItemStatistics:

@@ -12,13 +12,14 @@ import numpy as np
 from engine.bundle import Bundle
 from engine.catalog import NOT_TRACKED
 from engine.item_table import Changes, laid_over
-from engine.learned import Leaders
+from engine.learned import Leaders, Sales
 
 #: What an item that sells as it always did may deviate by chance, in standard deviations.
-_BY_CHANCE = 1.0
+BY_CHANCE = 1.0
 # A live count halves every six hours, the bundle's `recent` every 14 days: an item that sells evenly has this much of
 # the one for each of the other.
 _LIVE_OF_RECENT = 0.25 / 14.0
+_SAME = ("_gram", "category_recent", "category_sizes")  # computed of a bundle, and the same for all laid over it
 
 
 def overlaid(bundle: Bundle, documents: Sequence[Mapping[str, Any]], now: float) -> Bundle:
@@ -40,7 +41,7 @@ def overlaid(bundle: Bundle, documents: Sequence[Mapping[str, Any]], now: float)
     ages, as_of = bundle.statistics.age[rows], bundle.manifest.as_of
     told = Changes(rows, [document for _, document in known], available[rows], ages, as_of)
     renewed = bundle.with_catalog(replace(catalog, price=price, stock=stock, available=available))
-    return replace(renewed, changes=laid_over(bundle.changes, told)).keeping(renewed, "_gram", "category_recent")
+    return replace(renewed, changes=laid_over(bundle.changes, told)).keeping(renewed, *_SAME)
 
 
 def on_sale(document: Mapping[str, Any], now: float) -> bool:
@@ -73,7 +74,7 @@ def with_live_trends(bundle: Bundle, counts: Sequence[tuple[str, float]]) -> Bun
     expected = bundle.statistics.recent[rows] * _LIVE_OF_RECENT
     above = (live - expected) / np.sqrt(expected + 1.0)
     order = np.argsort(-above, kind="stable")
-    order = order[above[order] > _BY_CHANCE]
+    order = order[above[order] > BY_CHANCE]
     if not len(order):
         return bundle
     first, scores = rows[order], above[order]
@@ -86,4 +87,9 @@ def with_live_trends(bundle: Bundle, counts: Sequence[tuple[str, float]]) -> Bun
         trending=Leaders(
             np.r_[first, bundle.trending.items[rest]].astype(np.int32), np.r_[scores, later * scale].astype(np.float32)
         ),
-    ).keeping(bundle, "_gram", "category_recent", "sellable")
+    ).keeping(bundle, *_SAME, "sellable")
+
+
+def with_sales(bundle: Bundle, sales: Sales) -> Bundle:
+    """The bundle for one request that asks what sold within a window."""
+    return replace(bundle, sales=sales).keeping(bundle, *_SAME, "sellable", "table")

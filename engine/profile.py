@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +32,17 @@ class Profile:
     quantities: NDArray[np.float32]
     is_stored: bool = False
     is_continued: bool = False
+    _known: dict[Hashable, tuple[object, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def once(self, what: Hashable, of: object, make: Callable[[], Any]) -> Any:
+        """What `make` gives; made once for this profile and `of`, since several stages of a request ask for it."""
+        known = self._known.get(what)
+        if known is None or known[0] is not of:
+            known = self._known[what] = (of, make())
+        return known[1]
 
     @cached_property
     def purchases(self) -> NDArray[np.bool_]:

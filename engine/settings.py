@@ -148,6 +148,12 @@ SETTINGS = (
     ),
     Setting("HAWKER_MAIL_FROM", "", "Sender of campaigns' e-mail: Shop <news@shop.example>.", _mail_from),
     Setting(
+        "HAWKER_MAIL_HOURS",
+        "72",
+        "A letter that is due for longer is given up while the mail server is away.",
+        _positive_number,
+    ),
+    Setting(
         "HAWKER_QUIET_HOURS",
         "22:00-08:00",
         "Hours, where the customer lives, in which campaigns send nothing; off for none.",
@@ -191,6 +197,7 @@ class Settings:
     public_url: str
     smtp_url: str
     mail_from: str
+    mail_hours: float
     quiet_hours: tuple[str, str] | None
     messages_per_day: int
     access_log: bool

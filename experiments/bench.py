@@ -127,7 +127,7 @@ BENCHES: Mapping[str, Bench] = {
         bench_rooms.shop,
     ),
     "journey": Bench(
-        "The served lists on The Complete Journey's test period, and items never sold before.",
+        "The served lists on The Complete Journey's test period, what is due again, and items never sold before.",
         bench_rooms.journey,
         is_recorded=True,
     ),
@@ -140,6 +140,20 @@ BENCHES: Mapping[str, Bench] = {
         "New places for people of Gowalla, LightGCN's split, beside the published table.",
         bench_rooms.gowalla,
         is_recorded=True,
+    ),
+    "beauty": Bench(
+        "The next item of a history, Amazon's Beauty in S3-Rec's split, beside the published table.",
+        bench_rooms.beauty,
+        is_recorded=True,
+    ),
+    "diginetica": Bench(
+        "What visitors look at next, Diginetica in SR-GNN's split, beside the published table.",
+        bench_rooms.diginetica,
+        is_recorded=True,
+    ),
+    "filters": Bench(
+        "A filter that keeps one in a hundred of a million items: places filled, time without it.",
+        bench_rooms.filters,
     ),
     "browse": Bench("What browsing adds to purchases on never-bought items, on a generated shop.", bench_rooms.browse),
     "ingest": Bench(
@@ -174,6 +188,10 @@ BENCHES: Mapping[str, Bench] = {
         "Intervals of campaign reports against planted truth, false alarms of looking daily, arms not as drawn.",
         bench_rooms.effects,
     ),
+    "experiments": Bench(
+        "Tests of nothing on a placement, looked at daily, planted differences, and estimates from explored lists.",
+        bench_rooms.experiments,
+    ),
     "launch": Bench(
         "A campaign of a million recipients: planned, and in the outbox; a sender that is killed sends nothing twice.",
         bench_rooms.launch,
@@ -181,6 +199,19 @@ BENCHES: Mapping[str, Bench] = {
     "uplift": Bench(
         "Learned offers on Hillstrom's trial, who redeems in The Complete Journey, and a loop with planted effects.",
         bench_rooms.uplift,
+    ),
+    "index": Bench(
+        "A million items looked up by comparing a part, beside all of them: recall, milliseconds.", bench_rooms.index
+    ),
+    "serving": Bench(
+        "Pages of a million items and users on one core: beside an empty route, at a fixed pace, by stage.",
+        bench_rooms.serving,
+    ),
+    "swap": Bench(
+        "Twenty bundles taken up under 500 pages a second: no error, and no answer of two of them.", bench_rooms.swap
+    ),
+    "faults": Bench(
+        "Pages while stores are frozen or killed, and when three times too many are asked for.", bench_rooms.faults
     ),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.",

@@ -17,6 +17,18 @@ def journey(conditions: Conditions) -> Findings:
     return measure_journey(conditions)
 
 
+def beauty(conditions: Conditions) -> Findings:
+    from experiments.beauty_bench import measure_beauty
+
+    return measure_beauty(conditions)
+
+
+def diginetica(conditions: Conditions) -> Findings:
+    from experiments.diginetica_bench import measure_diginetica
+
+    return measure_diginetica(conditions)
+
+
 def browse(conditions: Conditions) -> Findings:
     from experiments.browse_bench import measure_browse
 
@@ -107,7 +119,43 @@ def gowalla(conditions: Conditions) -> Findings:
     return measure_gowalla(conditions)
 
 
+def experiments(conditions: Conditions) -> Findings:
+    from experiments.experiments_bench import measure_experiments
+
+    return measure_experiments(conditions)
+
+
 def launch(conditions: Conditions) -> Findings:
     from experiments.launch_bench import measure_launch
 
     return measure_launch(conditions)
+
+
+def index(conditions: Conditions) -> Findings:
+    from experiments.index_bench import measure_index
+
+    return measure_index(conditions)
+
+
+def serving(conditions: Conditions) -> Findings:
+    from experiments.serving_bench import measure_serving
+
+    return measure_serving(conditions)
+
+
+def swap(conditions: Conditions) -> Findings:
+    from experiments.swap_bench import measure_swap
+
+    return measure_swap(conditions)
+
+
+def faults(conditions: Conditions) -> Findings:
+    from experiments.faults_bench import measure_faults
+
+    return measure_faults(conditions)
+
+
+def filters(conditions: Conditions) -> Findings:
+    from experiments.filter_bench import measure_filters
+
+    return measure_filters(conditions)

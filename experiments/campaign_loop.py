@@ -10,8 +10,9 @@ from engine.targeting.plans import Model, PlanLimits, Planned, Predictions, make
 from experiments.planted_suggestions import suggestion_beside_random
 from experiments.planted_uplift import HOLDOUT, MARGIN, NAMES, OFFERS, WORTH, Planted, plant
 from training.response.choose import choose
-from training.response.learners import LEARNERS, Wish, learn_effects
-from training.response.model import redemption_chances
+from training.response.growing import Wish
+from training.response.learners import LEARNERS, learn_effects
+from training.response.model import uses_with
 from training.response.redemption import learn_redemption
 from training.response.trial import Trial
 
@@ -69,9 +70,9 @@ def _learned(
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     """Choose by what was held out, learn anew from all, predict everybody."""
     choice = choose(trial, WORTH, wish, candidates=candidates, parts=2, rounds=100)
-    extra = learn_effects(choice.name, trial, trial.orders, wish).at(shop.columns)
-    redeem = redemption_chances(learn_redemption(trial, wish), shop.columns, trial.levels)
-    return {"learner": choice.name}, redeem, extra
+    effects = learn_effects(choice.name, trial, trial.orders, wish)
+    redeem = uses_with(effects, learn_redemption(trial, wish), shop.columns, trial.levels)
+    return {"learner": choice.name}, redeem, effects.at(shop.columns)
 
 
 def _planned(redeem: np.ndarray, extra: np.ndarray, budget: int) -> Planned:

@@ -44,7 +44,8 @@ def random_carts(count: int, seed: int) -> Iterator[Cart]:
         offers = [checked_offer(_offer(chance, f"o{n}")) for n in range(chance.randint(0, 6))]
         if offers and chance.random() < 0.1:
             offers.append(chance.choice(offers))
-        facts = Facts("u", frozenset({"vip"}), chance.choice(("gold", None)), chance.choice((True, False, None)))
+        tiers = frozenset(chance.choice((("gold",), ())))
+        facts = Facts("u", frozenset({"vip"}), tiers, chance.choice((True, False, None)))
         basket = Basket(lines, "EUR", chance.choice((0, 1, 499, 1_000)))
         yield Cart(basket, tuple((each, Issue(f"C{n}", NOW - 60)) for n, each in enumerate(offers)), facts)
 

@@ -15,7 +15,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.bundle import Bundle, read_manifest
+from engine.bundle import Bundle
+from engine.bundle_files import read_manifest
 from engine.errors import BundleUnusable
 from engine.profile import unknown
 from engine.recommend.answer import answer
@@ -80,12 +81,13 @@ def run_demo(home: Home, settings: Settings, *, say: Callable[[str], None]) -> D
         "seconds": {name: round(value, 2) for name, value in seconds.items()} | {"stages of train": stages},
         "peak_mib": _peak_mib(),
         "households": households,
+        "due": evaluation["due"],
         "similar": items,
         "segments": customers,
         "campaign": campaign,
     }
     tables = [*_tables(households, items), *customer_tables(customers), *campaign_tables(campaign)]
-    return Demo(found, Group(evaluation_table(evaluation["scores"]), *tables))
+    return Demo(found, Group(evaluation_table(evaluation["scores"], evaluation["due"]), *tables))
 
 
 def _import(home: Home, settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:

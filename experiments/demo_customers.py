@@ -33,7 +33,7 @@ def show_customers(home: Home, settings: Settings, household: str, *, say: Calla
     with open_stores(settings, {"ledger"}) as stores:
         migrate(stores.ledger_url, settings.shop)
         with opened_ledger(stores.ledger_url, settings.shop) as ledger:
-            rules = live_rules(settings, ledger)
+            rules = live_rules(settings, ledger).rules
     refresh_customers(home, now=moment, zone=settings.zone, rules=rules)
     sizes = group_sizes(home, moment)
     return {

@@ -15,8 +15,8 @@ import numpy as np
 
 from engine.targeting.campaign_members import Design, Floats, Later, Members
 from engine.targeting.campaign_report import as_asked, figures_of
-from engine.targeting.effects import TUNED_FOR, Arm, arm_of, difference
-from engine.targeting.sample_ratio import sample_ratio
+from engine.trials.effects import TUNED_FOR, Arm, arm_of, difference
+from engine.trials.sample_ratio import sample_ratio
 from experiments.findings import Asked, Conditions, Findings
 
 _SPREAD, _USUAL, _BUYS = 1.2, 3.0, 0.1  # of log-normal orders, and the part that buys at all

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import schemathesis
 
+_SALES = ("window", "segment")
 _KEY = re.compile("[!-~]{1,255}")
 
 
@@ -34,6 +35,7 @@ def map_case(context: Any, case: Any) -> Any:
         for each in (body, *(body["lists"] if isinstance(body.get("lists"), list) else ())):
             if isinstance(each, dict):
                 _make_sound(each)
+                _about_sales(case.path, each)
         _marketing(case.path, body)
         named = [unquote(str(each)) for each in (case.path_parameters or {}).values()]
         for field in ("parent_id", "from_user_id"):
@@ -128,6 +130,14 @@ def _make_sound(body: dict[str, Any]) -> None:
             for key, century in (("from", "16"), ("until", "20")):
                 if _is_moment(each.get(key)):
                     each[key] = century + each[key][2:]
+
+
+def _about_sales(path: str, body: dict[str, Any]) -> None:
+    """What sold within a window is asked of lists of what sells only."""
+    if path.startswith("/v1/placements/"):
+        _drop(body, window=str, segment=str)
+    elif path.startswith("/v1/recommendations") and any(isinstance(body.get(each), str) for each in _SALES):
+        body["placement"] = "best-sellers"
 
 
 def _is_formula(value: Any, most: int = 20_000) -> bool:

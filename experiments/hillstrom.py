@@ -18,7 +18,8 @@ from engine.targeting.uplift_curves import curves, qini_difference
 from training.boosting import boost
 from training.response.choose import Worth, choose, net_means
 from training.response.effects import with_level
-from training.response.learners import Wish, learn_effects
+from training.response.growing import Wish
+from training.response.learners import learn_effects
 from training.response.trial import Trial
 
 MAIL_COST = 0.10

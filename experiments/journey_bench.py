@@ -2,11 +2,13 @@
 
 Protocol: cut 2017-12-04 00:00 UTC, 28 days; truth are the distinct products bought, among products
 and households seen before the cut; every product seen before is a candidate. The run chooses on
-the 28 days before the cut and reports the test period once.
+the 28 days before the cut and reports the test period once. What is due again is held against the 7 days after the cut:
+all that the lists of all households would have called due then, each at most 100 items long, and their first 20 places.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,21 +40,25 @@ def measure_journey(conditions: Conditions) -> Findings:
         figures={
             "test": found,
             "validation": _rows(outcome, "validation"),
+            "due again": outcome.due,
             "cold items": cold,
             "seconds": outcome.seconds,
         },
         # A sample of households is another shop: the published bounds do not hold for it.
-        asked=() if conditions.quick else _asked(found, cold),
+        asked=() if conditions.quick else _asked(found, outcome.due, cold),
     )
 
 
-def _asked(found: dict[str, Any], cold: dict[str, Any]) -> tuple[Asked, ...]:
+def _asked(found: dict[str, Any], due: Mapping[str, Any], cold: dict[str, Any]) -> tuple[Asked, ...]:
     home, discover = found["home whole"], found["discover new"]
+    called, first = (due["test"][name]["calibration error"] for name in ("called due", f"first {K}"))
     hybrid = cold["hybrid recall@100"]["low"]
     return (
-        Asked("for you: NDCG@20", home[NDCG]["mean"], at_least=0.362),
+        Asked("for you: NDCG@20", home[NDCG]["mean"], at_least=0.370),
         Asked("for you: recall@20", home[RECALL]["mean"], at_least=0.320),
         Asked("never bought: NDCG@20", discover[NDCG]["mean"], at_least=0.047),
+        Asked("called due within 7 days: calibration error", called, at_most=0.05),
+        Asked(f"called due, first {K} places: calibration error", first, at_most=0.05),
         Asked(
             "items never sold: hybrid less category popularity, lower bound", cold["over category"]["low"], at_least=0.0
         ),

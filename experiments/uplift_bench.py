@@ -26,10 +26,10 @@ def measure_uplift(conditions: Conditions) -> Findings:
         for name, found in hillstrom["beats"].items()
     ]
     if conditions.quick:
-        figures["loop"] = campaign_loop(10_000, seed=_LOOP_SEED, candidates=("same", "dr"), base=0.2, spread=0.1)
+        figures["loop"] = campaign_loop(10_000, seed=_LOOP_SEED, candidates=("same", "redeemed"), base=0.2, spread=0.1)
         return Findings(figures, tuple(asked))
     figures["journey"] = measure_redemptions(Home(conditions.scratch))
-    figures["loop"] = loop = campaign_loop(100_000, seed=_LOOP_SEED, candidates=("same", "dr", "s"))
+    figures["loop"] = loop = campaign_loop(100_000, seed=_LOOP_SEED, candidates=("same", "redeemed", "dr"))
     learned, suggested = loop["after_campaign"][-1], loop["suggestion"]
     asked += [
         Asked("loop: share of the planted optimum after three campaigns", learned["share_of_optimum"], at_least=0.95),

@@ -26,6 +26,7 @@ from serving.storefront import (
     segment_spec,
     unsubscribe,
 )
+from serving.storefront.quick import Quick
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -49,6 +50,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(readiness.routes(runtime))
     app.include_router(health.routes(runtime.metrics))
     app.include_router(browser.routes())
+    app.add_middleware(Quick, runtime=runtime)
     return guarded(app, guard=runtime.guard, metrics=runtime.metrics, origins=runtime.settings.origins)
 
 

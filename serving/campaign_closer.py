@@ -9,7 +9,9 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from engine.errors import HawkerError
@@ -30,12 +32,33 @@ _OPEN = (
 )
 
 
-class Closer:
-    """Remembers what failed, so that one campaign that cannot be closed is told once and does not stop the others."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3_600.0  # seconds before what failed is tried again
 
-    def __init__(self, home: Home, settings: Settings, stopping: threading.Event) -> None:
-        self._home, self._settings, self._stopping = home, settings, stopping
-        self._failed: set[tuple[str, str]] = set()
+
+@dataclass(slots=True)
+class _Failed:
+    """What was told of a failure, when it is tried again, and for how long it then rests if it fails once more."""
+
+    told: str
+    again_at: float
+    pause: float
+
+
+class Closer:
+    """Remembers what failed: one campaign that cannot be closed is told once, tried again after growing pauses, and
+    does not stop the others.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        stopping: threading.Event,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._home, self._settings, self._stopping, self._monotonic = home, settings, stopping, monotonic
+        self._failed: dict[tuple[str, str], _Failed] = {}
 
     def look(self, ledger: LedgerPool) -> None:
         """Keep and record what is due."""
@@ -51,13 +74,20 @@ class Closer:
                 self._try("keep", campaign_id, partial(self._keep, ledger, campaign_id, now))
 
     def _try(self, what: str, campaign_id: str, work: Callable[[], None]) -> None:
-        if (what, campaign_id) in self._failed:
+        before = self._failed.get((what, campaign_id))
+        if before is not None and self._monotonic() < before.again_at:
             return
         try:
             work()
         except (HawkerError, OSError, subprocess.SubprocessError) as problem:
-            self._failed.add((what, campaign_id))
-            log.warning("campaign %s: could not %s its figures: %s", campaign_id, what, problem)
+            told, pause = str(problem), _FIRST_PAUSE if before is None else before.pause
+            self._failed[what, campaign_id] = _Failed(
+                told, self._monotonic() + pause, min(2 * pause, _LONGEST_PAUSE)
+            )  # fmt: skip
+            if before is None or before.told != told:
+                log.warning("campaign %s: could not %s its figures, it is tried again: %s", campaign_id, what, told)
+        else:
+            self._failed.pop((what, campaign_id), None)
 
     def _keep(self, ledger: LedgerPool, campaign_id: str, now: float) -> None:
         keep_figures(self._home, ledger, campaign_id, now=now, zone=self._settings.zone)

@@ -133,8 +133,8 @@ class CampaignSender:
             self._ledger = ledger
             if settings.smtp_url and settings.mail_from and settings.public_url:
                 self._mail = MailRoom(
-                    ledger, settings.smtp_url, settings.mail_from, shop_time=lambda: clock.now(self._home),
-                    real_time=self._real_time, chance=self._chance,
+                    ledger, settings.smtp_url, settings.mail_from, patience=settings.mail_hours * 3600,
+                    shop_time=lambda: clock.now(self._home), real_time=self._real_time, chance=self._chance,
                 )  # fmt: skip
             else:
                 log.info("e-mail waits for HAWKER_SMTP_URL, HAWKER_MAIL_FROM and HAWKER_PUBLIC_URL")

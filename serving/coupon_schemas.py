@@ -48,6 +48,11 @@ class CustomerBody(BaseModel):
     tier: StoredId | None = Field(default=None, description="The customer's tier.")
     first_order: bool | None = Field(default=None, description="Whether it is; null where nobody knows.")
 
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """None or one: a customer is in one tier at most."""
+        return () if self.tier is None else (self.tier,)
+
 
 class ValidationRequest(BaseModel):
     model_config = _STRICT

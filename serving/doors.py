@@ -7,6 +7,7 @@ from pathlib import Path
 from engine.settings import Settings
 from engine.storage.event_stream import EventStream
 from engine.storage.live_profiles import LiveProfiles
+from engine.storage.live_reads import LiveReads
 from engine.storage.online import LIVE_SECONDS, STREAM_SECONDS, AsyncClient, open_async
 from serving.ledger_door import LedgerDoor
 from serving.pressure import Pressure
@@ -25,6 +26,7 @@ class Doors:
         self.pressure: Pressure | None = None
         self.profiles: LiveProfiles | None = None
         self.live: AsyncClient | None = None
+        self.reads: LiveReads | None = None
         self.ledger = LedgerDoor(settings.postgres_url, settings.shop)
         self.till = LedgerDoor(settings.postgres_url, settings.shop, connections=_AT_THE_TILL)
         if settings.stream_url:
@@ -34,6 +36,7 @@ class Doors:
         if settings.redis_url:
             self.live = self._open(settings.redis_url, "HAWKER_REDIS_URL", live_seconds)
             self.profiles = LiveProfiles(self.live, settings.shop)
+            self.reads = LiveReads(self.live)
 
     def _open(self, url: str, setting: str, seconds: float) -> AsyncClient:
         client = open_async(url, setting, seconds=seconds)

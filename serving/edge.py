@@ -23,19 +23,29 @@ access = logging.getLogger("hawker.access")
 log = logging.getLogger("hawker.requests")
 
 MOST_BODY = 2**20  # bytes
+#: Requests in work at once; what comes besides is turned away at once, since those in work would only wait for it.
+MOST_AT_ONCE = 1_024
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CODES = {413: "body_too_large", 503: "overloaded"}
 # What a caller's own request id may look like, so that nobody writes lines into our log.
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class Edge:
     def __init__(
-        self, app: ASGIApp, *, metrics: RequestMetrics, most_body: Callable[[str], int] = lambda path: MOST_BODY
+        self,
+        app: ASGIApp,
+        *,
+        metrics: RequestMetrics,
+        most_body: Callable[[str], int] = lambda path: MOST_BODY,
+        most_at_once: int = MOST_AT_ONCE,
     ) -> None:
-        """`most_body`: how many bytes a body may have, by the path."""
+        """`most_body`: how many bytes a body may have, by the path. `most_at_once`: requests in work."""
         self._app = app
         self._metrics = metrics
         self._most_body = most_body
+        self._most_at_once = most_at_once
+        self._at_once = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,7 +54,10 @@ class Edge:
         began = time.perf_counter()
         inner = _inner_scope(scope)
         reply = _Reply(send, inner["hawker.request_id"], bodiless=scope["method"] == "HEAD")
+        self._at_once += 1
         try:
+            if self._at_once > self._most_at_once and not scope["path"].startswith("/health/"):
+                raise HTTPException(503, "more is asked than can be answered; try again", {"Retry-After": "1"})
             most = self._most_body(scope["path"])
             if _announced_length(scope) > most:
                 raise _too_large(most)
@@ -55,12 +68,13 @@ class Edge:
         except Exception as error:
             await self._failed(error, inner, receive, reply)
         finally:
+            self._at_once -= 1
             self._account(scope["method"], inner, reply.status, time.perf_counter() - began)
 
     async def _failed(self, error: Exception, scope: Scope, receive: Receive, reply: _Reply) -> None:
         request_id = scope["hawker.request_id"]
         if isinstance(error, HTTPException):
-            code = "body_too_large" if error.status_code == 413 else "bad_encoding"
+            code = _CODES.get(error.status_code, "bad_encoding")
             answer = problem(error.status_code, code, error.detail, request_id=request_id, headers=error.headers)
         else:
             log.exception("request %s failed", request_id)

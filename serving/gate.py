@@ -83,6 +83,13 @@ def refuse_secrets(request: Request, wishes: Control) -> None:
         raise NotPermitted("a key for browsers asks nothing about cost and margin", code="secret_field")
 
 
+def refuse_segments(request: Request, segment: str | None) -> None:
+    """What the members of a segment buy is the shop's own business, unless a placement shows it."""
+    key = key_of(request)
+    if key is not None and key.is_public and segment is not None:
+        raise NotPermitted("a key for browsers names no segment", code="segment_named", field="segment")
+
+
 def check_browser_events(request: Request, wire_events: Sequence[Any]) -> None:
     """A page may say what a visitor does there, and nothing else. All of a call is refused for one such event."""
     key = key_of(request)

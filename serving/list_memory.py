@@ -49,11 +49,11 @@ class ListMemory:
         user: Mapping[str, Any] = {}
         shown: list[tuple[str, float]] = []
         for key, raw in zip(keys, found, strict=False):
-            value = orjson.loads(raw) if raw else None
-            if isinstance(value, dict):
+            if raw and key.startswith(f"{self._shop}:shown:"):
+                shown = [(name, float(time)) for name, time in orjson.loads(raw)]
+            elif raw and key.startswith(document_key(self._shop, "users", "")):
+                value = orjson.loads(raw)
                 user = {} if value.get("deleted") else value
-            elif key.startswith(f"{self._shop}:shown:") and value:
-                shown = [(name, float(time)) for name, time in value]
         return Told(asked, user, shown, pages)
 
     def note_shown(

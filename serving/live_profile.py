@@ -12,6 +12,7 @@ from engine.bundle import Bundle
 from engine.profile import Profile, unknown, with_tail
 from engine.storage.live_person import TailEvent
 from engine.storage.live_profiles import LiveProfiles, LiveView
+from engine.storage.live_reads import LiveReads
 from engine.storage.online import StoreError
 
 #: After a failure the live store is left alone this long, so that requests do not all wait for it in vain.
@@ -31,17 +32,18 @@ class Known:
 class ProfileReader:
     """Reads profiles for one process; remembers that the live store was away."""
 
-    def __init__(self, profiles: LiveProfiles | None) -> None:
+    def __init__(self, profiles: LiveProfiles | None, reads: LiveReads | None) -> None:
         self._profiles = profiles
+        self._reads = reads
         self._rests_until = 0.0
 
     async def read(
         self, bundle: Bundle, user_id: str | None, session_id: str | None, also: Sequence[str] = ()
     ) -> Known:
         """One round trip; the history alone where there is no live store or it does not answer."""
-        if self._profiles is None:
+        if self._profiles is None or self._reads is None:
             return Known(_history(bundle, user_id), None, degraded=False)
-        view = await self._view(self._profiles, user_id, session_id, also)
+        view = await self._view(self._profiles, self._reads, user_id, session_id, also)
         if view is None:
             return Known(_history(bundle, user_id), None, degraded=True)
         tail = [each for person in view.persons for each in person.tail]
@@ -52,12 +54,12 @@ class ProfileReader:
         return Known(_joined(bundle, history, tail), view.catalogue_version, degraded=False, also=view.also)
 
     async def _view(
-        self, profiles: LiveProfiles, user_id: str | None, session_id: str | None, also: Sequence[str]
+        self, profiles: LiveProfiles, reads: LiveReads, user_id: str | None, session_id: str | None, also: Sequence[str]
     ) -> LiveView | None:
         if time.monotonic() < self._rests_until:
             return None
         try:
-            return await profiles.read(user_id, session_id, also)
+            return await profiles.read_within(reads, user_id, session_id, also)
         except (StoreError, OSError):
             self._rests_until = time.monotonic() + REST_SECONDS
             return None
@@ -69,14 +71,15 @@ def _history(bundle: Bundle, user_id: str | None) -> Profile:
 
 def _joined(bundle: Bundle, history: Profile, tail: list[TailEvent]) -> Profile:
     since = bundle.manifest.as_of  # what lies before it is in the history
-    named = [(bundle.items.row(each.item_id), each) for each in tail if each.time >= since]
-    told = [(row, each) for row, each in named if row >= 0]
-    if not told:
+    tail = [each for each in tail if each.time >= since]
+    if not tail:
         return history
+    rows = bundle.items.rows(each.item_id for each in tail)
+    known = rows >= 0
     return with_tail(
         history,
-        np.array([row for row, _ in told], np.int32),
-        np.array([each.type_code for _, each in told], np.uint8),
-        np.array([each.time for _, each in told], np.int64),
-        np.array([each.quantity for _, each in told], np.float32),
+        rows[known],
+        np.array([each.type_code for each in tail], np.uint8)[known],
+        np.array([each.time for each in tail], np.int64)[known],
+        np.array([each.quantity for each in tail], np.float32)[known],
     )

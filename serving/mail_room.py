@@ -1,7 +1,8 @@
 """Mail room: sends claimed letters over a few connections at once and notes what became of them.
 
 A claim is for a while. What is not begun well before its end is left to the next claim; who withdrew meanwhile gets
-nothing.
+nothing. A server that is away is waited for, but no letter is older than news may be: what is due for longer than the
+shop's patience is given up while the server is away.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from engine.errors import StoreUnavailable
-from engine.storage.campaign_outbox import Note, note
+from engine.errors import HawkerError, StoreUnavailable
+from engine.storage.campaign_outbox import Note, give_up_overdue, note
 from engine.storage.consents import refused
 from engine.storage.ledger import LedgerPool, connection_of
 from engine.targeting.webhook_messages import pause_after
@@ -27,8 +28,25 @@ _CHUNK = 10  # letters between two notes
 _FIRST_REST, _LONGEST_REST = 5.0, 300.0  # seconds before a server that was away is asked again
 
 
+class _Away:
+    """Whether the mail server was found away, and how that was told first."""
+
+    def __init__(self) -> None:
+        self._found = threading.Event()
+        self.told = ""
+
+    def __bool__(self) -> bool:
+        return self._found.is_set()
+
+    def find(self, told: str) -> None:
+        if not self:
+            self.told = told
+            log.warning("e-mail waits: %s", told)
+        self._found.set()
+
+
 class MailRoom:
-    """`busy` while letters are on their way; `resting` after the server was away."""
+    """Sends one round's letters at a time. So many seconds of `patience` one may be due while the server is away."""
 
     def __init__(
         self,
@@ -36,11 +54,12 @@ class MailRoom:
         url: str,
         sender: str,
         *,
+        patience: float,
         shop_time: Callable[[], float],
         real_time: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
-        self._ledger, self._url, self._sender = ledger, url, sender
+        self._ledger, self._url, self._sender, self._patience = ledger, url, sender, patience
         self._shop_time, self._real_time, self._chance = shop_time, real_time, chance
         self._rest, self._rest_until = _FIRST_REST, 0.0
         self._thread: threading.Thread | None = None
@@ -64,7 +83,7 @@ class MailRoom:
             self._thread.join(seconds)
 
     def _send_all(self, letters: Sequence[Letter], until: float) -> None:
-        away = threading.Event()
+        away = _Away()
         with ThreadPoolExecutor(CONNECTIONS, "letters") as threads:
             lanes = [letters[start::CONNECTIONS] for start in range(CONNECTIONS)]
             done = [threads.submit(self._lane, lane, until, away) for lane in lanes if lane]
@@ -72,23 +91,37 @@ class MailRoom:
             if (problem := each.exception()) is not None:
                 # The claims end, and they are tried again: nothing is lost by what nobody foresaw.
                 log.error("letters were left: %s", problem)
-        if away.is_set():
+        if away:
+            self._give_up(away.told)
             self._rest_until, self._rest = self._real_time() + self._rest, min(self._rest * 2, _LONGEST_REST)
         else:
             self._rest = _FIRST_REST
 
-    def _lane(self, letters: Sequence[Letter], until: float, away: threading.Event) -> None:
+    def _give_up(self, told: str) -> None:
+        now, hours = self._shop_time(), self._patience / 3600
+        try:
+            number = give_up_overdue(
+                self._ledger, "email", f"given up after {hours:g} hours: {told}",
+                before=now - self._patience, now=now, real_now=self._real_time(),
+            )  # fmt: skip
+        except HawkerError as problem:
+            log.warning("letters that are overdue are given up later: %s", problem.message)
+            return
+        if number:
+            log.warning("%d letters were due for %g hours and are given up: %s", number, hours, told)
+
+    def _lane(self, letters: Sequence[Letter], until: float, away: _Away) -> None:
         with MailServer(self._url, self._sender) as server:
             for start in range(0, len(letters), _CHUNK):
                 notes = self._chunk(server, letters[start : start + _CHUNK], until, away)
                 with connection_of(self._ledger) as connection:
                     note(connection, notes, now=self._shop_time(), fenced=True)
 
-    def _chunk(self, server: MailServer, letters: Sequence[Letter], until: float, away: threading.Event) -> list[Note]:
+    def _chunk(self, server: MailServer, letters: Sequence[Letter], until: float, away: _Away) -> list[Note]:
         notes = []
         withdrew = self._withdrew(letters)
         for letter in letters:
-            if away.is_set() or self._closing.is_set() or time.monotonic() > until:
+            if away or self._closing.is_set() or time.monotonic() > until:
                 notes.append(_given_back(letter))
             elif letter.leaving.row.user_id in withdrew:
                 notes.append(Note(letter.leaving.row, "skipped", "no_consent", letter.leaving.row.attempts + 1))
@@ -105,17 +138,14 @@ class MailRoom:
             found |= refused(self._ledger, users, purpose, "email")
         return found
 
-    def _sent(self, server: MailServer, letter: Letter, away: threading.Event) -> Note:
+    def _sent(self, server: MailServer, letter: Letter, away: _Away) -> Note:
         leaving, attempts = letter.leaving, letter.leaving.row.attempts + 1
         try:
             server.send(letter)
         except StoreUnavailable as problem:
-            if not away.is_set():
-                log.warning("e-mail waits: %s", problem.message)
-            away.set()
-            # It may have arrived, so that it stays counted.
-            again = self._real_time() + _FIRST_REST
-            return Note(leaving.row, "waiting", problem.message, attempts - 1, not_before=again, counted_on=leaving.day)
+            away.find(problem.message)
+            # It may have arrived, so that it stays counted. The room rests, so that it needs no pause of its own.
+            return Note(leaving.row, "waiting", problem.message, attempts - 1, counted_on=leaving.day)
         except Refused as problem:
             later = None if problem.for_good else pause_after(attempts, self._chance())
             if later is None:

@@ -55,6 +55,25 @@ class Metrics(RequestMetrics):
         self.degraded = Counter(
             "hawker_degraded_answers", "Recommendations without the live profile.", registry=self._registry
         )
+        self.stages = Histogram(
+            "hawker_stage_seconds",
+            "Time of the stages of recommendations, of every eighth request.",
+            ("stage", "placement"),
+            buckets=(0.00005, 0.0001, 0.00025, 0.0005, *_SECONDS[:8]),
+            registry=self._registry,
+        )
+        self.lost = Counter(
+            "hawker_answers_without",
+            "What failed of answers that were given all the same.",
+            ("what",),
+            registry=self._registry,
+        )
+        self.index_recall = Gauge(
+            "hawker_index_recall",
+            "Recall of the served bundle's index, as measured when it was built.",
+            registry=self._registry,
+            multiprocess_mode="livemin",
+        )
         self.bundle_version = Gauge(
             "hawker_bundle_version", "Bundle that is served.", registry=self._registry, multiprocess_mode="livemin"
         )

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 from engine.errors import HawkerError, UnknownThing
 from engine.expression import nearest
-from engine.recommend.placement_reader import read_placement, read_placements
+from engine.recommend.placement_reader import read_placement
+from engine.recommend.placement_text import read_placements
 from engine.recommend.placements import PLACEMENTS, Placement
 from engine.storage.home import Home
 from engine.storage.ledger import LedgerPool

@@ -28,7 +28,9 @@ from serving.live_offers import LiveOffers
 from serving.live_profile import ProfileReader
 from serving.metrics import Metrics
 from serving.placement_book import PlacementBook
+from serving.sales_memory import SalesMemory
 from serving.served_log import ServedLog
+from serving.tried_book import TriedBook
 
 log = logging.getLogger("hawker.runtime")
 
@@ -66,10 +68,12 @@ class Runtime:
         self.guard = Guard(self.settings, home)
         self.placements = PlacementBook(home)
         self.guard.also.append(self.placements.look_at_ledger)
+        self.tried = TriedBook(home)
         self.guard.look()
-        self.reader = ProfileReader(self.doors.profiles)
+        self.reader = ProfileReader(self.doors.profiles, self.doors.reads)
         self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
         self.lists = ListMemory(self.doors.live, self.settings.shop)
+        self.sales = SalesMemory(self.settings.shop)
         self.customers = CustomerFacts(self.doors, self.settings.shop, self._bundle)
         self.offers = LiveOffers(self.doors.ledger, self.settings.zone, self.now)
         self.served = ServedLog(self.doors.stream, self.metrics)
@@ -78,7 +82,7 @@ class Runtime:
         self.clock_offset = clock.read_offset(home)
         self._seen = self._stamp()
         self.live: Live | None = self._first()
-        self.metrics.bundle_version.set(self.live.version if self.live else 0)
+        self._tell_metrics()
 
     def now(self) -> float:
         """The shop's time, epoch seconds; a request reads it once."""
@@ -123,6 +127,7 @@ class Runtime:
             await self.doors.pressure.look()
         await self.served.flush()
         self.placements.look_at_file()
+        self.tried.look()
         if self.live is not None:
             await self.catalog.refresh(self.live.bundle, self.now())
 
@@ -141,10 +146,14 @@ class Runtime:
             if self.live is None or pointer.version != self.live.version:
                 self.live = await asyncio.to_thread(_load, self.home, pointer.version)
                 self.metrics.swaps.inc()
-                self.metrics.bundle_version.set(self.live.version)
+                self._tell_metrics()
                 log.info("serving bundle %d", self.live.version)
         except HawkerError as error:
             self._refuse(error)
+
+    def _tell_metrics(self) -> None:
+        self.metrics.bundle_version.set(self.live.version if self.live else 0)
+        self.metrics.index_recall.set(self.live.bundle.index.facts.recall if self.live else 0)
 
     def _first(self) -> Live | None:
         pointer = releases.current(self.home)

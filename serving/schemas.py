@@ -21,7 +21,7 @@ from engine.recommend.answer import FIELDS
 from engine.recommend.placements import PLACEMENTS
 from engine.recommend.query import LIMIT
 from engine.targeting.labels import ID_PATTERN
-from serving.wish_schema import Overruling, Wishes
+from serving.wish_schema import SEGMENT, WINDOW, Overruling, Wishes
 
 _FOR_USERS: Any = [name for name, each in PLACEMENTS.items() if not each.needs_items]
 _PLACEMENTS = "Which list: " + ", ".join(PLACEMENTS) + ", or one that the shop defined."
@@ -43,7 +43,8 @@ def _id(value: Any) -> str:
     return value
 
 
-def _decoded(segment: str) -> str:
+def decoded_id(segment: str) -> str:
+    """The id that a segment of a path names; ValueError for what is none."""
     try:
         return _id(unquote_to_bytes(segment).decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:
@@ -59,14 +60,14 @@ _STORED = {**_LENGTH, "pattern": TEXT_PATTERN}
 #: The same where it is stored: within 512 bytes, and what every store can hold.
 StoredId = Annotated[str, PlainValidator(_id), WithJsonSchema({"type": "string", **_STORED})]
 #: The same in a path, where it arrives percent-encoded, slashes included.
-PathId = Annotated[str, AfterValidator(_decoded), Field(description="The shop's own id, percent-encoded.")]
+PathId = Annotated[str, AfterValidator(decoded_id), Field(description="The shop's own id, percent-encoded.")]
 StoredPathId = Annotated[
-    str, AfterValidator(_decoded), Field(description="The shop's own id, percent-encoded.", json_schema_extra=_STORED)
+    str, AfterValidator(decoded_id), Field(description="The shop's own id, percent-encoded.", json_schema_extra=_STORED)
 ]
 #: What people define is called so.
 DefinedPathId = Annotated[
     str,
-    AfterValidator(_decoded),
+    AfterValidator(decoded_id),
     Field(description="What people define is called so.", json_schema_extra={"pattern": f"^{ID_PATTERN}$"}),
 ]
 
@@ -86,6 +87,8 @@ class ListRequest(Wishes):
     explain: bool = Field(False, description="Say why each item is there.")
     offers: bool = Field(False, description=_OFFERS)
     pages: bool = Field(False, description="Keep what follows, for `next`, for 30 minutes.")
+    window: str | None = WINDOW
+    segment: str | None = SEGMENT
 
 
 class RecommendationRequest(ListRequest):
@@ -113,6 +116,11 @@ class ListQuery(BaseModel):
 
     def field_names(self) -> list[str]:
         return [name.strip() for name in self.fields.split(",") if name.strip()]
+
+
+class SalesQuery(ListQuery):
+    window: str | None = WINDOW
+    segment: str | None = SEGMENT
 
 
 class UserListQuery(ListQuery):
@@ -158,6 +166,8 @@ class RecommendedItem(BaseModel):
     reason: str | None = Field(description="Why it is there; null unless `explain` was asked for.")
     promoted: bool = Field(description="Somebody paid or decided for its place.")
     fields: dict[str, Any] = Field(description="The catalogue facts that were asked for.")
+    due_at: str | None = Field(None, description="Told of what is due again: when.")
+    chance: float | None = Field(None, description="Told of what is due again: how likely it is bought in 7 days.")
     offers: list[ItemOffer] = Field([], description="The best offer on it, where `offers` was asked for.")
 
 

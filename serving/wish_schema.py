@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.expression import LONGEST_TEXT
 from engine.recommend.control import MOST_RULES, Control, control_of
+from engine.recommend.windows import WINDOWS
 
 _TEXT: Any = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
-_CONDITION: Any = {"anyOf": [_TEXT, {"type": "object"}, {"type": "null"}], "examples": ['brand = "A" and price < 500']}
+CONDITION: Any = {"anyOf": [_TEXT, {"type": "object"}, {"type": "null"}], "examples": ['brand = "A" and price < 500']}
 _NEEDED: Any = {"anyOf": [_TEXT, {"type": "object"}], "examples": ["attributes.new = true"]}
 _MOMENT: Any = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
 _WINDOW: Any = {"from": _MOMENT, "until": _MOMENT}
@@ -27,7 +28,7 @@ def _listed(required: list[str], **properties: Any) -> dict[str, Any]:
     return {"type": "array", "maxItems": MOST_RULES, "items": _object(required, **properties, **_WINDOW)}
 
 
-_BOOST: Any = _listed(["factor"], when=_CONDITION, factor=_FACTOR)
+_BOOST: Any = _listed(["factor"], when=CONDITION, factor=_FACTOR)
 _PIN: Any = _listed(
     ["item_id", "position"],
     item_id={"type": "string", "minLength": 1},
@@ -42,6 +43,12 @@ _MAX: Any = {
 }
 _VARIETY: Any = _object([], mmr=_SHARE, max=_MAX)
 _NULL: Any = {"type": "null"}
+WINDOW_SCHEMA: Any = {"anyOf": [{"type": "string", "enum": list(WINDOWS)}, _NULL]}
+WINDOW: Any = Field(None, description="Of what sells: within which days.", json_schema_extra=WINDOW_SCHEMA)
+SEGMENT: Any = Field(
+    None, min_length=1, max_length=200, description="Of what sells: to whose members, within `window` or 30 days."
+)
+BOOST: Any = {"anyOf": [_TEXT, _BOOST, _NULL], "examples": ["if margin / price > 0.3 then 1.5 else 1"]}
 
 
 class Wishes(BaseModel):
@@ -50,13 +57,13 @@ class Wishes(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     filter: Any = Field(
-        None, description="What an item must fulfil, as a formula or as JSON.", json_schema_extra=_CONDITION
+        None, description="What an item must fulfil, as a formula or as JSON.", json_schema_extra=CONDITION
     )
-    hide: Any = Field(None, description="What is not shown, whatever else is wished.", json_schema_extra=_CONDITION)
+    hide: Any = Field(None, description="What is not shown, whatever else is wished.", json_schema_extra=CONDITION)
     boost: Any = Field(
         None,
         description="A formula of the factor on how much an item fits, or a list of factors with when they hold.",
-        json_schema_extra={"anyOf": [_TEXT, _BOOST, _NULL], "examples": ["if margin / price > 0.3 then 1.5 else 1"]},
+        json_schema_extra=BOOST,
     )
     pin: Any = Field(
         None, description="Items at places of the list, from 1.", json_schema_extra={"anyOf": [_PIN, _NULL]}
@@ -84,7 +91,7 @@ class Wishes(BaseModel):
 
 
 class Overruling(BaseModel):
-    rule: str = Field(description="The wish that lost: pin or promote.")
+    rule: str = Field(description="The wish that lost: pin, promote, diversity or filter.")
     by: str = Field(
         description="What won: unknown, unsellable, excluded, context, dismissed, hide, filter, pin or promote."
     )

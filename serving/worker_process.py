@@ -18,6 +18,7 @@ from engine.errors import HawkerError, StoreUnavailable
 from engine.settings import Settings
 from engine.storage import clock
 from engine.storage.drain import Drain
+from engine.storage.explored_items import count_tried
 from engine.storage.home import Home
 from engine.storage.lake import Lake
 from engine.storage.lake_tables import LAKE_TABLES
@@ -35,6 +36,7 @@ _PAUSE = 5.0
 _FOLLOW_EVERY = 30.0  # seconds; each look that finds changed tables compares all documents
 _LIVE_SECONDS = 10.0  # of one command of a batch
 _TIDY_EVERY = 60.0  # seconds
+_COUNT_EVERY = 300.0  # seconds between two counts of what exploring found
 _MOST_FILES = 40  # of a table, before they are joined
 _STUCK_AFTER = 300.0  # seconds of one round, which takes about one; joining a large table's files takes longer
 _PATIENCE = 1.0  # seconds before a store that was away is asked again
@@ -51,6 +53,7 @@ def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
     metrics, lake = WorkerMetrics(), Lake(home)
     client: Client | None = None
     migrated, said, tidied = False, "", time.monotonic()
+    counted = -_COUNT_EVERY
     followed: tuple[int, int] | None = None
     followed_at = -_FOLLOW_EVERY
     watchdog = threading.Event()
@@ -70,6 +73,9 @@ def _work(settings: Settings, home: Home, stopping: threading.Event) -> None:
             if not more and time.monotonic() - tidied > _TIDY_EVERY:
                 _tidy(lake, settings)
                 tidied = time.monotonic()
+            if not more and time.monotonic() - counted > _COUNT_EVERY:
+                counted = time.monotonic()  # before it: what cannot be counted now is not worth a second look at once
+                count_tried(home, lake, clock.now(home))
             said = ""
             watchdog.clear()
             stopping.wait(0 if more else _PAUSE)

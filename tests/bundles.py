@@ -1,14 +1,15 @@
 """A toy bundle with a planted truth, built from arrays without any training.
 
 Items are dealt to tastes: item i has taste i % TASTES. User u has taste u % TASTES, buys and looks at
-items of that taste only, and everything "learned" says the same: neighbours, baskets, score lists and factors never
-cross tastes. Item i is always bought together with its `partner`. Among all items the lower row sells
-better. So a correct list for a known user holds items of the user's own taste first.
+items of that taste only, and everything "learned" says the same: neighbours, score lists and factors never
+cross tastes. Item i is always bought together with its `partner`, the next one, of another taste. Among all items the
+lower row sells better. So a correct list for a known user holds items of the user's own taste first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from engine.events import EVENT_TYPES, TYPE_CODES
 from engine.ids import IdMap, TextTable
 from engine.index import ItemIndex
 from engine.item_facts import facts_of
-from engine.learned import NEVER, Factors, ItemStatistics, Leaders, Neighbours, Ranking, Scores
+from engine.learned import NEVER, Chance, Factors, ItemStatistics, Leaders, Neighbours, Ranking, Repurchase, Scores
 from engine.profile import History
 from engine.recommend.features import FEATURES
+from engine.recommend.onward import ONWARD_FEATURES
+from engine.visits import Followers, Onward, Visits
 
 TASTES = 4
 DAY = 86_400
@@ -52,6 +55,9 @@ def toy_bundle(
         catalog=_catalog(n_items),
         history=_history(random, n_users, n_items, events_each),
         statistics=_statistics(recent),
+        repurchase=Repurchase(
+            np.full(n_items, np.log(20.0), np.float32), np.full(n_items, 0.05, np.float32), np.ones(2, np.float32)
+        ),
         popular=Leaders(np.arange(min(n_items, 100), dtype=np.int32), recent[:100]),
         trending=Leaders(
             np.arange(n_items - 1, max(n_items - 11, 0), -1, dtype=np.int32),
@@ -70,9 +76,11 @@ def toy_bundle(
         type_weights=np.array([each.weight for each in EVENT_TYPES.values()], np.float32),
         half_lives=np.array([each.half_life_days for each in EVENT_TYPES.values()], np.float32),
         fold_in=np.array([1.0, 0.1], np.float32),
-        rankings={"home": toy_ranking(), "discover": toy_ranking()},
+        rankings={"home": toy_ranking(), "discover": toy_ranking(), "buy-again": due_ranking()},
+        chances={"buy-again": Chance(np.array([0.0, 1.0]), np.array([0.0, 0.5]))},
         content=Content.of([[f"category=taste {taste(row)}", f"tag=t{row % 8}"] for row in range(n_items)]),
         facts=facts_of([facts_told(row) for row in range(n_items)]),
+        onward=_onward(n_items),
     )
 
 
@@ -92,8 +100,8 @@ def taste(row: int) -> int:
 
 
 def partner(row: int, n_items: int) -> int:
-    """The item that stands in the same orders: the next of the same taste."""
-    return (row + TASTES) % n_items if (row + TASTES) % n_items % TASTES == taste(row) else row % TASTES
+    """The item that stands in the same orders: the next one, which is of another taste."""
+    return (row + 1) % n_items
 
 
 def toy_ranking() -> Ranking:
@@ -118,6 +126,35 @@ def toy_ranking() -> Ranking:
         left=np.array([[1, 1, 2]], np.int16),
         right=np.array([[2, 1, 2]], np.int16),
         leaf_value=np.array([[0.0, 0.0, 0.5]]),
+    )
+
+
+def onward_order(name: str) -> Ranking:
+    """An order of what comes next in a visit: the more of this column, the better."""
+    at = ONWARD_FEATURES.index(name)
+    steps = np.arange(0.5, 10.0)
+    starts = np.where(np.arange(len(ONWARD_FEATURES) + 1) > at, len(steps), 0)
+    values = np.zeros(len(steps) + len(ONWARD_FEATURES))
+    values[at : at + len(steps) + 1] = np.arange(len(steps) + 1)
+    none = np.zeros((0, 1))
+    return Ranking(starts.astype(np.int32), steps, values, none.astype(np.int16), none, none, none, none)
+
+
+def due_ranking() -> Ranking:
+    """The more purchases a week, the likelier: 0.1 as score for each step; no trees."""
+    at = [0.1, 0.2, 0.4, 0.8, 1.6]
+    plain = toy_ranking()
+    place = FEATURES.index("own_pace")
+    return replace(
+        plain,
+        step_starts=np.array([0] * (place + 1) + [len(at)] * (len(FEATURES) - place), np.int32),
+        steps=np.array(at, np.float64),
+        values=np.r_[np.zeros(place), 0.1 * np.arange(len(at) + 1), np.zeros(len(FEATURES) - place - 1)],
+        split_feature=np.zeros((0, 1), np.int16),
+        split_at=np.zeros((0, 1)),
+        left=np.zeros((0, 1), np.int16),
+        right=np.zeros((0, 1), np.int16),
+        leaf_value=np.zeros((0, 1)),
     )
 
 
@@ -158,7 +195,7 @@ def _statistics(recent: np.ndarray) -> ItemStatistics:
         recent=recent,
         lasting=recent,
         buyers=recent,
-        repeat_share=np.full(n, 0.5, np.float32),
+        repeat_share=np.full(n, 0.6, np.float32),
         interval=np.full(n, 20.0, np.float32),
         age=np.full(n, 200.0, np.float32),
         idle=np.full(n, NEVER, np.float32),
@@ -182,6 +219,39 @@ def _neighbours(n_items: int) -> Neighbours:
     weights = np.broadcast_to(1.0 / np.arange(1, NEAR + 1, dtype=np.float32), rows.shape)
     indptr = np.r_[0, np.cumsum(there.sum(axis=1))].astype(np.int32)
     return Neighbours(indptr, rows[there].astype(np.int32), weights[there].astype(np.float32))
+
+
+def _onward(n_items: int) -> Onward:
+    """Of each taste one past visit, which went through all of it; after an item come the next ones of its taste."""
+    each = np.ones(n_items, np.float32)
+    visits = [np.arange(code, n_items, TASTES, dtype=np.int32) for code in range(TASTES)]
+    by_age = np.array([1.0, 0.5, 0.25], np.float32)
+    near = _neighbours(n_items)
+    rows = np.arange(n_items, dtype=np.int32)
+    return Onward(
+        followers=Followers(near.indptr, near.items, near.weights, by_age),
+        visits=Visits(
+            indptr=np.cumsum([0, *map(len, visits)]).astype(np.int32),
+            items=np.concatenate(visits),
+            weights=np.ones(TASTES, np.float32),
+            met=np.arange(n_items + 1, dtype=np.int32),
+            met_in=rows % TASTES,
+            met_at=rows // TASTES,
+            telling=each,
+            worth=each,
+            by_age=by_age,
+            after=(0.5 ** np.arange(NEAR)).astype(np.float32),
+            before=(0.25 ** np.arange(1, NEAR)).astype(np.float32),
+            nearest=np.array([10], np.int32),
+        ),
+        taken=np.eye(TASTES, dtype=np.float32)[rows % TASTES],
+        told=np.zeros((n_items, 0), np.float32),
+        recent=each,
+        lasting=each,
+        idle=each,
+        age=each,
+        gap_minutes=np.array([30.0], np.float32),
+    )
 
 
 def _lists(n_users: int, n_items: int, start: int) -> Scores:

@@ -144,6 +144,8 @@ def metrics() -> Iterator[Row]:
     with runtime() as running:
         running.metrics.requests.labels("", "", "")
         running.metrics.seconds.labels("", "")
+        running.metrics.stages.labels("", "")
+        running.metrics.lost.labels("")
         families = text_string_to_metric_families(running.metrics.page().decode())
         for family in families:
             if family.samples and not family.name.endswith("_created"):

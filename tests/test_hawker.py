@@ -19,6 +19,7 @@ import pytest
 import hawker
 from engine.storage.home import Home
 from engine.storage.lake import Lake
+from engine.storage.placements import remember
 from engine.storage.releases import current, open_bundle, versions
 from tests.trained import TINY_TOML
 
@@ -154,7 +155,7 @@ def test_the_first_day_of_a_shop_from_its_file_to_lists_and_back(command, tmp_pa
     said = command(own_home, "recommend", "--users", users, "--out", out, "--limit", 5, "--json")
     assert (said.code, said.found) == (0, {"users": 3, "rows": 15, "out": str(out)})
     lists = csv.read_csv(out)
-    assert lists.column_names == ["user_id", "rank", "item_id", "score", "source"]
+    assert lists.column_names == ["user_id", "rank", "item_id", "score", "source", "due_at", "chance"]
     assert lists["user_id"].unique().to_pylist() == ["u1", "newcomer", "nobody"]
     said = command(own_home, "similar", "--items", items, "--out", out, "--limit", 5, "--json")
     assert (said.code, said.found) == (0, {"items": 3, "rows": 10, "out": str(out)})
@@ -209,6 +210,28 @@ def test_lists_as_of_a_past_moment_say_what_they_knew(command, trained_home, use
     assert out.read_bytes() != first
 
 
+def test_lists_may_be_those_that_the_shop_defined_itself(command, own_home, users, items, tmp_path):
+    """Of one name what the ledger said last, which is kept in a file, wins over the shop's own file."""
+    own_home.shop_folder.joinpath("placements.toml").write_text(
+        '[best]\nsources = ["popular"]\n[beside]\nlike = "similar"\n[late]\nlike = "best-sellers"\nwindow = "7d"\n'
+    )
+    remember(own_home, {"best": {"sources": ["popular"], "filter": 'not item_id = "i1"'}})
+    out = tmp_path / "lists.csv"
+    asked = ("--users", users, "--out", out, "--limit", 80)
+    assert command(own_home, "recommend", *asked, "--placement", "best").code == 0
+    found = csv.read_csv(out)
+    assert set(found["source"].to_pylist()) == {"popular"}
+    assert "i1" not in found["item_id"].to_pylist()
+    assert command(own_home, "similar", "--items", items, "--out", out, "--placement", "beside").code == 0
+    late = command(own_home, "recommend", *asked, "--placement", "late")
+    assert "hawker user refresh" in late.refusal
+    assert command(own_home, "user", "refresh").code == 0
+    assert command(own_home, "recommend", *asked, "--placement", "late", "--as-of", "2025-03-02").code == 0
+    assert set(csv.read_csv(out)["source"].to_pylist()) == {"selling", "popular"}
+    own_home.shop_folder.joinpath("placements.toml").write_text('[best]\nlike = "nothing"')
+    assert "placements.toml:2:1" in command(own_home, "recommend", *asked, "--placement", "best").refusal
+
+
 REFUSALS = [
     ("train nonsense", 2, "no recipe is called 'nonsense'; there are"),
     ("train nothing.toml", 2, "cannot be read"),
@@ -219,7 +242,7 @@ REFUSALS = [
     ("evaluate 77", 2, "there is no trained version 77; there are: 1"),
     ("publish 77", 2, "there is no bundle version 77; the newest is 1"),
     ("rollback", 1, "there is no earlier bundle to roll back to"),
-    ("recommend --users {users} --out {out}.csv --placement hom", 2, "did you mean 'home'?"),
+    ("recommend --users {users} --out {out}.csv --placement hom", 2, "did you mean home?"),
     ("recommend --users {users} --out {out}.csv --placement similar", 2, "is about items in view"),
     ("recommend --users {users} --out {out}.csv --version 77", 2, "there is no bundle version 77; there are: 1"),
     ("recommend --users {users} --out {out}.csv --as-of soon", 2, "'soon' is no time"),

@@ -28,9 +28,12 @@ LOCKS = {
 }
 _SCRIPTS_AT_TOP = (
     "hawker",
+    "hawker_campaign_report",
     "hawker_campaigns",
     "hawker_keys",
+    "hawker_lists",
     "hawker_offers",
+    "hawker_placements",
     "hawker_segments",
     "hawker_suggest",
     "hawker_users",
@@ -138,9 +141,12 @@ EXTRAS = {
     "": (
         "engine",
         "hawker.py",
+        "hawker_campaign_report.py",
         "hawker_campaigns.py",
         "hawker_keys.py",
+        "hawker_lists.py",
         "hawker_offers.py",
+        "hawker_placements.py",
         "hawker_segments.py",
         "hawker_suggest.py",
         "hawker_users.py",

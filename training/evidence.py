@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.bundle import read_manifest
+from engine.bundle_files import read_manifest
 from engine.errors import BundleUnusable, StoreUnavailable
 from engine.storage.home import Home
 from engine.storage.releases import new_version_folder
@@ -34,8 +34,8 @@ class Evidence:
     """What a stored version says of itself.
 
     `digest` is the manifest's SHA-256: it stands for the whole bundle, whose files' sums it holds.
-    `scores` are the rows of `Score.row` by "period/subject/kind"; `arrays` holds "<that key>/users"
-    (rows of the bundle) and "<that key>/<metric>" for METRICS, one value a user.
+    `scores` are the rows of `Score.row` by "period/subject/kind"; `arrays` holds "<that key>/users" (rows of the
+    bundle) and "<that key>/<metric>" for METRICS, one value a user; `due` is the outcome's.
     """
 
     version: int
@@ -45,6 +45,7 @@ class Evidence:
     recipe: Mapping[str, Any]
     data_versions: Mapping[str, int]
     scores: Mapping[str, Mapping[str, Any]]
+    due: Mapping[str, Any]
     periods: Mapping[str, int]
     chosen: Mapping[str, Any]
     curves: Mapping[str, list[float]]
@@ -104,6 +105,7 @@ def read_evidence(folder: Path) -> Evidence:
         recipe=manifest["recipe"],
         data_versions=manifest["data_versions"],
         scores={_key(row): row for row in manifest["metrics"].get("scores", ())},
+        due=manifest["metrics"].get("due", {}),
         periods=run.get("periods", {}),
         chosen=run.get("chosen", {}),
         curves=run.get("curves", {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -49,6 +50,16 @@ class Log:
     def of_type(self, name: str) -> Log:
         """Only the events of one type, by its name."""
         return self.where(self.type == TYPE_CODES[name])
+
+
+def both(log: Log, strangers: Log | None) -> Log:
+    """The log with the events of strangers behind it, whose user rows are beyond those of the users."""
+    if strangers is None:
+        return log
+    columns = [each.name for each in fields(log) if not each.name.startswith("n_")]
+    pairs = {name: (getattr(log, name), getattr(strangers, name)) for name in columns}
+    together: dict[str, Any] = {name: np.concatenate(pair) for name, pair in pairs.items()}
+    return replace(log, n_users=max(log.n_users, strangers.n_users), **together)
 
 
 def interactions(

@@ -59,14 +59,16 @@ class Score:
 class Outcome:
     """A finished run: the bundle that would be served, and the evidence for it.
 
-    `chosen` is what the validation period decided, `curves` what was measured on the way to it (name ->
-    values by step), `seconds` by stage. The bundle's manifest carries the scores' rows.
+    `chosen` is what the validation period decided, `due` how often what was called due again was bought, by period,
+    `curves` what was measured on the way to it (name -> values by step), `seconds` by stage. The bundle's manifest
+    carries the scores' rows.
     """
 
     recipe: Recipe
     periods: Periods
     chosen: Mapping[str, Any]
     scores: tuple[Score, ...]
+    due: Mapping[str, Any]
     curves: Mapping[str, list[float]]
     seconds: Mapping[str, float]
     bundle: Bundle

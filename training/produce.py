@@ -37,14 +37,17 @@ class Produced:
             "version": self.version,
             "chosen": self.outcome.chosen,
             "scores": self.outcome.bundle.manifest.metrics["scores"],
+            "due": self.outcome.bundle.manifest.metrics["due"],
             "seconds": self.seconds,
             "warning": self.warning,
         }
 
     def table(self) -> Table:
         """The scores, for a person."""
-        table = evaluation_table(self.outcome.bundle.manifest.metrics["scores"])
-        table.caption = f"trained version {self.version}; `hawker publish` lets the storefront serve it. {self.warning}"
+        metrics = self.outcome.bundle.manifest.metrics
+        table = evaluation_table(metrics["scores"], metrics["due"])
+        made = f"trained version {self.version}; `hawker publish` lets the storefront serve it. {self.warning}"
+        table.caption = f"{table.caption}\n{made}" if table.caption else made
         return table
 
 

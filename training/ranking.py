@@ -29,7 +29,7 @@ _STUMPS = 120
 _TREES = 64
 _NEGATIVES = 100  # candidates not bought that each user shows to the tables; the trees see the real best 60
 _CURVE_USERS, _CURVE_TREES = 300, (0, 8, 16, 32, 64)
-_LEAST_USERS = 30  # fewer lists teach noise
+LEAST_LISTS = 30  # fewer lists teach noise
 _BOTH = {"objective": "lambdarank", "lambda_l2": 5.0}
 _ADDITIVE = {"learning_rate": 0.25, "num_leaves": 2, "min_data_in_leaf": 200, "max_bin": 63}
 _ADDITIVE |= {"lambdarank_truncation_level": 60}
@@ -84,17 +84,18 @@ def replay(bundle: Bundle, placement: Placement, truth: Truth, most_users: int, 
     return Replay(np.concatenate(blocks), np.concatenate(labels), np.array(sizes))
 
 
-def learn(replays: Sequence[Replay], *, seed: int, threads: int) -> Ranking:
-    """The order that would have put what was bought on top; NotEnoughData below 30 users."""
+def learn(replays: Sequence[Replay], *, seed: int, threads: int, names: tuple[str, ...] = FEATURES) -> Ranking:
+    """The order that would have put what was bought on top; NotEnoughData below 30 users. `names` are the columns'."""
     users = sum(len(each.sizes) for each in replays)
-    if users < _LEAST_USERS:
+    if users < LEAST_LISTS:
         raise NotEnoughData(
-            f"a ranking needs {_LEAST_USERS} users with a history who then bought what was proposed to them, there are "
+            f"a ranking needs {LEAST_LISTS} users with a history who then bought what was proposed to them, there are "
             f"{users}; import more users or more of their history"
         )
     common = {**_BOTH, "seed": seed, "num_threads": threads}
     rng = np.random.default_rng(seed)
-    tables = _additive(_boost([_thinned(each, rng) for each in replays], {**common, **_ADDITIVE}, _STUMPS))
+    thinned = [_thinned(each, rng) for each in replays]
+    tables = tables_of(_boost(thinned, {**common, **_ADDITIVE}, _STUMPS, names), names)
     shortlists, start = [], []
     for each in replays:
         scores = ranking.additive(tables, each.columns.T)
@@ -104,7 +105,7 @@ def learn(replays: Sequence[Replay], *, seed: int, threads: int) -> Ranking:
         ]
         shortlists.append(each.where(best))
         start.append(scores[np.concatenate(best)])
-    return _with_trees(tables, _boost(shortlists, {**common, **_REFINE}, _TREES, np.concatenate(start)))
+    return with_trees(tables, _boost(shortlists, {**common, **_REFINE}, _TREES, names, np.concatenate(start)))
 
 
 def learning_curve(learned: Ranking, seen: Replay, k: int) -> list[float]:
@@ -144,7 +145,11 @@ def _thinned(full: Replay, rng: np.random.Generator) -> Replay:
 
 
 def _boost(
-    replays: Sequence[Replay], params: dict[str, Any], rounds: int, start: np.ndarray | None = None
+    replays: Sequence[Replay],
+    params: dict[str, Any],
+    rounds: int,
+    names: tuple[str, ...],
+    start: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """The trees of a booster, as nested nodes; `start` are the scores to improve on."""
     found = boost(
@@ -152,16 +157,16 @@ def _boost(
         np.concatenate([each.bought for each in replays]),
         params,
         rounds,
-        names=FEATURES,
+        names=names,
         sizes=np.concatenate([each.sizes for each in replays]),
         start=start,
     )
     return found.structures()
 
 
-def _additive(stumps: list[dict[str, Any]]) -> Ranking:
+def tables_of(stumps: list[dict[str, Any]], names: tuple[str, ...] = FEATURES) -> Ranking:
     """Stumps on one feature add up to one step function of it."""
-    by_feature: list[list[dict[str, Any]]] = [[] for _ in FEATURES]
+    by_feature: list[list[dict[str, Any]]] = [[] for _ in names]
     for stump in stumps:
         if "split_feature" in stump:  # a stump that found nothing to split is a constant: no order in it
             by_feature[stump["split_feature"]].append(stump)
@@ -189,7 +194,7 @@ def _additive(stumps: list[dict[str, Any]]) -> Ranking:
     )
 
 
-def _with_trees(tables: Ranking, trees: list[dict[str, Any]]) -> Ranking:
+def with_trees(tables: Ranking, trees: list[dict[str, Any]]) -> Ranking:
     flat = [_flattened(tree) for tree in trees]
     width = max(len(nodes) for nodes in flat)
     grid = np.zeros((len(flat), width, 5))

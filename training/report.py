@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
-from engine.bundle import read_manifest
+from engine.bundle_files import read_manifest
 from engine.errors import HawkerError, UnknownThing
 from engine.storage.checkup import Finding
 from engine.storage.home import Home
@@ -35,9 +35,16 @@ def evaluation_of(home: Home, version: int | None) -> dict[str, Any]:
     return {"version": version, "as_of": moment(manifest["as_of"]).isoformat(), **manifest["metrics"]}
 
 
-def evaluation_table(scores: Sequence[dict[str, Any]]) -> Table:
-    """One line a subject, period and kind: recall and NDCG with their 95 % bounds, coverage, novelty."""
-    table = Table(title=f"Lists of {K}, full ranking; the served lists are marked *")
+def evaluation_table(scores: Sequence[dict[str, Any]], due: Mapping[str, Any]) -> Table:
+    """One line a subject, period and kind: recall and NDCG with 95 % bounds, coverage, novelty; below them `due`."""
+    told = due.get("test", {}).get("called due")
+    again = (
+        f"called due again within 7 days: {told['said']:.1%} said, {told['came']:.1%} bought on the test period, "
+        f"calibration error {told['calibration error']:.3f}"
+        if told
+        else ""
+    )
+    table = Table(title=f"Lists of {K}, full ranking; the served lists are marked *", caption=again or None)
     for name in ("list", "period", "purchases", "users", f"NDCG@{K}", "95 %", f"recall@{K}", "coverage", "novelty"):
         table.add_column(name, justify="left" if name in ("list", "period", "purchases") else "right")
     order = {"validation": 0, "test": 1}

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,20 @@ import numpy as np
 from engine.bundle import Bundle
 from engine.errors import NotEnoughData
 from engine.learned import Ranking
+from engine.recommend.again import BUY_AGAIN
+from engine.recommend.features import FEATURES
+from engine.recommend.onward import ONWARD_FEATURES
 from engine.recommend.placements import PLACEMENTS
 from training import ranking
 from training.choose import choose
+from training.due import HORIZON, DueModel, judge_due, learn_due, replay_due
 from training.evaluate import Evaluation, Periods, Truth, buyers, evaluate_kinds, measure, periods, truth_of
-from training.interactions import DAY
+from training.interactions import DAY, Log, both, type_tables
 from training.lists import served
 from training.models import MODELS
 from training.models.contract import Interactions, Result
 from training.models.top_lists import Kind
+from training.onward import replay_window
 from training.outcome import K, Outcome, Score
 from training.ranking import Replay
 from training.recipe import Recipe
@@ -36,6 +42,9 @@ from training.snapshot import CARRIED, Progress, fit, interactions_at, snapshot
 
 #: The lists with a ranking of their own, and which purchases they are for.
 LEARNED: Mapping[str, Kind] = {"home": "whole", "discover": "new"}
+#: The order of what comes next in a visit, and what each order is learned from.
+ONWARD = "onward"
+COLUMNS = {**dict.fromkeys(LEARNED, FEATURES), ONWARD: ONWARD_FEATURES}
 #: With their default parameters whatever the recipe says: nobody beats a baseline by spoiling it.
 BASELINES = ("popularity", "frequency")
 _LONGEST_HORIZON, _LEAST_HORIZON = 28, 3
@@ -50,39 +59,53 @@ def train(shop: ShopData, recipe: Recipe, *, say: Progress = lambda _: None) -> 
     cuts = _periods(shop, recipe)
     with clock("choose weights and half-lives"):
         recipe, curves = choose(shop, recipe, cuts)
-    replays, scores, learning = _through_windows(shop, recipe, cuts, clock)
-    curves |= learning
+    past = _through_windows(shop, recipe, cuts, clock)
+    scores = past.scores
     with clock("rankings"):
-        rankings = _learn(replays, recipe)
-    replays.clear()
+        learned, again = _learned(past, recipe)
+    past.replays.clear()
+    past.due.clear()
     seen = interactions_at(shop, recipe, cuts.test)
     with clock("snapshots"):
-        bundle = snapshot(shop, recipe, cuts.test, rankings=rankings, seen=seen, say=say)
+        bundle = snapshot(shop, recipe, cuts.test, **learned, seen=seen, say=say)
     with clock("judge"):
         scores += _judge_placements(bundle, seen, shop, "test", cuts)
+        due = _judge_due(bundle, seen, shop, recipe, cuts, again)
         for name in BASELINES:
             scores += _judge(name, _fit_compared(name, seen, recipe), seen, shop, "test", cuts)
     with clock("snapshots"):
-        bundle = snapshot(shop, recipe, shop.until, rankings=rankings, say=say)
+        bundle = snapshot(shop, recipe, shop.until, **learned, say=say)
     return Outcome(
         recipe=recipe,
         periods=cuts,
-        chosen={"weights": dict(recipe.weights), "half_lives": dict(recipe.half_lives)},
+        chosen={"weights": dict(recipe.weights), "half_lives": dict(recipe.half_lives), "due": due.get("calibration")},
         scores=tuple(scores),
-        curves=curves,
+        due=due,
+        curves=curves | past.curves,
         seconds=clock.seconds,
-        bundle=_documented(bundle, shop, recipe, scores, cuts),
+        bundle=_documented(bundle, shop, recipe, scores, cuts, due),
     )
 
 
-def _through_windows(
-    shop: ShopData, recipe: Recipe, cuts: Periods, clock: _Stages
-) -> tuple[dict[str, list[Replay]], list[Score], dict[str, list[float]]]:
-    """Stand at the start of each window and look ahead: replays by ranking, and on the last one, which is
-    validation, the scores and learning curves of what was learned from the windows before."""
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """What standing at the start of each window and looking ahead gave.
+
+    `replays` by ranking and `due` have one a window; `scores` and `curves` are of the last window, which is validation,
+    and of what was learned from those before.
+    """
+
+    replays: dict[str, list[Replay]]
+    due: list[Replay]
+    scores: list[Score]
+    curves: dict[str, list[float]]
+
+
+def _through_windows(shop: ShopData, recipe: Recipe, cuts: Periods, clock: _Stages) -> _Windows:
     curves: dict[str, list[float]] = {}
     scores: list[Score] = []
-    replays: dict[str, list[Replay]] = {name: [] for name in LEARNED}
+    replays: dict[str, list[Replay]] = {name: [] for name in (*LEARNED, ONWARD)}
+    due: list[Replay] = []
     step = cuts.test - cuts.validation
     for start in range(cuts.test - recipe.windows * step, cuts.test, step):
         seen = interactions_at(shop, recipe, start)
@@ -99,22 +122,54 @@ def _through_windows(
                 truth = _truth(shop, seen, start, start + step, kind)
                 most = recipe.ranking_users
                 replays[name].append(ranking.replay(bundle, PLACEMENTS[name], truth, most, seed=recipe.seed))
+            later = _telling_between(shop, recipe, start, start + step)
+            replays[ONWARD].append(replay_window(bundle.onward, later, most=recipe.ranking_users, seed=recipe.seed))
+            if step >= HORIZON:  # else what is looked ahead at would reach into the next window
+                truth = _truth(shop, seen, start, start + HORIZON, "whole")
+                due.append(replay_due(bundle, truth, recipe.ranking_users, seed=recipe.seed))
         if start == cuts.validation:
             # Learned before this window, looked at in it: a curve on data that the ranking never saw.
             curves |= {
                 f"{name}: NDCG@{K} by trees": ranking.learning_curve(bundle.rankings[name], replays[name][-1], K)
                 for name in bundle.rankings
             }
-    return replays, scores, curves
+    return _Windows(replays, due, scores, curves)
 
 
-def _documented(bundle: Bundle, shop: ShopData, recipe: Recipe, scores: list[Score], cuts: Periods) -> Bundle:
+def _learned(past: _Windows, recipe: Recipe) -> tuple[dict[str, Any], DueModel | None]:
+    """What a snapshot takes, learned from all windows; of what is due again once more, with what speaks for it."""
+    rankings = _learn(past.replays, recipe)
+    again = learn_due(past.due, seed=recipe.seed, threads=recipe.threads) if past.due else None
+    if again is None:
+        return {"rankings": rankings}, None
+    learned = {"rankings": {**rankings, BUY_AGAIN: again.ranking}, "chances": {BUY_AGAIN: again.chance}}
+    return learned, again
+
+
+def _judge_due(
+    bundle: Bundle, seen: Interactions, shop: ShopData, recipe: Recipe, cuts: Periods, again: DueModel | None
+) -> dict[str, Any]:
+    """Of validation what was held out, and of the test period what the storefront would have called due."""
+    if again is None:
+        return {}
+    truth = _truth(shop, seen, cuts.test, cuts.test + HORIZON, "whole")
+    judged = judge_due(bundle, truth, seed=recipe.seed)
+    return {"calibration": again.calibration, "validation": dict(again.held_out), "test": judged}
+
+
+def _documented(
+    bundle: Bundle, shop: ShopData, recipe: Recipe, scores: list[Score], cuts: Periods, due: Mapping[str, Any]
+) -> Bundle:
     """The bundle, with what made it and what it measured in its manifest."""
     manifest = dataclasses.replace(
         bundle.manifest,
         recipe=dataclasses.asdict(recipe),
         data_versions=dict(shop.versions),
-        metrics={"scores": [score.row(recipe.seed) for score in scores], "periods": dataclasses.asdict(cuts)},
+        metrics={
+            "scores": [score.row(recipe.seed) for score in scores],
+            "periods": dataclasses.asdict(cuts),
+            "due": dict(due),
+        },
     )
     return dataclasses.replace(bundle, manifest=manifest)
 
@@ -142,14 +197,22 @@ def _truth(shop: ShopData, seen: Interactions, start: int, end: int, kind: Kind)
     return truth_of(after, seen, kind=kind)
 
 
+def _telling_between(shop: ShopData, recipe: Recipe, start: int, end: int) -> Log:
+    """What people and strangers did in a period, as far as it speaks for an item."""
+    log = both(shop.log, shop.strangers)
+    weight, _ = type_tables(recipe.weights, recipe.half_lives)
+    return log.where((log.time >= start) & (log.time < end) & (weight[log.type] > 0) & (log.quantity > 0))
+
+
 def _learn(replays: Mapping[str, list[Replay]], recipe: Recipe) -> dict[str, Ranking]:
     """Side by side, each on its share of the threads: small data keep few threads busy."""
     each_has = max(1, recipe.threads // len(LEARNED))
     with ThreadPoolExecutor(max_workers=len(LEARNED) if recipe.threads > 1 else 1) as pool:
         running = {
-            name: pool.submit(ranking.learn, mine, seed=recipe.seed, threads=each_has)
+            name: pool.submit(ranking.learn, mine, seed=recipe.seed, threads=each_has, names=COLUMNS[name])
             for name, mine in replays.items()
-            if mine
+            # What visits do next is an order worth having, but a shop that knows too few of them has its other lists.
+            if mine and (name in LEARNED or sum(len(each.sizes) for each in mine) >= ranking.LEAST_LISTS)
         }
         return {name: each.result() for name, each in running.items()}
 

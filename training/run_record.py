@@ -88,6 +88,9 @@ def metrics(found: Evidence) -> Iterator[tuple[str, float, int]]:
                 yield from ((name + end, float(value[part]), 0) for end, part in _ENDS.items())
             elif isinstance(value, (int, float)) and not isinstance(value, bool):
                 yield name, float(value), 0
+    for kind, told in found.due.get("test", {}).items():
+        if isinstance(told, Mapping):
+            yield f"test/due/{_allowed(kind)}/calibration_error", float(told["calibration error"]), 0
     for name, values in found.curves.items():
         yield from ((f"curves/{_allowed(name)}", float(value), step) for step, value in enumerate(values, start=1))
     for stage, seconds in found.seconds.items():

@@ -21,7 +21,7 @@ from engine.item_facts import ItemFacts, facts_of
 from engine.storage.lake import Lake
 from training.interactions import Log
 
-_COLUMNS = ("type", "time", "user_id", "item_id", "quantity", "amount", "list_amount", "order_id")
+_COLUMNS = ("type", "time", "user_id", "session_id", "item_id", "quantity", "amount", "list_amount", "order_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class ShopData:
 
     `log` is ordered by time; `list_amounts` [len(log)] are minor units before discounts, NaN where
     the event names none. `item_words` and `user_words` [n] are the known attributes of each row, as
-    `name=value`. The catalogue has no history: it is read as it stands, so nothing learned may use
+    `name=value`. `strangers` are events of sessions whose user nobody knows, in rows beyond those of the users. The
+    catalogue has no history: it is read as it stands, so nothing learned may use
     its price or stock.
     """
 
@@ -45,6 +46,7 @@ class ShopData:
     item_words: list[list[str]]
     user_words: list[list[str]]
     versions: Mapping[str, int]
+    strangers: Log | None = None
 
 
 def read_shop(lake: Lake, until: datetime | None = None) -> ShopData:
@@ -55,9 +57,9 @@ def read_shop(lake: Lake, until: datetime | None = None) -> ShopData:
     versions = lake.versions()
     lake = lake.at(versions)
     events = lake.events(_COLUMNS, until=until)
-    told = pc.and_(pc.is_valid(events["user_id"]), pc.is_valid(events["item_id"]))
     known_type = pc.is_in(events["type"], value_set=pa.array(list(TYPE_CODES)))
-    events = events.filter(pc.and_(told, known_type))
+    told = events.filter(pc.and_(pc.is_valid(events["item_id"]), known_type))
+    events = told.filter(pc.is_valid(told["user_id"]))
     if not events.num_rows:
         before = f" before {until.isoformat()}" if until else ""
         raise NotEnoughData(f"the shop has no events of known users and items{before}; import some first")
@@ -68,13 +70,12 @@ def read_shop(lake: Lake, until: datetime | None = None) -> ShopData:
     events = _in_order(events, item_ids)
     times = _seconds(events)
     documents = _documents(items, item_ids)
-    codes = np.array([TYPE_CODES[name] for name in events["type"].unique().to_pylist()], np.uint8)
     log = Log(
         n_users=len(user_ids),
         n_items=len(item_ids),
         user=_rows(events["user_id"], user_ids),
         item=_rows(events["item_id"], item_ids),
-        type=codes[_rows(events["type"], events["type"].unique())],
+        type=_types(events),
         time=times,
         quantity=events["quantity"].to_numpy().astype(np.float32),
         order=_orders(events, times),
@@ -91,6 +92,7 @@ def read_shop(lake: Lake, until: datetime | None = None) -> ShopData:
         item_words=_words(items, "item_id", item_ids, ("brand",)),
         user_words=_words(users, "user_id", user_ids, ("region", "gender", "age_band")),
         versions=versions,
+        strangers=_strangers(told, item_ids, len(user_ids)),
     )
 
 
@@ -127,6 +129,32 @@ def _orders(events: pa.Table, times: np.ndarray) -> np.ndarray:
         pairs = users[unnamed].astype(np.int64) << 33 | times[unnamed]
         numbers[unnamed] = len(named.dictionary) + np.unique(pairs, return_inverse=True)[1]
     return np.asarray(numbers)
+
+
+def _types(events: pa.Table) -> np.ndarray:
+    names = events["type"].unique()
+    codes = np.array([TYPE_CODES[name] for name in names.to_pylist()], np.uint8)
+    return np.asarray(codes[_rows(events["type"], names)])
+
+
+def _strangers(events: pa.Table, item_ids: pa.Array, n_users: int) -> Log | None:
+    """The visits that belong to no user, on items that the shop has; None where there are none."""
+    unknown = pc.and_(pc.is_null(events["user_id"]), pc.is_valid(events["session_id"]))
+    events = events.filter(pc.and_(unknown, pc.is_in(events["item_id"], value_set=item_ids)))
+    if not events.num_rows:
+        return None
+    events = _in_order(events, item_ids)
+    sessions = _all_ids(events["session_id"])
+    return Log(
+        n_users=n_users + len(sessions),
+        n_items=len(item_ids),
+        user=n_users + _rows(events["session_id"], sessions),
+        item=_rows(events["item_id"], item_ids),
+        type=_types(events),
+        time=_seconds(events),
+        quantity=events["quantity"].to_numpy().astype(np.float32),
+        order=np.full(events.num_rows, -1, np.int64),
+    )
 
 
 def _catalog(items: pa.Table, item_ids: pa.Array) -> Catalog:

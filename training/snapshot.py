@@ -10,14 +10,16 @@ import numpy as np
 
 from engine.bundle import Bundle, Manifest
 from engine.index import ItemIndex
-from engine.learned import Factors, Ranking
+from engine.learned import Chance, Factors, Ranking
 from engine.profile import History
 from engine.recommend.features import FEATURES
 from training.features import one_hot
 from training.interactions import Log, interactions, purchase_counts, type_tables
 from training.models import MODELS
 from training.models.contract import Interactions, Result
+from training.onward import onward_of
 from training.recipe import Recipe
+from training.repurchase import repurchase
 from training.shop_data import ShopData
 from training.statistics import best_of_category, growth, item_statistics, leaders
 
@@ -43,6 +45,7 @@ def interactions_at(shop: ShopData, recipe: Recipe, now: int) -> Interactions:
         half_lives=recipe.half_lives,
         item_features=one_hot(shop.item_words),
         user_features=one_hot(shop.user_words),
+        strangers=None if shop.strangers is None else shop.strangers.before(now),
     )
 
 
@@ -57,15 +60,18 @@ def snapshot(
     now: int,
     *,
     rankings: Mapping[str, Ranking] | None = None,
+    chances: Mapping[str, Chance] | None = None,
     seen: Interactions | None = None,
     say: Progress = lambda _: None,
 ) -> Bundle:
-    """Everything a storefront would have known at `now` (epoch seconds); `rankings` were learned before."""
+    """Everything a storefront would have known at `now` (epoch seconds); `rankings`, `chances` are learned before."""
     seen = seen or interactions_at(shop, recipe, now)
     learned: dict[str, Any] = {}
     for field, name in {**CARRIED, "factors": recipe.factors}.items():
         say(f"fit {name}")
         learned[field] = fit(name, seen, recipe)
+    say("fit onward")
+    onward = onward_of(seen, recipe.models, seed=recipe.seed, threads=recipe.threads)
     purchases = seen.log.of_type("purchase")
     before = shop.log.time < now
     amounts = shop.list_amounts[before][seen.log.type == purchases.type[0]] if len(purchases) else np.zeros(0)
@@ -80,16 +86,19 @@ def snapshot(
         catalog=shop.catalog,
         history=_history(seen.log, weights),
         statistics=statistics,
+        repurchase=repurchase(purchases, shop.catalog.category, now),
         popular=leaders(statistics.recent, 300),
         trending=leaders(growth(statistics), 300),
         best_of_category=best_of_category(shop.catalog, statistics, 50),
-        index=ItemIndex.build(factors.items),
+        index=ItemIndex.build(factors.items, factors.users, n_threads=recipe.threads),
         type_weights=weights.astype(np.float32),
         half_lives=half_lives.astype(np.float32),
         fold_in=np.array([params.get("alpha", 10.0), params.get("regularization", 0.05)], np.float32),
         rankings=dict(rankings or {}),
+        chances=dict(chances or {}),
         content=shop.content,
         facts=shop.facts,
+        onward=onward,
         **learned,
     )
 

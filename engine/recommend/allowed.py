@@ -1,7 +1,7 @@
 """Allowed: the items that a condition lets pass, as a column over the whole catalogue where it says the same to all.
 
 Such a column is computed once for a bundle and patched with what the shop says since. A condition that speaks of the
-request is computed on the candidates, and on the catalogue only where they do not fill the list.
+request is computed on the candidates, and on the catalogue by falling sales until enough passes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from engine.recommend.rules import Rows, Scope, bound, holds, numbers
 
 Flags = NDArray[np.bool_]
 MOST_BEST = 500
+_FIRST_ASKED = 4_096  # of the best sellers; then four times as many, and so on
 #: Where fewer items than this share pass, they are looked at themselves instead of asking an index of all.
 _FEW = 0.05
 
@@ -48,7 +49,19 @@ class Allowed:
 
     def best(self) -> Rows:
         """Of what passes the best sellers, at most `MOST_BEST`, that are on sale."""
-        return self.whole.best
+        return self.whole.best if self._fixed or "whole" in self.__dict__ else self._first
+
+    @cached_property
+    def _first(self) -> Rows:
+        """The same without the whole catalogue: the best sellers are asked first, and no further than needed."""
+        found: list[Rows] = []
+        rows, begin, size = _by_sales(self._bundle), 0, _FIRST_ASKED
+        while begin < len(rows) and sum(map(len, found)) < MOST_BEST:
+            asked = rows[begin : begin + size]
+            asked = asked[self._bundle.sellable[asked]]
+            found.append(asked[_over_changes(self._bound, self._bundle, asked)])
+            begin, size = begin + size, 4 * size
+        return np.concatenate(found)[:MOST_BEST] if found else np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,16 @@ class _Whole:
             top = np.argpartition(-sold, MOST_BEST)[:MOST_BEST]
             rows, sold = rows[top], sold[top]
         return rows[np.lexsort((rows, -sold))]
+
+
+def _by_sales(bundle: Bundle) -> Rows:
+    """All rows by falling recent sales; items newer than the bundle have none yet and stand last."""
+    known, n = len(bundle.facts), len(bundle.items)
+    found: Rows | None = bundle.kept.get("by sales")
+    if found is None:
+        found = np.argsort(-bundle.statistics.recent[:known], kind="stable").astype(np.int32)
+        bundle.kept.put("by sales", found, found.nbytes)
+    return found if n == known else np.r_[found, np.arange(known, n, dtype=np.int32)]
 
 
 def _whole(condition: Node, bundle: Bundle) -> _Whole:

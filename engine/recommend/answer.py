@@ -5,7 +5,7 @@ Pure: the bundle, the profile and the time come in, so that a stored log can be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,25 +13,36 @@ import numpy as np
 
 from engine.bundle import Bundle
 from engine.errors import BadInput
+from engine.learned import Sales
+from engine.overlay import with_sales
 from engine.profile import Profile
+from engine.recommend.again import with_due
 from engine.recommend.allowed import Allowed
-from engine.recommend.arrange import DEEPER, Overruled, arranged
+from engine.recommend.arrange import A_LITTLE_DEEPER, DEEPER, Overruled, arranged, nothing_left
 from engine.recommend.control import NOTHING, Control, joined
 from engine.recommend.explain import reason
+from engine.recommend.exploration import Exploration
+from engine.recommend.exploring import ALTERNATIVES, NOTHING_TRIED, Tried, explored
 from engine.recommend.item_values import in_view, of_user
 from engine.recommend.placements import Placement, placement
-from engine.recommend.query import Query, Recommendation
+from engine.recommend.query import Query, Recommendation, raising, unmarked
 from engine.recommend.recommender import recommend
 from engine.recommend.rules import Scope
 from engine.recommend.sources import PERSONAL
+from engine.recommend.windows import within
 
 #: What a caller may ask to see of an item, see `Catalog.fields`.
 FIELDS = ("name", "brand", "categories", "price")
+#: The source of what chance put into a list.
+EXPLORED = "explored"
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredItem:
-    """One place of the list. `reason` is None unless explained; `fields` are the catalogue facts asked for."""
+    """One place of the list. `reason` is None unless explained; `fields` are the catalogue facts asked for.
+
+    `due_at` (epoch seconds) and `chance`, within a week, are told of what is due again.
+    """
 
     id: str
     score: float
@@ -39,6 +50,8 @@ class AnsweredItem:
     reason: str | None
     fields: dict[str, Any]
     promoted: bool = False
+    due_at: float | None = None
+    chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,7 @@ class Answer:
     """`personalized` says that the profile had a say; `missing_ids` are context items that the bundle does not know.
 
     `rest` are the ids that would follow, for the pages after this one; `overruled` the wishes that lost.
+    `propensities` are the chances of each place to show what it shows, None where nothing was left to chance.
     """
 
     items: tuple[AnsweredItem, ...]
@@ -53,19 +67,28 @@ class Answer:
     personalized: bool
     overruled: tuple[Overruled, ...] = ()
     rest: tuple[AnsweredItem, ...] = ()
+    propensities: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a request brings besides ids: wishes, the shop's word on the user, what was served lately, further pages.
 
-    `shown` are item ids with the times (epoch seconds) when this person was served them.
+    `shown` are item ids with the times (epoch seconds) when this person was served them, `sales` what sold within the
+    window that is asked for. `mark` is told the name of each stage that is over, `failed` what failed of an answer that
+    goes on without it. A `seed` lets a placement explore that is set to: the same one gives the same list again.
+    `tried` is what exploring found before.
     """
 
     control: Control = NOTHING
     user: Mapping[str, Any] = field(default_factory=dict)
     shown: Sequence[tuple[str, float]] = ()
     pages: bool = False
+    sales: Sales | None = None
+    mark: Callable[[str], None] = unmarked
+    failed: Callable[[str, Exception], None] = raising
+    seed: int | None = None
+    tried: Tried = NOTHING_TRIED
 
 
 NOTHING_TOLD = Told()
@@ -92,6 +115,8 @@ def answer(
     """
     asked = placement(asked) if isinstance(asked, str) else asked
     _check(asked, item_ids, limit, fields)
+    if told.sales is not None:
+        asked, bundle = within(asked), with_sales(bundle, told.sales)
     known = {item_id: bundle.items.row(item_id) for item_id in item_ids}
     excluded = bundle.items.rows(exclude_ids)
     query = Query(
@@ -102,24 +127,54 @@ def answer(
         items=bundle.items.rows(item_id for item_id, row in known.items() if row >= 0),
         exclude=excluded[excluded >= 0],
         control=joined(asked.control, told.control),
+        mark=told.mark,
+        failed=told.failed,
     )
-    if query.control is not NOTHING or told.pages:
-        query = _controlled(query, told, bundle)
-    found = recommend(query, bundle)
-    lost: list[Overruled] = []
-    if query.control.arranges:
-        found, lost = arranged(found, query, bundle, query.limit if told.pages else limit)
-    items = [_item(each, query, bundle, fields, reason(each, query, bundle) if explain else None) for each in found]
+    exploring = asked.exploration if told.seed is not None else None
+    if query.control is not NOTHING or told.pages or exploring is not None:
+        query = controlled(query, told, bundle, least=ALTERNATIVES * limit if exploring else 0)
+    made = _made(query, limit, told, exploring, bundle)
+    about = query, bundle, fields, explain
     return Answer(
-        items=tuple(items[:limit]),
+        items=_items(made.shown, *about),
         missing_ids=tuple(item_id for item_id, row in known.items() if row < 0),
-        personalized=any(each.source in PERSONAL for each in found),
-        overruled=tuple(lost),
-        rest=tuple(items[limit:]) if told.pages else (),
+        personalized=len(profile) > 0 and any(each.source in PERSONAL for each in (*made.shown, *made.rest)),
+        overruled=tuple(made.lost),
+        rest=_items(made.rest, *about),
+        propensities=made.propensities,
     )
 
 
-def _controlled(query: Query, told: Told, bundle: Bundle) -> Query:
+def _items(
+    found: Sequence[Recommendation], query: Query, bundle: Bundle, fields: Sequence[str], explain: bool
+) -> tuple[AnsweredItem, ...]:
+    dated = with_due(list(found), query, bundle)
+    return tuple(_item(e, query, bundle, fields, reason(e, query, bundle) if explain else None) for e in dated)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    shown: Sequence[Recommendation]
+    rest: Sequence[Recommendation]
+    lost: Sequence[Overruled]
+    propensities: tuple[float, ...] | None = None
+
+
+def _made(query: Query, limit: int, told: Told, exploring: Exploration | None, bundle: Bundle) -> _Made:
+    """The first `limit` places and what follows them; `query.limit` counts what they are chosen from."""
+    found = recommend(query, bundle)
+    list_, lost = _arranged(found, query, bundle, query.limit if told.pages else limit)
+    shown, rest = list_[:limit], list_[limit:]
+    if exploring is None or told.seed is None:
+        return _Made(shown, rest if told.pages else (), lost)
+    if query.control.arranges and not told.pages:
+        taken = {each.row for each in list_}
+        rest = [each for each in found if each.row not in taken]
+    mixed = explored(shown, rest, exploring, query, bundle, seed=told.seed, tried=told.tried)
+    return _Made(mixed.shown, mixed.rest if told.pages else (), lost, mixed.propensities)
+
+
+def controlled(query: Query, told: Told, bundle: Bundle, *, least: int = 0) -> Query:
     """The query with what its wishes need: the request's own values, what is allowed, and room to choose from."""
     control = query.control
     scope = Scope(query.now, in_view(control, query.items, bundle), of_user(told.user, query.profile, query.now))
@@ -128,11 +183,30 @@ def _controlled(query: Query, told: Told, bundle: Bundle) -> Query:
     times = np.array([time for _, time in told.shown], np.float64)
     return replace(
         query,
-        limit=query.limit + (DEEPER if told.pages or control.arranges else 0),
+        limit=query.limit + max(_deeper(control, pages=told.pages), least),
         scope=scope,
         allowed=allowed,
         shown=(rows[rows >= 0], times[rows >= 0]) if len(rows) else None,
     )
+
+
+def _arranged(
+    found: list[Recommendation], query: Query, bundle: Bundle, limit: int
+) -> tuple[list[Recommendation], list[Overruled]]:
+    """As the control wishes, and what of that was lost."""
+    if not query.control.arranges:
+        return found, nothing_left(found, query, bundle)
+    list_, lost = arranged(found, query, bundle, limit)
+    deeper = replace(query, limit=limit + DEEPER)
+    if len(list_) < limit and query.limit < deeper.limit:
+        list_, lost = arranged(recommend(deeper, bundle), deeper, bundle, limit)
+    return list_, lost + nothing_left(list_, query, bundle)
+
+
+def _deeper(control: Control, *, pages: bool) -> int:
+    if pages or control.pins or control.promotions or control.mmr:
+        return DEEPER
+    return A_LITTLE_DEEPER if control.most else 0
 
 
 def _check(asked: Placement, item_ids: Sequence[str], limit: int, fields: Sequence[str]) -> None:
@@ -150,4 +224,6 @@ def _check(asked: Placement, item_ids: Sequence[str], limit: int, fields: Sequen
 def _item(found: Recommendation, query: Query, bundle: Bundle, fields: Sequence[str], why: str | None) -> AnsweredItem:
     facts = bundle.catalog.fields(found.row) if fields else {}
     shown = {name: facts[name] for name in fields}
-    return AnsweredItem(bundle.items.ids[found.row], found.score, found.source, why, shown, found.promoted)
+    source = EXPLORED if found.explored else found.source
+    about = (found.promoted, found.due_at, found.chance)
+    return AnsweredItem(bundle.items.ids[found.row], found.score, source, why, shown, *about)

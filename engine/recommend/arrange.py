@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from engine.recommend.filters import FILTERS
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.variety import Caps, varied
 
-#: Candidates beyond the list's length, from which variety and promotions choose.
-DEEPER = 200
+#: Candidates beyond the list's length, from which variety and promotions choose; and at first, where only groups are
+#: capped, which seldom takes more.
+DEEPER, A_LITTLE_DEEPER = 200, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ def arranged(
     caps = Caps(query.control.most, every, bundle)
     for each in places.values():
         caps.count(each.row)
+    if caps.are_exceeded:
+        lost.append(
+            Overruled("diversity", "pin" if any(each.source == "pinned" for each in places.values()) else "promote")
+        )
     waiting, list_ = iter(rest), []
     for place in range(limit):
         chosen = places.get(place) or next((each for each in waiting if caps.has_room(each.row)), None)
@@ -53,6 +59,16 @@ def arranged(
             caps.count(chosen.row)
         list_.append(chosen)
     return _falling(list_), lost
+
+
+def nothing_left(found: Sequence[Recommendation], query: Query, bundle: Bundle) -> list[Overruled]:
+    """That a filter asks for nothing but what is hidden, where a list is empty because of it."""
+    wanted, hide = query.control.filter, query.control.hide
+    if found or wanted is None or hide is None or query.scope is None:
+        return []
+    rows = Allowed(wanted, query.scope, bundle).best()
+    hidden = len(rows) and Allowed(hide, query.scope, bundle).keeps(rows).all()
+    return [Overruled("filter", "hide")] if hidden else []
 
 
 def _pinned(query: Query, bundle: Bundle, limit: int) -> tuple[dict[int, Recommendation], list[Overruled]]:
@@ -94,6 +110,17 @@ def _why_not(pin: Pin, row: int, query: Query, bundle: Bundle) -> str | None:
     return "hide" if hidden else "filter"
 
 
+def _all_lost(wished: Allowed, query: Query, bundle: Bundle) -> str | None:
+    """What keeps all from the list that a wish is about: the filter, what is hidden, or that nothing of it is sold."""
+    rows = wished.best()
+    if not len(rows):
+        return "unsellable"
+    if query.allowed is None or query.scope is None or query.allowed.keeps(rows).any():
+        return None
+    hide = query.control.hide
+    return "hide" if hide is not None and Allowed(hide, query.scope, bundle).keeps(rows).all() else "filter"
+
+
 def _promoted(
     found: Sequence[Recommendation],
     query: Query,
@@ -115,6 +142,8 @@ def _promoted(
             wanted = len(free)
         allowed = Allowed(each.condition, query.scope, bundle)
         chosen = _best_of(allowed, found, query, bundle, taken | {one.row for one in places.values()}, wanted)
+        if wanted and not chosen and (by := _all_lost(allowed, query, bundle)):
+            lost.append(Overruled("promote", by))
         for index, one in enumerate(chosen):
             places[free[int((index + 0.5) * len(free) / len(chosen))]] = replace(one, promoted=True)
     return places, lost
@@ -142,6 +171,8 @@ def _best_of(
 
 def _falling(found: Sequence[Recommendation]) -> list[Recommendation]:
     """With scores that fall along the list, as everywhere: what stands higher by decision has its successor's score."""
+    if all(not each.promoted for each in found) and all(a.score >= b.score for a, b in pairwise(found)):
+        return list(found)
     scores = [-np.inf if each.promoted else each.score for each in found]
     least = min((score for score in scores if score > -np.inf), default=0.0)
     highest = -np.inf

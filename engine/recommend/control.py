@@ -2,7 +2,8 @@
 
 The same words stand in a request and in a placement's configuration. What removes wins over what places, and what
 places over what orders: first what may not be shown (not on sale, excluded, in view, dismissed, hidden, not passing the
-filter), then pins, then promotions, then variety, then boosts. The answer tells of each pin and promotion that lost.
+filter), then pins, promotions, variety, boosts. The answer tells of each pin that lost, of a promotion or
+a filter that lost all it asked for, and of variety that pins or promotions left no room for.
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ ago, so that thresholds learned offline mean the same online.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,10 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.learned import NEVER
 from engine.profile import Profile
+from engine.recommend.due import rhythm
+from engine.recommend.grouped import Grouped, places, together
+from engine.recommend.readied import Readied
+from engine.recommend.shared import Block, Column, Place
 from engine.recommend.sources import RANKED, Pool
 
 DAY = 86_400.0
@@ -28,6 +34,9 @@ FEATURES: tuple[str, ...] = (
     "own_due",
     "own_order_share",
     "own_orders_since",
+    "own_typical",
+    "own_late",
+    "own_pace",
     "own_browsed",
     "own_since_browsed",
     *(f"{group}_{name}" for group in GROUPS for name in GROUP),
@@ -54,41 +63,126 @@ FEATURES: tuple[str, ...] = (
     "factors_score",
     *(f"source_{source}" for source in RANKED),
 )
+#: Days after which purchases count half: of items, of groups, and of what was looked at.
+_HALF_LIVES = (15.0, 60.0, 180.0, 30.0, 120.0, 7.0)
+#: What a feature is of a candidate that the user had nothing to do with.
+_NEVER_WHERE = ("_since_last", "_since_first", "_orders_since", "_since_browsed", "own_interval", "own_typical")
+_MISSING = np.array([NEVER if name.endswith(_NEVER_WHERE) else 0 for name in FEATURES], np.float32)
+_FACTORS = FEATURES.index("factors_score")
+_FIRST_OF_ITEMS = FEATURES.index("item_recent")
+_OF_ITEMS = range(_FIRST_OF_ITEMS, FEATURES.index("item_share_of_category") + 1)
+#: Of the items' features the one that depends on who asks.
+_PRICE_RATIO = FEATURES.index("item_price_ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The features of one user's candidates; what many of them share stands there once.
+
+    `single` are the columns that each candidate has for itself, by feature. What is said of the items alone is looked
+    up where it is needed; `usual_price` is what this user usually pays (minor units).
+    """
+
+    bundle: Bundle
+    rows: NDArray[np.int32]
+    shared: list[Block]
+    single: list[tuple[int, Column]]
+    usual_price: float
+
+    def dense(self, at: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
+        """[len(FEATURES), n] of the candidates at these places."""
+        rows = self.rows[at]
+        found = np.empty((len(FEATURES), len(rows)), np.float32)
+        for each in self.shared:
+            found[each.first : each.first + len(each.values)] = each.values.take(each.place.at[at], axis=1)
+        for feature, column in self.single:
+            found[feature] = column[at]
+        for feature, column in zip(_OF_ITEMS, _item_columns(self.bundle, rows, self.usual_price), strict=True):
+            found[feature] = column
+        return found
+
+    def scores(self, ranking: Readied) -> NDArray[np.float64]:
+        """[n] what the tables of a ranking add up to."""
+        features = [
+            np.arange(each.first, each.first + len(each.values)).repeat(each.values.shape[1]) for each in self.shared
+        ]
+        values = np.concatenate([each.values.ravel() for each in self.shared])
+        told = ranking.of_tables(np.concatenate(features), values)
+        scores, end = of_items(ranking, self.bundle, self.rows), 0
+        for each in self.shared:
+            begin, end = end, end + each.values.size
+            scores += told[begin:end].reshape(each.values.shape).sum(axis=0).take(each.place.at)
+        price = self.bundle.statistics.price[self.rows] / np.float32(max(self.usual_price, 1.0))
+        for feature, column in (*self.single, (_PRICE_RATIO, price)):
+            scores += ranking.of_table(feature, column)
+        return scores
+
+
+def of_items(ranking: Readied, bundle: Bundle, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+    """[len(rows)] what the tables say of the items alone: of those that were learned, summed once for a bundle."""
+    key, n = ("of items", id(ranking)), len(bundle.factors.items)
+    of, learned = bundle.kept.get(key) or (None, np.zeros(0))
+    if of is not ranking:
+        learned = _sum_of_items(ranking, bundle, slice(n))
+        bundle.kept.put(key, (ranking, learned), learned.nbytes)
+    new = rows >= n
+    if not new.any():
+        return np.asarray(learned[rows])
+    scores = learned[np.where(new, 0, rows)]
+    scores[new] = _sum_of_items(ranking, bundle, rows[new])
+    return np.asarray(scores)
+
+
+def _sum_of_items(ranking: Readied, bundle: Bundle, rows: NDArray[np.int32] | slice) -> NDArray[np.float64]:
+    told = zip(_OF_ITEMS, _item_columns(bundle, rows, 0.0), strict=True)
+    scores = np.zeros(len(bundle.statistics.recent[rows]))
+    for feature, column in told:
+        if feature != _PRICE_RATIO:
+            scores += ranking.of_table(feature, column)
+    return scores
 
 
 def columns(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> NDArray[np.float32]:
     """[len(FEATURES), len(pool.rows)] for one user's candidates at `now` (epoch seconds)."""
-    bought = profile.purchases
-    items, times = profile.items[bought], profile.times[bought]
-    days = _days_before(now, times)
-    orders = np.unique(times)
-    rows = pool.rows
-    own = _Grouped.of(items, days)
-    mine = own.find(rows)
-    block: list[NDArray[np.float32]] = _own_columns(own, mine, profile.quantities[bought], orders, now)
-    block += _browsed_columns(profile, rows, now)
-    category_lines: NDArray[np.float32] | None = None
-    for codes in (bundle.catalog.category, bundle.catalog.levels[:, 0], bundle.catalog.brand):
-        grouped = _Grouped.of(codes[items], days)
-        place = grouped.find(codes[rows])
-        distinct = _distinct(codes[own.keys], grouped)
-        block += [
-            place(grouped.count),
-            place(grouped.faded(30.0)),
-            place(grouped.faded(120.0)),
-            place(grouped.last, NEVER),
-            place(distinct),
-        ]
-        if category_lines is None:
-            category_lines = np.maximum(block[-5], 1.0)
-            span = np.maximum(place(grouped.first, 0.0) - block[-2], 1.0)
-            due = block[-2] * np.maximum(block[-5] - 1.0, 0.0) / span
-    assert category_lines is not None
-    block += [block[0] / category_lines, due]
-    block += _item_columns(bundle, rows, items)
-    block += _user_columns(len(items), len(own.keys), orders, now, len(rows))
-    block.append(_factor_column(profile, bundle, rows, now))
-    return np.vstack([*block, pool.scores[: len(RANKED)]]).astype(np.float32)
+    return table(profile, bundle, pool, now).dense()
+
+
+def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
+    """The same, with what candidates share told once."""
+    bought, rows, ages = profile.purchases, pool.rows, _days_before(now, profile.times)
+    items, days, looked = profile.items[bought], ages[bought], ~bought
+    orders = np.unique(profile.times[bought])
+    catalog = bundle.catalog
+    codes = (catalog.category, catalog.levels[:, 0], catalog.brand)
+    parts = [(items, days), *((each[items], days) for each in codes), (profile.items[looked], ages[looked])]
+    own, *of_codes, browsed = groups = together(parts, _HALF_LIVES)
+    mine, *places_of_codes, seen = places(groups, [rows, *(each[rows] for each in codes), rows])
+    of_own = [*_own_columns(own, profile.quantities[bought], orders, now), *_rhythm_columns(own, bundle)]
+    shared = [
+        _block("own_lines", mine, of_own),
+        _block("own_browsed", seen, [browsed.faded(7.0), browsed.last]),
+    ]
+    for name, grouped, place, code in zip(GROUPS, of_codes, places_of_codes, codes, strict=True):
+        shared.append(_block(f"{name}_lines", place, _group_columns(grouped, code[own.keys])))
+    of_category, category = of_codes[0], codes[0][own.keys]
+    shared += [
+        _block("own_share_of_category", mine, [_shares(own, of_category, category)]),
+        _block("category_due", places_of_codes[0], [_due(of_category)]),
+        Block(
+            FEATURES.index("user_orders"),
+            _user_values(len(items), len(own.keys), orders, now),
+            Place(np.zeros(len(rows), np.int64), 0),
+        ),
+    ]
+    single = [(_FACTORS, _factor_column(profile, bundle, rows, now))]
+    single += [(_FACTORS + 1 + source, line) for source, line in enumerate(pool.scores[: len(RANKED)])]
+    usual = bundle.statistics.price[items]
+    return Table(bundle, rows, shared, single, float(usual.mean()) if len(usual) else 0.0)
+
+
+def _block(first: str, place: Place, columns: Sequence[NDArray[Any]]) -> Block:
+    at = FEATURES.index(first)
+    return Block.of(at, place, columns, _MISSING[at : at + len(columns)])
 
 
 def _days_before(now: float, times: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -96,103 +190,65 @@ def _days_before(now: float, times: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.asarray(np.maximum(now - times, 0.0) / DAY, np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class _Grouped:
-    """Purchases grouped by a key: `keys` ascending, and where each group begins in the sorted `days`."""
-
-    keys: NDArray[np.int32]
-    starts: NDArray[np.int64]
-    days: NDArray[np.float32]
-    order: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, keys: NDArray[np.int32], days: NDArray[np.float32]) -> _Grouped:
-        order = np.argsort(keys, kind="stable")  # oldest first within a key, as in the profile
-        ordered = keys[order]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(keys) else np.zeros(0, np.int64)
-        return cls(ordered[starts], starts, days[order], order)
-
-    def sums(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(np.add.reduceat(values, self.starts)) if len(self.starts) else np.zeros(0, np.float32)
-
-    @property
-    def count(self) -> NDArray[np.float32]:
-        return np.asarray(np.diff(np.r_[self.starts, len(self.days)]), np.float32)
-
-    @property
-    def first(self) -> NDArray[np.float32]:
-        return self.days[self.starts]
-
-    @property
-    def last(self) -> NDArray[np.float32]:
-        return self.days[np.r_[self.starts[1:], len(self.days)] - 1] if len(self.starts) else self.days
-
-    def faded(self, half_life: float) -> NDArray[np.float32]:
-        return self.sums(np.exp2(self.days * np.float32(-1.0 / half_life)))
-
-    def find(self, wanted: NDArray[np.int32]) -> _Place:
-        if not len(self.keys):
-            return _Place(np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool))
-        at = np.searchsorted(self.keys, wanted)
-        at[at == len(self.keys)] = 0
-        # Code -1 is "not known": two items of unknown brand have nothing in common.
-        return _Place(at, (self.keys[at] == wanted) & (wanted >= 0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the candidates' keys stand among the groups, and which stand there at all."""
-
-    at: NDArray[np.int64]
-    found: NDArray[np.bool_]
-
-    def __call__(self, values: NDArray[np.float32], missing: float | np.float32 = 0.0) -> NDArray[np.float32]:
-        if not len(values):
-            return np.full(len(self.at), missing, np.float32)
-        return np.where(self.found, values[self.at], np.float32(missing)).astype(np.float32)
-
-
-def _distinct(codes_of_items: NDArray[np.int32], grouped: _Grouped) -> NDArray[np.float32]:
+def _distinct(codes_of_items: NDArray[np.int32], grouped: Grouped) -> NDArray[np.float32]:
     """How many different items were bought in each group."""
     at = np.searchsorted(grouped.keys, codes_of_items)
     return np.bincount(at, minlength=len(grouped.keys)).astype(np.float32)
 
 
 def _own_columns(
-    own: _Grouped, mine: _Place, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
-) -> list[NDArray[np.float32]]:
+    own: Grouped, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
+) -> list[NDArray[Any]]:
     lines, last, first = own.count, own.last, own.first
     interval = np.where(lines > 1, (first - last) / np.maximum(lines - 1, 1), NEVER).astype(np.float32)
     order_days = _days_before(now, orders[::-1])  # ascending: newest first
-    since = np.searchsorted(order_days, last).astype(np.float32)
     return [
-        mine(lines),
-        mine(own.faded(15.0)),
-        mine(own.faded(60.0)),
-        mine(own.faded(180.0)),
-        mine(last, NEVER),
-        mine(first, NEVER),
-        mine(own.sums(quantities[own.order])),
-        mine(interval, NEVER),
-        mine((last / np.maximum(interval, 1.0)).astype(np.float32)),
-        mine((lines / max(len(orders), 1)).astype(np.float32)),
-        mine(since, NEVER),
+        lines,
+        own.faded(15.0),
+        own.faded(60.0),
+        own.faded(180.0),
+        last,
+        first,
+        own.sums(quantities[own.order]),
+        interval,
+        last / np.maximum(interval, 1.0),
+        lines / max(len(orders), 1),
+        np.searchsorted(order_days, last),
     ]
 
 
-def _browsed_columns(profile: Profile, rows: NDArray[np.int32], now: float) -> list[NDArray[np.float32]]:
-    looked = ~profile.purchases
-    days = _days_before(now, profile.times[looked])
-    browsed = _Grouped.of(profile.items[looked], days)
-    place = browsed.find(rows)
-    return [place(browsed.faded(7.0)), place(browsed.last, NEVER)]
+def _rhythm_columns(own: Grouped, bundle: Bundle) -> list[NDArray[Any]]:
+    found = rhythm(own, bundle.repurchase)
+    return [found.typical, own.last / found.typical, found.pace]
 
 
-def _item_columns(bundle: Bundle, rows: NDArray[np.int32], bought: NDArray[np.int32]) -> list[NDArray[np.float32]]:
+def _group_columns(grouped: Grouped, codes_of_items: NDArray[np.int32]) -> list[NDArray[Any]]:
+    return [
+        grouped.count,
+        grouped.faded(30.0),
+        grouped.faded(120.0),
+        grouped.last,
+        _distinct(codes_of_items, grouped),
+    ]
+
+
+def _shares(own: Grouped, grouped: Grouped, category: NDArray[np.int32]) -> NDArray[Any]:
+    """Of each item its share of the user's purchases in its category."""
+    if not len(own.keys):
+        return own.count
+    lines = grouped.count[np.searchsorted(grouped.keys, category)]
+    return own.count / np.maximum(np.where(category >= 0, lines, np.float32(0)), np.float32(1))
+
+
+def _due(grouped: Grouped) -> NDArray[Any]:
+    """How many of its usual intervals have passed since a group was last bought from."""
+    lines, last = grouped.count, grouped.last
+    return np.asarray(last * np.maximum(lines - 1.0, 0.0) / np.maximum(grouped.first - last, 1.0))
+
+
+def _item_columns(bundle: Bundle, rows: NDArray[np.int32] | slice, usual_price: float) -> list[NDArray[np.float32]]:
     known = bundle.statistics
     recent, lasting, price = known.recent[rows], known.lasting[rows], known.price[rows]
-    usual = known.price[bought]
-    usual_price = float(np.mean(usual)) if len(usual) else 0.0
     category = bundle.catalog.category[rows]
     sold = np.where(category >= 0, bundle.category_recent[category], np.float32(0)).astype(np.float32)
     return [
@@ -206,14 +262,13 @@ def _item_columns(bundle: Bundle, rows: NDArray[np.int32], bought: NDArray[np.in
         known.idle[rows],
         known.winning[rows],
         price,
-        price / max(usual_price, 1.0),
+        price / np.float32(max(usual_price, 1.0)),
         (recent / np.maximum(sold, 0.1)).astype(np.float32),
     ]
 
 
-def _user_columns(
-    n_lines: int, n_items: int, orders: NDArray[np.int64], now: float, n: int
-) -> list[NDArray[np.float32]]:
+def _user_values(n_lines: int, n_items: int, orders: NDArray[np.int64], now: float) -> NDArray[np.float32]:
+    """[features, 1] the same for all candidates."""
     count = len(orders)
     values = (
         count,
@@ -223,7 +278,7 @@ def _user_columns(
         (now - orders[-1]) / DAY if count else float(NEVER),
         (orders[-1] - orders[0]) / DAY / (count - 1) if count > 1 else float(NEVER),
     )
-    return [np.full(n, value, np.float32) for value in values]
+    return np.array(values, np.float32)[:, None]
 
 
 def _factor_column(profile: Profile, bundle: Bundle, rows: NDArray[np.int32], now: float) -> NDArray[np.float32]:

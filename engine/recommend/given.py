@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.recommend import ranking
-from engine.recommend.features import columns
+from engine.recommend.boosts import boosts
+from engine.recommend.features import table
 from engine.recommend.placements import placement
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.sources import RANKED, SOURCES, Pool, propose
@@ -19,11 +22,13 @@ _FUSION = 60.0
 
 
 def ranked_given(query: Query, bundle: Bundle, strength: float) -> list[Recommendation]:
-    """All of `query.items`, reordered: none is removed.
+    """Of `query.items` what passes the filter, reordered; without a filter none is removed.
 
     `strength` 0 keeps the order as it was given, 1 leaves it to the user's own; in between the two orders are fused by
-    reciprocal rank, since a search's scores and ours have no common scale.
+    reciprocal rank, since a search's scores and ours have no common scale. A boost is a factor on that.
     """
+    if query.allowed is not None:
+        query = replace(query, items=query.items[query.allowed.keeps(query.items)])
     rows = query.items
     if not len(rows):
         return []
@@ -33,6 +38,8 @@ def ranked_given(query: Query, bundle: Bundle, strength: float) -> list[Recommen
     ours = np.array([place_of[int(row)] for row in rows])
     given = np.arange(1, len(rows) + 1)
     scores = strength / (_FUSION + ours) + (1.0 - strength) / (_FUSION + given)
+    if (boost := boosts(query, bundle, rows)) is not None:
+        scores = scores * boost
     order = np.argsort(-scores, kind="stable")
     return [Recommendation(int(rows[at]), float(scores[at]), _source(pool, int(rows[at]))) for at in order]
 
@@ -54,7 +61,8 @@ def _own_order(query: Query, bundle: Bundle, pool: Pool) -> NDArray[np.int64]:
     learned = bundle.rankings.get(placement("home").ranking or "")
     if learned is None or not len(query.profile):
         return np.argsort(-bundle.statistics.recent[pool.rows], kind="stable")
-    return ranking.order(learned, columns(query.profile, bundle, pool, query.now))[0]
+    features = table(query.profile, bundle, pool, query.now)
+    return ranking.order_of(features, ranking.readied(learned, bundle))[0]
 
 
 def _source(pool: Pool, row: int) -> str:

@@ -34,6 +34,14 @@ def current_values(field: str, rows: Rows, bundle: Bundle) -> list[Any]:
     return found
 
 
+def group_values(field: str, rows: Rows, bundle: Bundle) -> list[Any]:
+    """What tells items of one group: their values in a field, or codes that are equal where those are."""
+    codes = {"category": bundle.catalog.category, "brand": bundle.catalog.brand}.get(field)
+    if codes is None or any(np.isin(each.rows, rows).any() for each in bundle.changes):
+        return current_values(field, rows, bundle)
+    return [None if code < 0 else code for code in codes[rows].tolist()]
+
+
 def in_view(control: Control, items: Rows, bundle: Bundle) -> dict[str, Any]:
     """What the wishes ask of the item in view, which is the first of several."""
     fields = {field for each in control.formulas() for whose, field in names_in(each) if whose == "context"}

@@ -11,7 +11,6 @@ What a definition does not say is that of the placement it is `like`.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -19,17 +18,24 @@ from typing import Any, NoReturn
 from engine.errors import BadInput
 from engine.expression import nearest
 from engine.recommend.control import control_of
+from engine.recommend.experiment_reader import NAME_PATTERN, read_experiment
+from engine.recommend.exploration import exploration_of
 from engine.recommend.filters import FILTERS
 from engine.recommend.placements import PLACEMENTS, Placement
 from engine.recommend.sources import RANKED, SOURCES
+from engine.recommend.windows import WINDOWS, window_of
 
 WISHES = ("filter", "hide", "boost", "pin", "promote", "diversity", "rotation", "fill")
-WORDS = ("like", "meaning", "sources", "most", "filters", "ranking", "fallback", "needs_items", "newcomers", *WISHES)
-NAME_PATTERN = r"[a-z][a-z0-9-]{0,62}"
+_PLAIN = ("like", "meaning", "sources", "most", "filters", "ranking", "fallback", "needs_items", "newcomers")
+WORDS = (*_PLAIN, "window", "segment", "explore", *WISHES, "experiment")
 RANKINGS = tuple(sorted({each.ranking for each in PLACEMENTS.values() if each.ranking}))
 NEWCOMERS = tuple(sorted({each.newcomers for each in PLACEMENTS.values() if each.newcomers}))
+#: The sources that a ranking was learned with, where these are not `RANKED`.
+LEARNED_WITH = {"buy-again": ("due",)}
 #: What always holds: a definition adds filters, and takes none of these away.
 _ALWAYS = ("unsellable", "excluded", "dismissed")
+#: What a variant of an experiment may say.
+CHANGES = tuple(word for word in WORDS if word not in ("meaning", "needs_items", "experiment"))
 MOST_PLACEMENTS, MOST_CANDIDATES, LONGEST_MEANING = 200, 300, 500
 
 
@@ -42,6 +48,31 @@ def read_placement(name: str, given: Any) -> Placement:
     for word in given:
         if word not in WORDS:
             raise BadInput(f"{word!a}: no placement has this word{nearest(str(word), WORDS)}", field=str(word))
+    made = _one(name, given)
+    if given.get("experiment") is None:
+        return made
+    drawn, changes = read_experiment(name, given["experiment"])
+    variants = tuple(_variant(made, given, variant, changes[variant]) for variant, _ in drawn.shares)
+    return replace(made, experiment=drawn, variants=variants)
+
+
+def _variant(control: Placement, given: Mapping[str, Any], variant: str, changes: Mapping[str, Any]) -> Placement:
+    """The placement as a variant has it: what the variant does not say is the placement's own."""
+    where = f"experiment.variants.{variant}"
+    try:
+        for word in changes:
+            if word not in CHANGES:
+                raise BadInput(f"{word!a}: no variant has this word{nearest(str(word), CHANGES)}", field=str(word))
+        made = _one(control.name, {**given, **changes})
+        if made.needs_items != control.needs_items:
+            raise BadInput("like: a variant asks for items in view if the placement does", field="like")
+    except BadInput as problem:
+        field = f"{where}.{problem.field}" if problem.field else where
+        raise BadInput(f"{where}: {problem.message}", field=field, position=problem.position) from problem
+    return replace(made, meaning=control.meaning)
+
+
+def _one(name: str, given: Mapping[str, Any]) -> Placement:
     base = _base(name, given)
     made = replace(
         base,
@@ -54,31 +85,12 @@ def read_placement(name: str, given: Any) -> Placement:
         fallback=_names(given, "fallback", base.fallback, SOURCES),
         needs_items=given.get("needs_items", base.needs_items),
         newcomers=_one_of(given, "newcomers", base.newcomers, NEWCOMERS),
+        window=_one_of(given, "window", base.window, tuple(WINDOWS)),
+        segment=_text(given, "segment", base.segment or "") or None,
         control=control_of({word: given.get(word) for word in WISHES if word in given}),
+        exploration=None if given.get("explore") is None else exploration_of(given["explore"]),
     )
     _check_whole(made)
-    return made
-
-
-def read_placements(text: str, source: str) -> dict[str, Placement]:
-    """All placements of a TOML text. Raises BadInput with the place, as "line:column", of the first thing wrong."""
-    try:
-        told = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
-        found = re.search(r"line (\d+), column (\d+)", str(problem))
-        place = f"{found[1]}:{found[2]}" if found else None
-        raise BadInput(f"{source}: {problem}", field=source, position=place) from problem
-    if len(told) > MOST_PLACEMENTS:
-        raise BadInput(f"{source}: at most {MOST_PLACEMENTS} placements", field=source)
-    made = {}
-    for name, given in told.items():
-        try:
-            made[name] = read_placement(name, given)
-        except BadInput as problem:
-            place = _place(text, name, (problem.field or "").partition(".")[0])
-            inside = f" (character {problem.position})" if isinstance(problem.position, int) else ""
-            told_where = f"{source}:{place}: [{name}] {problem.message}{inside}"
-            raise BadInput(told_where, field=problem.field, position=place) from problem
     return made
 
 
@@ -97,11 +109,13 @@ def _check_whole(made: Placement) -> None:
         raise BadInput(f"sources: name at least one of {', '.join(SOURCES)}", field="sources")
     if missing := [each for each in _ALWAYS if each not in made.filters]:
         raise BadInput(f"filters: {missing[0]} always holds; name it too", field="filters")
-    if made.ranking and (odd := [each for each in made.sources if each not in RANKED]):
+    learned_with = LEARNED_WITH.get(made.ranking or "", RANKED)
+    if made.ranking and (odd := [each for each in made.sources if each not in learned_with]):
         raise BadInput(
             f"ranking: {made.ranking} was learned without {odd[0]}; leave the ranking out (an empty text)",
             field="ranking",
         )
+    window_of(made, None, None)
     if not isinstance(made.needs_items, bool):
         raise BadInput("needs_items: must be true or false", field="needs_items")
 
@@ -141,18 +155,3 @@ def _most(given: Mapping[str, Any], default: int) -> int:
     if type(value) is not int or not 1 <= value <= MOST_CANDIDATES:
         raise BadInput(f"most: must be 1 to {MOST_CANDIDATES}", field="most")
     return value
-
-
-def _place(text: str, name: str, word: str) -> str:
-    """Where a word stands below the heading of a placement; the heading where it is not found."""
-    heading = re.compile(rf"\s*\[\s*[\"']?{re.escape(name)}[\"']?\s*(\.|\])")
-    line_of_heading = 1
-    inside = False
-    for number, line in enumerate(text.splitlines(), start=1):
-        if heading.match(line):
-            line_of_heading, inside = (line_of_heading if inside else number), True
-        elif re.match(r"\s*\[", line) and not re.match(r"\s*\[\[", line):
-            inside = False
-        if inside and (found := re.match(rf"\s*(\[+\s*{re.escape(name)}\s*\.\s*)?{re.escape(word)}\b", line)):
-            return f"{number}:{len(line) - len(line.lstrip()) + 1}" if found else ""
-    return f"{line_of_heading}:1"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from engine.errors import UnknownThing
 from engine.recommend.control import NOTHING, Control
+from engine.recommend.experiment import Experiment
+from engine.recommend.exploration import Exploration
 from engine.recommend.sources import RANKED
 
 
@@ -17,7 +19,9 @@ class Placement:
     Without a ranking the sources' ranks are fused. `needs_items` says that it is asked for with
     context items. An empty `fallback` leaves the list empty: a shopper who never bought has nothing
     to buy again. `newcomers` names the source that fills the fifth place, and each tenth after it, with an item newer
-    than the bundle where one fits: nothing learned speaks for those yet.
+    than the bundle where one fits: nothing learned speaks for those yet. `window` and `segment` say within which days,
+    and by whose members, sales count. While an `experiment` runs, the `variants` stand in for the placement, in the
+    order of its shares.
     """
 
     name: str
@@ -29,7 +33,32 @@ class Placement:
     fallback: tuple[str, ...] = ()
     needs_items: bool = False
     newcomers: str | None = None
+    window: str | None = None
+    segment: str | None = None
     control: Control = NOTHING
+    exploration: Exploration | None = None
+    experiment: Experiment | None = None
+    variants: tuple[Placement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody sees of a placement: itself, or a variant of an experiment, and the part of the people who do."""
+
+    placement: Placement
+    experiment: str | None = None
+    variant: str | None = None
+    share: float | None = None
+
+
+def seen_by(asked: Placement, user_id: str | None, session_id: str | None) -> Seen:
+    """The same for a user at every visit, and within one for a session. Nobody known sees the placement itself."""
+    drawn = asked.experiment
+    if drawn is None or (user_id is None and session_id is None):
+        return Seen(asked)
+    place = drawn.place_of(f"s:{session_id}" if user_id is None else f"u:{user_id}")
+    variant, share = drawn.shares[place]
+    return Seen(asked.variants[place], drawn.name, variant, share)
 
 
 _ALL = (
@@ -52,7 +81,13 @@ _ALL = (
         fallback=("popular",),
         newcomers="new_for_you",
     ),
-    Placement("buy-again", "What this user bought before, the likeliest next first.", ("own",), 120, ranking="home"),
+    Placement(
+        "buy-again",
+        "What this user bought before and needs again these days, the likeliest within a week first.",
+        ("due",),
+        120,
+        ranking="buy-again",
+    ),
     Placement(
         "similar",
         # Both sources together put what is also of the same kind first: milk beside milk, not the bananas of everybody.
@@ -65,10 +100,11 @@ _ALL = (
     ),
     Placement(
         "bought-together",
-        "With the items in view: what stands in the same orders.",
+        "With the items in view: what stands in the same orders oftener than by chance, and is no substitute.",
         ("bought_together",),
         100,
-        fallback=("similar_items", "same_category"),
+        filters=("unsellable", "excluded", "context", "dismissed", "substitutes"),
+        fallback=("similar_items",),
         needs_items=True,
     ),
     Placement(
@@ -79,6 +115,14 @@ _ALL = (
         fallback=("popular",),
     ),
     Placement("best-sellers", "What sells best these weeks.", ("popular",), 300),
+    Placement(
+        "session",
+        "In this visit: what others went on to from the same items, whoever is there, known or not.",
+        ("onward",),
+        100,
+        fallback=("neighbours", "similar_items", "popular"),
+        newcomers="new_for_you",
+    ),
     Placement("recently-viewed", "What this user looked at or kept, the latest first.", ("viewed",), 100),
 )
 

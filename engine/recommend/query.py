@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,15 @@ from engine.recommend.rules import Scope
 LIMIT = 100  # the longest list that a storefront may ask for
 
 
+def unmarked(stage: str) -> None:
+    """Nobody measures the stages of this request."""
+
+
+def raising(what: str, problem: Exception) -> None:
+    """What fails ends the answer: for whoever would rather know than serve."""
+    raise problem
+
+
 def no_rows() -> NDArray[np.int32]:
     return np.zeros(0, np.int32)
 
@@ -25,7 +35,8 @@ class Query:
     """One wish for a list at `now` (epoch seconds). `items` are the rows in view, `exclude` those not to show.
 
     `allowed` is what the control's condition lets pass, None where there is none. `shown` are rows that this person
-    was served lately and the times (epoch seconds), for a rotation.
+    was served lately and the times (epoch seconds), for a rotation. `mark` is told the name of each stage that is over,
+    `failed` what failed of a list that goes on without it.
     """
 
     placement: Placement
@@ -38,16 +49,22 @@ class Query:
     scope: Scope | None = None
     allowed: Allowed | None = None
     shown: tuple[NDArray[np.int32], NDArray[np.float64]] | None = None
+    mark: Callable[[str], None] = unmarked
+    failed: Callable[[str, Exception], None] = raising
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
     """One place of the list: `source` proposed the item, `score` ordered it, within this list only.
 
-    `promoted`: a pin or a promotion put it there.
+    `promoted`: a pin or a promotion put it there. `explored`: chance did, to learn whether it fits. Of what is due
+    again, `due_at` says when (epoch seconds) and `chance` how likely it is bought within a week, if that was learned.
     """
 
     row: int
     score: float
     source: str
     promoted: bool = False
+    due_at: float | None = None
+    chance: float | None = None
+    explored: bool = False

@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bundle import Bundle
 from engine.learned import Ranking
+from engine.recommend.readied import Readied
 
 SHORTLIST = 60  # the trees look at this many of the best by the additive tables
+Ordered = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
-def order(ranking: Ranking, columns: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+class Table(Protocol):
+    """The features of one user's candidates, as `engine/recommend/features.py` has them."""
+
+    def dense(self, at: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[n_features, len(at)] of the candidates at these places."""
+        ...
+
+    def scores(self, ranking: Readied) -> NDArray[np.float64]:
+        """[n] what the tables of a ranking add up to."""
+        ...
+
+
+def order(ranking: Ranking, columns: NDArray[np.float32]) -> Ordered:
     """The candidates of `columns` [n_features, n] best first, and their scores in that order."""
-    scores = additive(ranking, columns)
+    return _ordered(additive(ranking, columns), lambda head: trees(ranking, columns[:, head]))
+
+
+def order_of(table: Table, ranking: Readied) -> Ordered:
+    """The same within a request, from what candidates share told once."""
+
+    def by_trees(head: NDArray[np.int64]) -> NDArray[np.float64]:
+        columns = table.dense(head)
+        found = ranking.of_trees(columns)
+        return trees(ranking.learned, columns) if found is None else found
+
+    return _ordered(table.scores(ranking), by_trees)
+
+
+def readied(learned: Ranking, bundle: Bundle) -> Readied:
+    """A ranking of the bundle in its quickest form, made once."""
+    found: Readied | None = bundle.kept.get(("readied", id(learned)))
+    if found is None or found.learned is not learned:
+        found = Readied(learned)
+        bundle.kept.put(("readied", id(learned)), found, 2**16)
+    return found
+
+
+def _ordered(scores: NDArray[np.float64], by_trees: Callable[[NDArray[np.int64]], NDArray[np.float64]]) -> Ordered:
     best_first = np.argsort(-scores, kind="stable")
     head = best_first[:SHORTLIST]
-    refined = scores[head] + trees(ranking, columns[:, head])
+    refined = scores[head] + by_trees(head)
     again = np.argsort(-refined, kind="stable")
     best_first = np.concatenate([head[again], best_first[SHORTLIST:]])
     # What the trees did not see stays below what they saw, whatever its score says.

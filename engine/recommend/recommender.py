@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.recommend import ranking
 from engine.recommend.boosts import boosts
-from engine.recommend.features import columns
+from engine.recommend.features import table
 from engine.recommend.filters import FILTERS
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.sources import SOURCES, Pool, propose
@@ -47,7 +47,14 @@ def ranked(query: Query, bundle: Bundle) -> list[Recommendation]:
     learned = bundle.rankings.get(query.placement.ranking or "")
     if learned is None:
         return _fused(pool, query.limit, query, bundle)
-    order, scores = ranking.order(learned, columns(query.profile, bundle, pool, query.now))
+    try:
+        features = table(query.profile, bundle, pool, query.now)
+        query.mark("features")
+        order, scores = ranking.order_of(features, ranking.readied(learned, bundle))
+    except Exception as problem:
+        query.failed("ranking", problem)
+        return _fused(pool, query.limit, query, bundle)
+    query.mark("ranking")
     if (boost := boosts(query, bundle, pool.rows[order])) is not None:
         # The learned scores are logarithms of odds, up to a constant: a factor on the odds is added.
         scores = scores + np.log(boost)
@@ -60,11 +67,14 @@ def ranked(query: Query, bundle: Bundle) -> list[Recommendation]:
 def candidates(query: Query, bundle: Bundle, sources: Sequence[str]) -> Pool:
     """What the sources propose and the filters let pass."""
     most = query.placement.most if query.allowed is None else max(query.placement.most, 2 * query.limit)
-    pool = propose(sources, most, query.profile, bundle, query.now, query.items, allowed=query.allowed)
+    of = (query.profile, bundle, query.now, query.items)
+    pool = propose(sources, most, *of, allowed=query.allowed, mark=query.mark, failed=query.failed)
     keep = np.ones(len(pool.rows), bool)
     for name in query.placement.filters:
         keep &= FILTERS[name](query, bundle, pool.rows)
-    return pool.keep(keep)
+    pool = pool.keep(keep)
+    query.mark("filters")
+    return pool
 
 
 def _with_newcomers(found: list[Recommendation], query: Query, bundle: Bundle) -> list[Recommendation]:
@@ -90,6 +100,8 @@ def _unlike(more: list[Recommendation], found: list[Recommendation], bundle: Bun
 def _first_of_families(rows: NDArray[np.int32], bundle: Bundle) -> NDArray[np.int64]:
     """Places of `rows` without those that are variants of one before; in their order."""
     families = bundle.catalog.family[rows]
+    if families.max(initial=-1) < 0:
+        return np.arange(len(rows))
     _, first = np.unique(families, return_index=True)
     keep = families < 0
     keep[first] = True

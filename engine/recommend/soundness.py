@@ -19,6 +19,7 @@ from engine.learned import Ranking
 from engine.profile import unknown
 from engine.recommend.answer import answer
 from engine.recommend.features import FEATURES
+from engine.recommend.onward import ONWARD_FEATURES
 from engine.recommend.placements import PLACEMENTS
 
 
@@ -35,6 +36,7 @@ def check_sound(bundle: Bundle) -> None:
         )
     for name, ranking in bundle.rankings.items():
         _check_ranking(name, ranking)
+    _check_chances(bundle)
     for name, indptr, rows, limit in _row_lists(bundle):
         if len(rows) and (rows.min() < 0 or rows.max() >= limit):
             raise BundleUnusable(f"{name} names rows beyond the {limit} that there are", field=name)
@@ -50,11 +52,15 @@ def _row_lists(bundle: Bundle) -> Iterator[tuple[str, NDArray[np.integer] | None
         yield name, part.indptr, part.items, n_items
     yield "popular", None, bundle.popular.items, n_items
     yield "trending", None, bundle.trending.items, n_items
+    followers, visits, n_visits = bundle.onward.followers, bundle.onward.visits, len(bundle.onward.visits.weights)
+    yield "onward.followers", followers.indptr, followers.items, n_items
+    yield "onward.visits", visits.indptr, visits.items, n_items
+    yield "onward.visits.met", visits.met, visits.met_in, n_visits
     yield "history.types", None, bundle.history.types, len(bundle.type_weights)
 
 
 def _check_ranking(name: str, ranking: Ranking) -> None:
-    n_steps, n_features = len(ranking.steps), len(FEATURES)
+    n_steps, n_features = len(ranking.steps), len(ONWARD_FEATURES if name == "onward" else FEATURES)
     fits = (
         len(ranking.step_starts) == n_features + 1
         and ranking.step_starts[-1] == n_steps
@@ -67,6 +73,16 @@ def _check_ranking(name: str, ranking: Ranking) -> None:
     )
     if not fits:
         raise BundleUnusable(f"the ranking {name!r} does not fit the {n_features} features", field=f"rankings.{name}")
+
+
+def _check_chances(bundle: Bundle) -> None:
+    again = bundle.repurchase
+    if len(again.pace) != len(again.interval) or len(again.strength) != 2 or not (again.pace > 0).all():
+        raise BundleUnusable("what is known of buying again has the wrong shape", field="repurchase")
+    for name, each in bundle.chances.items():
+        sizes = len(each.scores) == len(each.chances) > 0
+        if not sizes or np.any(np.diff(each.scores) < 0) or each.chances.min() < 0 or each.chances.max() > 1:
+            raise BundleUnusable(f"the chances of {name!r} are none", field=f"chances.{name}")
 
 
 def _check_answers(bundle: Bundle) -> None:

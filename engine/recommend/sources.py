@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.learned import Neighbours
+from engine.overlay import BY_CHANCE
 from engine.profile import Profile
 from engine.recommend.allowed import Allowed
+from engine.recommend.due import due
+from engine.recommend.onward import onward
+from engine.recommend.shared import falling
 
 DAY = 86_400.0
 Found = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -19,15 +23,15 @@ NOTHING: Found = (np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 #: How many of the last items a user touched may call their neighbours, and how many neighbours each calls.
 ANCHORS, NEIGHBOURS_EACH = 60, 40
+_FIRST = np.ones(1, bool)
 _FAINT = 1e-30  # the smallest share that float32 still keeps apart from 0 with room to spare
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Candidates: `rows` [n] ascending, and `scores` [len(SOURCES), n] with each source's best at 1.
+    """Candidates: `rows` [n] ascending, and `scores` [len(SOURCES), n] with each source's best at 1, 0 for no proposal.
 
-    0 says that the source did not propose the candidate. Scores of two sources are never added: their
-    scales differ; a learned ranking weighs them, or their ranks are fused.
+    Scores of two sources are never added: their scales differ; a learned ranking weighs them, or ranks are fused.
     """
 
     rows: NDArray[np.int32]
@@ -103,6 +107,21 @@ def trending(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.i
     return bundle.trending.items, bundle.trending.scores
 
 
+def selling(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What sold best within the window, and to the segment, that is asked for."""
+    sales = bundle.sales
+    return NOTHING if sales is None else _best_first(sales.items, sales.sold)
+
+
+def rising(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What sold within the window clearly better than in the same time before, in deviations of a Poisson count."""
+    sales = bundle.sales
+    if sales is None:
+        return NOTHING
+    above = (sales.sold - sales.before) / np.sqrt(sales.before + np.float32(1))
+    return _best_first(sales.items, np.where(above > BY_CHANCE, above, np.float32(0)))
+
+
 def similar_items(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """Items that the same people take as the ones in view; of a newcomer, those that are like it."""
     rows, weights = _called(bundle.neighbours, context, np.ones(len(context), np.float32))
@@ -153,9 +172,15 @@ SOURCES: dict[str, Source] = {
     "new_for_you": new_for_you,
     "new_alike": new_alike,
     "viewed": viewed,
+    "due": due,
+    "selling": selling,
+    "rising": rising,
+    "onward": onward,
 }
 #: Those that speak from the user's own profile.
-PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed"})
+PERSONAL = frozenset(
+    {"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed", "due", "onward"}
+)
 #: Those that may stand behind a learned ranking.
 RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")
 
@@ -169,13 +194,27 @@ def propose(
     context: NDArray[np.int32],
     *,
     allowed: Allowed | None = None,
+    mark: Callable[[str], None] = lambda stage: None,
+    failed: Callable[[str, Exception], None] | None = None,
 ) -> Pool:
-    """The union of what the named sources propose, at most `most` from each, of what is allowed."""
-    if allowed is None:
-        found = {name: SOURCES[name](profile, bundle, now, context) for name in names}
-    else:
-        found = {name: _among(allowed, name, profile, bundle, now, context) for name in names}
-    found = {name: (rows[:most], scores[:most]) for name, (rows, scores) in found.items()}
+    """The union of what the named sources propose, at most `most` from each, of what is allowed.
+
+    A source that raises is told to `failed` and has no candidates; without it, what it raises is raised.
+    """
+    found: dict[str, Found] = {}
+    for name in names:
+        try:
+            if allowed is None:
+                rows, scores = SOURCES[name](profile, bundle, now, context)
+            else:
+                rows, scores = _among(allowed, name, profile, bundle, now, context)
+        except Exception as problem:
+            if failed is None:
+                raise
+            failed(name, problem)
+            rows, scores = NOTHING
+        found[name] = rows[:most], scores[:most]
+        mark("index" if name == "factors" else "sources")
     rows = np.unique(np.concatenate([rows for rows, _ in found.values()]))
     table = np.zeros((len(SOURCES), len(rows)), np.float32)
     for line, name in enumerate(SOURCES):
@@ -184,6 +223,7 @@ def propose(
             # Against the best, in float64 and never 0: a faint proposal is still one, and 0 means that there was none.
             relative = scores.astype(np.float64) / max(float(scores[0]), _FAINT)
             table[line, np.searchsorted(rows, items)] = np.maximum(relative, _FAINT)
+    mark("sources")
     return Pool(rows, table)
 
 
@@ -214,20 +254,14 @@ def _faded(
     half_life: float,
     weights: NDArray[np.float32] | None = None,
 ) -> Found:
-    if not len(items):
-        return NOTHING
     # What lies after the clock counts as new.
     fading = np.exp2(np.minimum(times - now, 0.0) / (half_life * DAY))
-    keys, at = np.unique(items, return_inverse=True)
-    return _best_first(keys, np.bincount(at, fading if weights is None else fading * weights).astype(np.float32))
+    return _summed(items, fading if weights is None else fading * weights)
 
 
 def _called(near: Neighbours, anchors: NDArray[np.int32], weights: NDArray[np.float32]) -> Found:
     owner, places = near.gather(anchors, NEIGHBOURS_EACH)
-    if not len(places):
-        return NOTHING
-    keys, at = np.unique(near.items[places], return_inverse=True)
-    return _best_first(keys, np.bincount(at, weights[owner] * near.weights[places]).astype(np.float32))
+    return _summed(near.items[places], weights[owner] * near.weights[places])
 
 
 def _newcomers_near(bundle: Bundle, rows: NDArray[np.int32], weights: NDArray[np.float32]) -> Found:
@@ -244,8 +278,19 @@ def _newcomers_near(bundle: Bundle, rows: NDArray[np.int32], weights: NDArray[np
     return _best_first(np.arange(new.first, new.first + len(new), dtype=np.int32), scores.astype(np.float32))
 
 
+def _summed(rows: NDArray[np.int32], weights: NDArray[np.floating]) -> Found:
+    """Each row once, by the sum of its weights."""
+    if not len(rows):
+        return NOTHING
+    # Sorted with their places behind them as one number each, which is several times as quick as sorting places.
+    sorted_ = np.sort((rows.astype(np.int64) << 32) | np.arange(len(rows)))
+    of_row, at = (sorted_ >> 32).astype(np.int32), sorted_ & 0xFFFFFFFF
+    starts = np.flatnonzero(np.concatenate([_FIRST, of_row[1:] != of_row[:-1]]))
+    return _best_first(of_row[starts], np.add.reduceat(weights[at].astype(np.float64), starts).astype(np.float32))
+
+
 def _best_first(rows: NDArray[np.int32], scores: NDArray[np.float32]) -> Found:
     good = scores > 0
     rows, scores = rows[good], scores[good]
-    order = np.argsort(-scores, kind="stable")
+    order = falling(scores)
     return rows[order], scores[order]

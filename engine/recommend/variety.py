@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.bundle import Bundle
 from engine.index import unit
-from engine.recommend.item_values import current_values
+from engine.recommend.item_values import group_values
 from engine.recommend.query import Recommendation
 from engine.recommend.rules import Rows
 
@@ -46,12 +46,18 @@ class Caps:
 
     def __init__(self, most: Sequence[tuple[str, int]], rows: Rows, bundle: Bundle) -> None:
         self._most = [number for _, number in most]
-        self._groups = [dict(zip(rows.tolist(), current_values(field, rows, bundle), strict=True)) for field, _ in most]
+        self._groups = [dict(zip(rows.tolist(), group_values(field, rows, bundle), strict=True)) for field, _ in most]
         self._counts: list[Counter[Group]] = [Counter() for _ in most]
 
     def has_room(self, row: int) -> bool:
         told = zip(self._most, self._groups, self._counts, strict=True)
         return all(groups[row] is None or counts[groups[row]] < most for most, groups, counts in told)
+
+    @property
+    def are_exceeded(self) -> bool:
+        """Whether what was counted, without being asked for room, is more than there was."""
+        told = zip(self._most, self._counts, strict=True)
+        return any(number > most for most, counts in told for group, number in counts.items() if group is not None)
 
     def count(self, row: int) -> None:
         for groups, counts in zip(self._groups, self._counts, strict=True):

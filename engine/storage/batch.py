@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from engine.bundle import Bundle
 from engine.errors import BadInput
 from engine.events import TYPE_CODES
 from engine.profile import Profile, unknown
-from engine.recommend.answer import answer
+from engine.recommend.answer import NOTHING_TOLD, Told, answer
+from engine.recommend.placements import Placement
 from engine.recommend.placements import placement as find_placement
 from engine.storage.durable import replace_file
 from engine.storage.lake import Lake
@@ -29,6 +30,8 @@ LISTS = pa.schema(
         ("item_id", pa.string()),
         ("score", pa.float64()),
         ("source", pa.string()),
+        ("due_at", pa.timestamp("us", "UTC")),
+        ("chance", pa.float64()),
     ]
 )
 
@@ -37,40 +40,47 @@ def lists_for_users(
     bundle: Bundle,
     lake: Lake,
     user_ids: Sequence[str],
-    placement: str,
+    placement: Placement | str,
     *,
     limit: int,
     now: float,
     as_of: datetime | None,
+    told: Callable[[str], Told] = lambda _: NOTHING_TOLD,
 ) -> pa.Table:
-    """Columns user_id, rank (from 1), item_id, score, source.
+    """Columns user_id, rank (from 1), item_id, score, source; of what is due again due_at and chance, within a week.
 
     With `as_of` the clock stands there and profiles are made of the lake's events before it, whatever
-    the bundle remembers; otherwise profiles are the bundle's and the clock is `now` (epoch seconds).
+    the bundle remembers; otherwise profiles are the bundle's and the clock is `now` (epoch seconds). `told` says what
+    a placement's wishes ask beside that, by user.
     """
     if as_of is None:
         profiles = {user: bundle.profile(user) or unknown() for user in user_ids}
     else:
         profiles, now = rebuilt_profiles(bundle, lake, user_ids, as_of), as_of.timestamp()
-    answers = ((user, answer(bundle, placement, profiles[user], now, limit=limit)) for user in user_ids)
+    answers = (
+        (user, answer(bundle, placement, profiles[user], now, limit=limit, told=told(user))) for user in user_ids
+    )
     return _table("user_id", ((user, found.items) for user, found in answers))
 
 
-def lists_for_items(bundle: Bundle, item_ids: Sequence[str], placement: str, *, limit: int, now: float) -> pa.Table:
-    """Columns item_id (the one in view), rank, similar_id, score, source; an unknown item has no rows.
+def lists_for_items(
+    bundle: Bundle, item_ids: Sequence[str], placement: Placement | str, *, limit: int, now: float
+) -> pa.Table:
+    """Columns item_id (the one in view), rank, similar_id, score, source (no more); an unknown item has no rows.
 
     BadInput for a placement that is not about items in view.
     """
-    if not find_placement(placement).needs_items:
+    placement = find_placement(placement) if isinstance(placement, str) else placement
+    if not placement.needs_items:
         raise BadInput(
-            f"placement {placement!r} is for users, not beside items; ask `hawker recommend`", field="placement"
+            f"placement {placement.name!r} is for users, not beside items; ask `hawker recommend`", field="placement"
         )
     found = (
         (item, answer(bundle, placement, unknown(), now, item_ids=[item], limit=limit).items)
         for item in item_ids
         if bundle.items.row(item) >= 0
     )
-    table = _table("in_view", found)
+    table = _table("in_view", found).drop_columns(["due_at", "chance"])
     return table.rename_columns(["item_id", "rank", "similar_id", "score", "source"])
 
 
@@ -112,17 +122,22 @@ def rebuilt_profiles(bundle: Bundle, lake: Lake, user_ids: Sequence[str], as_of:
 
 def read_ids(path: Path, column: str) -> list[str]:
     """The ids of a Parquet, CSV or JSONL file's column, or of a text file with one id a line, each once, in order."""
-    try:
-        ids = _column(path, column)
-    except FileNotFoundError:
-        raise BadInput(f"there is no file {path}", field=column) from None
-    except (OSError, pa.ArrowException, ValueError) as problem:
-        first = str(problem).partition("\n")[0]
-        raise BadInput(f"{path} cannot be read: {first}", field=column) from problem
-    ids = [each for each in dict.fromkeys(ids) if each]
+    ids = [each for each in dict.fromkeys(_read(path, column)) if each]
     if not ids:
         raise BadInput(f"{path} names no {column}", field=column)
     return ids
+
+
+def read_lists(path: Path) -> dict[str, list[str]]:
+    """Item ids by user, best first, of a Parquet, CSV or JSONL file with the columns user_id, rank and item_id."""
+    users, items = (_read(path, column) for column in ("user_id", "item_id"))
+    ranks = [int(each) if each.isdigit() else 0 for each in _read(path, "rank")]
+    if not len(users) == len(items) == len(ranks) or not all(ranks):
+        raise BadInput(f"{path} needs user_id, item_id and a rank from 1 in every row", field="rank")
+    found: dict[str, list[tuple[int, str]]] = {}
+    for user, item, rank in zip(users, items, ranks, strict=True):
+        found.setdefault(user, []).append((rank, item))
+    return {user: [item for _, item in sorted(each)] for user, each in found.items()}
 
 
 def check_ending(path: Path) -> None:
@@ -167,6 +182,16 @@ def _stored_if_equal(profile: Profile, bundle: Bundle) -> Profile:
     return stored if same else profile
 
 
+def _read(path: Path, column: str) -> list[str]:
+    try:
+        return _column(path, column)
+    except FileNotFoundError:
+        raise BadInput(f"there is no file {path}", field=column) from None
+    except (OSError, pa.ArrowException, ValueError) as problem:
+        first = str(problem).partition("\n")[0]
+        raise BadInput(f"{path} cannot be read: {first}", field=column) from problem
+
+
 def _column(path: Path, column: str) -> list[str]:
     if path.suffix == ".parquet":
         table = parquet.read_table(path)
@@ -187,9 +212,13 @@ def _column(path: Path, column: str) -> list[str]:
     return ids
 
 
+def _micros(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1e6)
+
+
 def _table(key: str, lists: Iterator[tuple[str, Sequence[Any]]]) -> pa.Table:
     rows = [
-        (subject, place, item.id, item.score, item.source)
+        (subject, place, item.id, item.score, item.source, _micros(item.due_at), item.chance)
         for subject, items in lists
         for place, item in enumerate(items, start=1)
     ]

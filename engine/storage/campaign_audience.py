@@ -28,9 +28,12 @@ from engine.storage.segment_members import static_members
 from engine.storage.segment_reach import UNREACHABLE
 from engine.storage.segment_sql import members_sql
 from engine.storage.segments import find_segment
+from engine.storage.set_aside import check_usable
 from engine.targeting.campaign import Campaign
 from engine.targeting.groups import DIMENSIONS, group_of, groups
+from engine.targeting.labels import class_segment
 from engine.targeting.segment_json import parse_rule_json
+from engine.targeting.segments import Words, needs
 
 _NOBODY = "SELECT 0::UINTEGER AS person WHERE false"
 _LISTED = "SELECT person FROM people SEMI JOIN listed_ids USING (user_id)"
@@ -124,6 +127,7 @@ FROM reached JOIN people USING (person) LEFT JOIN traits USING (person) LEFT JOI
 
 def _audience(sql: Any, ledger: Ledger, campaign: Campaign, settings: Settings, now: float) -> str:
     kind, value = campaign.audience.kind, campaign.audience.value
+    _check_usable(ledger, campaign, words_of(settings))
     if kind == "rule":
         return _rule(value, settings, now)
     if kind == "segment":
@@ -132,6 +136,19 @@ def _audience(sql: Any, ledger: Ledger, campaign: Campaign, settings: Settings, 
         return _class(sql, ledger, value, settings, now)
     _list(sql, "listed_ids", value)
     return _LISTED
+
+
+def _check_usable(ledger: Ledger, campaign: Campaign, words: Words) -> None:
+    """Raises NotAllowed where the audience is a segment that is set aside, or hangs on one."""
+    kind, value = campaign.audience.kind, campaign.audience.value
+    named: Collection[str] = ()
+    if kind == "rule":
+        named = needs(parse_rule_json(value, words)).segments
+    elif kind == "segment":
+        named = [value]
+    elif kind == "class":
+        named = [class_segment(*value.split("/", 1))]
+    check_usable(ledger, words, named, field="audience")
 
 
 def _segment(sql: Any, ledger: Ledger, name: str, settings: Settings, now: float) -> str:

@@ -17,7 +17,7 @@ from engine.storage.campaign_outcomes import record_outcomes
 from engine.storage.campaigns import StoredCampaign, find_campaign
 from engine.storage.home import Home
 from engine.storage.ledger import Ledger, connection_of, rows_of
-from engine.targeting.campaign_members import HOLDOUT, design_of
+from engine.targeting.campaign_members import HOLDOUT
 
 
 def current_figures(
@@ -33,7 +33,7 @@ def current_figures(
 def keep_figures(home: Home, ledger: Ledger, campaign_id: str, *, now: float, zone: str) -> Mapping[str, Any]:
     """Keep a completed campaign's figures with it, and its outcomes in the lake; doing it again does no harm.
 
-    Outcomes teach where chance drew the offers and somebody was held out. Raises UnknownThing, NotAllowed for a
+    Outcomes teach where somebody was held out. Raises UnknownThing, NotAllowed for a
     campaign that is not completed, and what `campaign_figures` raises.
     """
     campaign = find_campaign(ledger, campaign_id)
@@ -44,7 +44,7 @@ def keep_figures(home: Home, ledger: Ledger, campaign_id: str, *, now: float, zo
     figures, gathered = current_figures(home, ledger, campaign, now=now, zone=zone)
     if gathered is not None:
         # First what can be made again: killed in between, the next call does both.
-        if design_of(campaign.document).is_drawn and (gathered.members.arm == HOLDOUT).any():
+        if (gathered.members.arm == HOLDOUT).any():
             record_outcomes(home, outcomes_of(home, ledger, campaign, gathered, now=now, zone=zone))
         with connection_of(ledger) as connection:
             rows_of(

@@ -1,6 +1,8 @@
-"""Lessons of a campaign: what became of each customer whose offer chance drew, beside what was known of them before.
+"""Lessons of a campaign: what became of each customer, beside what was known of them before.
 
-Rows of the lake's table CAMPAIGN_OUTCOMES, which training learns from what an offer changes.
+Rows of the lake's table CAMPAIGN_OUTCOMES, which training learns from what an offer changes. In a plan chance drew only
+who is held out, not who gets which offer. So those held out have the offer that they would have got: it tells with
+whom the others are compared.
 """
 
 from __future__ import annotations
@@ -18,23 +20,27 @@ from engine.storage.home import Home
 from engine.storage.ledger import Ledger, connection_of, rows_of
 from engine.storage.past_traits import past_traits
 from engine.storage.suggestion_facts import usual_basket
-from engine.targeting.campaign_members import HOLDOUT, TREATMENT
+from engine.targeting.campaign_members import HOLDOUT, TREATMENT, design_of
 from engine.targeting.offers import checked_offer
 from engine.targeting.response_inputs import TRAIT_INPUTS
 from engine.targeting.suggestions import discount_of
+
+_NOTHING = pa.scalar(None, pa.string())
 
 
 def outcomes_of(
     home: Home, ledger: Ledger, campaign: StoredCampaign, gathered: Gathered, *, now: float, zone: str
 ) -> pa.Table:
     """Rows of CAMPAIGN_OUTCOMES of those who were treated or held out by this campaign."""
-    members = gathered.members
+    members, is_drawn = gathered.members, design_of(campaign.document).is_drawn
     inside = np.isin(members.arm, (TREATMENT, HOLDOUT))
+    if not is_drawn:  # without the offer that they would have got nobody can be compared
+        inside &= (members.arm == TREATMENT) | (members.variant >= 0)
     rows, treated = gathered.rows.filter(pa.array(inside)), members.arm[inside] == TREATMENT
     launched = campaign.launched_at
     assert launched is not None
     traits = past_traits(home, rows["user_id"], (*TRAIT_INPUTS, "basket_value"), then=launched, now=now, zone=zone)
-    offers = _none_unless(treated, rows["offer_id"])
+    offers = pc.if_else(pa.array(treated), rows["offer_id"], _NOTHING if is_drawn else rows["variant"])
     columns = {
         "campaign_id": pa.array([campaign.id] * len(rows), pa.string()),
         "user_id": rows["user_id"],
@@ -49,10 +55,6 @@ def outcomes_of(
         if name in members.measures:
             columns[name] = pa.array(np.rint(members.measures[name][inside]).astype(np.int64))
     return pa.table(columns | {f"x_{name}": traits[name].cast(pa.float64()) for name in TRAIT_INPUTS})
-
-
-def _none_unless(wanted: Any, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.if_else(pa.array(wanted), column, pa.scalar(None, column.type))
 
 
 def _depths(ledger: Ledger, offers: pa.ChunkedArray, baskets: pa.ChunkedArray, usual: float | None) -> pa.Array:

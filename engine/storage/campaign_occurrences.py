@@ -12,6 +12,7 @@ from engine.storage.home import Home
 from engine.storage.lake_sql import quoted
 from engine.targeting.arbitration import midnight
 from engine.targeting.campaign_parts import Trigger
+from engine.targeting.labels import class_segment
 from engine.targeting.triggers import LOOK_BACK_SECONDS, Occurrence, calendar_moment, least_drop, shift_of
 
 _DAY_SECONDS = 86_400.0
@@ -23,6 +24,8 @@ _SELECTS: Mapping[str, str] = {
     " AS moment FROM traits WHERE order_interval_days IS NOT NULL",
     "delivered": "SELECT person, time AS moment FROM happenings WHERE type = 'delivered'",
     "signed_up": "SELECT person, first_seen_at AS moment FROM traits",
+    # A level that somebody loses leads into another, or into none, of which nobody writes.
+    "tier_change": "SELECT person, since AS moment FROM memberships WHERE {tier}",
     "price_drop": """
 SELECT person, dropped_at AS moment FROM (SELECT person, item, arg_max(type, time) AS last FROM happenings
   WHERE type IN ('cart_add', 'cart_remove', 'purchase', 'wishlist_add', 'wishlist_remove')
@@ -54,6 +57,7 @@ def _found(sql: Any, trigger: Trigger, since: float, now: float) -> list[Occurre
         segment=quoted(str(trigger.more.get("segment", ""))),
         month=moment_sql(now - 30 * _DAY_SECONDS),
         least=least_drop(trigger),
+        tier=_tier(trigger),
     )
     first, last = now - LOOK_BACK_SECONDS - shift, now - shift
     rows = sql.execute(
@@ -61,6 +65,11 @@ def _found(sql: Any, trigger: Trigger, since: float, now: float) -> list[Occurre
         f" WHERE moment > {moment_sql(max(first, since))} AND moment <= {moment_sql(last)}"
     ).fetchall()
     return [Occurrence(user, at / 1e6 + shift) for user, at in rows]
+
+
+def _tier(trigger: Trigger) -> str:
+    told = class_segment(str(trigger.more.get("classification", "")), str(trigger.more.get("class", "")))
+    return f"segment = {quoted(told)}" if "class" in trigger.more else f"starts_with(segment, {quoted(told)})"
 
 
 def _birthdays(sql: Any, trigger: Trigger, since: float, now: float, zone: ZoneInfo) -> list[Occurrence]:

@@ -18,6 +18,7 @@ from engine.storage.segments import moment
 from engine.targeting.campaign_draws import message_id
 
 STATES = ("waiting", "sent", "skipped", "dead")
+_AT_ONCE = 2_000  # messages that are given up in one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,11 @@ class Row:
     channel: str
     attempts: int
     counted_on: date | None
-    arm: str | None
-    variant: str | None
-    offer_id: str | None
-    expected_cost: float | None
-    expected_profit: float | None
+    arm: str | None = None
+    variant: str | None = None
+    offer_id: str | None = None
+    expected_cost: float | None = None
+    expected_profit: float | None = None
 
     @property
     def message_id(self) -> str:
@@ -94,6 +95,36 @@ def claim_due(
         **at,
     )
     return [Row(*row) for row in rows]
+
+
+def give_up_overdue(
+    ledger: LedgerPool, channel: str, reason: str, *, before: float, now: float, real_now: float
+) -> int:
+    """Give up what is due on a channel since before `before` (the shop's time) and in nobody's hands; how many.
+
+    What a paused campaign held back is due since it was resumed.
+    """
+    given_up = 0
+    while True:
+        with turn(ledger) as connection:
+            rows = rows_of(
+                connection,
+                "WITH running AS (SELECT c.campaign_id, (SELECT max(at) FROM campaign_changes k WHERE"
+                " k.campaign_id = c.campaign_id AND k.change = 'resumed') AS resumed_at FROM campaigns c"
+                " WHERE c.state = 'running') SELECT o.campaign_id, o.user_id, o.step, o.channel, o.attempts,"
+                " o.counted_on FROM campaign_outbox o JOIN running USING (campaign_id)"
+                f" WHERE greatest(o.due_at, resumed_at) < :before AND {_DUE} LIMIT :most FOR UPDATE OF o SKIP LOCKED",
+                before=moment(before),
+                most=_AT_ONCE,
+                at=moment(now),
+                real=moment(real_now),
+                channels=[channel],
+            )
+            lost = [Row(*row) for row in rows]
+            note(connection, [Note(row, "dead", reason, row.attempts) for row in lost], now=now)
+        given_up += len(lost)
+        if len(lost) < _AT_ONCE:
+            return given_up
 
 
 _RUNNING = "WITH running AS (SELECT campaign_id FROM campaigns WHERE state = 'running')"

@@ -85,9 +85,6 @@ def _stops(campaign: Campaign, assigned: Assigned, parity: ParityReport | None) 
         found.append(
             NotAllowed("audience: everybody is held out; make it larger", code="audience_empty", field="audience")
         )
-    if campaign.per_customer > 1:
-        told = "per_customer: a message carries one offer; launch with 1, plan with more"
-        found.append(NotAllowed(told, code="one_offer_a_message", field="per_customer"))
     if parity is not None:
         try:
             check_parity(parity, campaign.justification)

@@ -15,13 +15,17 @@ from engine.settings import Settings
 from engine.storage import postgres_place
 from engine.storage.embedded import Machine, Stores, open_stores
 from engine.storage.home import Home
-from engine.storage.ledger import check_durability, connect, connection_of
+from engine.storage.ledger import Ledger, check_durability, connect, connection_of
+from engine.storage.live_segments import words_of
 from engine.storage.migrate import is_current, missing_tables
 from engine.storage.online import connect_live, connect_stream
 from engine.storage.releases import current, open_bundle
+from engine.storage.set_aside import defined
 
 # Below this, a day's events and a new bundle of a middle-sized shop may not fit.
 _ENOUGH_FREE_BYTES = 2**30
+# Segments that are set aside are told by name.
+_MOST_SEGMENTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ def _stores(settings: Settings, machine: Machine | None) -> Iterator[Finding]:
         yield Finding("stream", True, "The stream answers, and keeps what it acknowledges.")
 
     def ledger(stores: Stores) -> Iterator[Finding]:
-        yield from _ledger(stores.ledger_url, settings.shop)
+        yield from _ledger(stores.ledger_url, settings)
 
     checks: dict[str, Callable[[Stores], Iterator[Finding]]] = {"live": live, "stream": stream, "ledger": ledger}
     for name, check in checks.items():
@@ -84,7 +88,8 @@ def _stores(settings: Settings, machine: Machine | None) -> Iterator[Finding]:
             yield Finding(name, False, f"{error.message}.")
 
 
-def _ledger(url: str, shop: str) -> Iterator[Finding]:
+def _ledger(url: str, settings: Settings) -> Iterator[Finding]:
+    shop = settings.shop
     engine = connect(url, shop, pooled=False)
     try:
         with connection_of(engine) as connection:
@@ -96,6 +101,8 @@ def _ledger(url: str, shop: str) -> Iterator[Finding]:
                 yield Finding("migrations", False, f"{error.message}.")
             else:
                 yield _migrations(shop, missing, current=current)
+                if current and not missing:
+                    yield _segments(connection, settings)
     finally:
         engine.dispose()
 
@@ -109,6 +116,17 @@ def _migrations(shop: str, missing: str, *, current: bool) -> Finding:
         return Finding("migrations", True, f"{whose} up to date.")
     lacks = f"missing {missing}" if missing else "those of an older Hawker"
     return Finding("migrations", True, f"{whose} {lacks}; hawker serve, or the next command that needs them, migrates.")
+
+
+def _segments(connection: Ledger, settings: Settings) -> Finding:
+    aside = sorted(defined(connection, words_of(settings)).set_aside.items())
+    if not aside:
+        return Finding("segments", True, "Every rule of a segment or class can be evaluated.")
+    told = "; ".join(f"{name}: {reason}" for name, reason in aside[:_MOST_SEGMENTS])
+    more = f"; and {len(aside) - _MOST_SEGMENTS} more" if len(aside) > _MOST_SEGMENTS else ""
+    return Finding(
+        "segments", False, f"Set aside until somebody mends their rules, their members as of then: {told}{more}."
+    )
 
 
 def _found(name: str, check: Callable[[], None], sentence: str) -> Finding:

@@ -1,4 +1,4 @@
-"""What classes made of campaigns: the past ones that a shop's history tells, and today's redemptions."""
+"""What classes made of campaigns: the past ones that a shop's history tells, its own, and today's redemptions."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ SELECT user_id, sum(contacted)::bigint, sum(responded)::bigint, sum(redeemed)::b
   SELECT m.user_id, count(*) AS contacted, count(*) FILTER (WHERE EXISTS (SELECT FROM past_redemptions r
       WHERE r.campaign_id = m.campaign_id AND r.user_id = m.user_id)) AS responded, 0 AS redeemed, 0 AS discount
     FROM past_campaign_members m GROUP BY m.user_id
+  UNION ALL
+  SELECT o.user_id, count(DISTINCT o.campaign_id), 0, 0, 0
+    FROM campaign_outbox o JOIN campaign_members m USING (campaign_id, user_id)
+    WHERE o.state = 'sent' AND m.arm = 'treatment' GROUP BY o.user_id
+  UNION ALL
+  SELECT m.user_id, 0, count(DISTINCT m.campaign_id), 0, 0
+    FROM redemptions r JOIN redemption_stacks s USING (redemption_id)
+    JOIN campaign_members m ON m.user_id = r.user_id JOIN campaigns c ON c.campaign_id = m.campaign_id
+    WHERE s.state = 'redeemed' AND m.arm = 'treatment' AND r.redeemed_at >= m.joined_at
+      AND r.redeemed_at < m.joined_at + coalesce((c.document->>'window_days')::int, 28) * interval '1 day'
+      AND (r.campaign_id = c.campaign_id OR EXISTS (SELECT FROM jsonb_array_elements(c.document->'offers') AS e
+        WHERE r.offer_id = CASE jsonb_typeof(e) WHEN 'string' THEN e #>> '{}' ELSE e->>'offer_id' END))
+      AND EXISTS (SELECT FROM campaign_outbox o WHERE o.campaign_id = m.campaign_id AND o.user_id = m.user_id
+        AND o.state = 'sent') GROUP BY m.user_id
   UNION ALL
   SELECT r.user_id, 0, 0, count(*), sum(r.discount - r.returned)
     FROM redemptions r JOIN redemption_stacks s USING (redemption_id)

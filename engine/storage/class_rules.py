@@ -6,17 +6,16 @@ put into a class by hand is in that one, whatever the rules say; of everybody el
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.expression import Joined, Not
 from engine.storage.ledger import Ledger, connection_of, rows_of
-from engine.storage.memberships import Rule
+from engine.storage.memberships import Rule, as_it_stood
 from engine.targeting import segments
 from engine.targeting.labels import class_segment
-from engine.targeting.segment_json import parse_rule_json
-from engine.targeting.segments import Member, Words
+from engine.targeting.segments import Member
 
 #: A class has no versions; its rows of the record have this one.
 _VERSION = 1
@@ -24,28 +23,31 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class RuledClass:
-    """A class as it is evaluated: `segment` is what it is called by, `by_hand` are user_ids."""
+    """A class as it is evaluated: `segment` is what it is called by."""
 
     segment: str
     definition: Mapping[str, Any] | None
-    uses: Sequence[str]
-    by_hand: Sequence[str] = ()
 
 
 def ruled_classes(ledger: Ledger) -> dict[str, list[RuledClass]]:
-    """The classes of every classification by their places, with who is in them by hand."""
+    """The classes of every classification by their places."""
+    found: dict[str, list[RuledClass]] = {}
     with connection_of(ledger) as connection:
-        listed: dict[str, list[str]] = {}
+        for classification, name, definition, _ in _rows(connection):
+            one = RuledClass(class_segment(classification, name), definition)
+            found.setdefault(classification, []).append(one)
+    return found
+
+
+def users_by_hand(ledger: Ledger) -> dict[str, list[str]]:
+    """The user_ids of those who were put into a class by hand, by the class as a segment."""
+    listed: dict[str, list[str]] = {}
+    with connection_of(ledger) as connection:
         for classification, name, user in rows_of(
             connection, "SELECT classification_id, class_id, user_id FROM class_members"
         ):
             listed.setdefault(class_segment(classification, name), []).append(user)
-        found: dict[str, list[RuledClass]] = {}
-        for classification, name, definition, uses in _rows(connection):
-            segment = class_segment(classification, name)
-            one = RuledClass(segment, definition, uses, listed.get(segment, ()))
-            found.setdefault(classification, []).append(one)
-    return found
+    return listed
 
 
 def uses_of_classes(ledger: Ledger) -> dict[str, frozenset[str]]:
@@ -59,16 +61,26 @@ def uses_of_classes(ledger: Ledger) -> dict[str, frozenset[str]]:
     return {segment: frozenset(of_all[classification]) for segment, classification in names.items()}
 
 
-def class_rules(classes: Sequence[RuledClass], words: Words) -> list[Rule]:
-    """Those of one classification: the lists first, then the rules by their places, for who is in none of them yet."""
-    elsewhere: list[segments.Rule] = [Not(Member(each.segment)) for each in classes]
-    by_hand = [Rule(each.segment, _VERSION, "SELECT person FROM listed", each.by_hand) for each in classes]
-    by_rule = [
-        Rule(each.segment, _VERSION, Joined("all", (parse_rule_json(each.definition, words), *elsewhere)))
-        for each in classes
-        if each.definition is not None
-    ]
-    return [*by_hand, *by_rule]
+def class_rules(
+    classes: Sequence[RuledClass],
+    rules: Mapping[str, segments.Rule],
+    by_hand: Mapping[str, Sequence[str]],
+    *,
+    set_aside: Collection[str] = (),
+) -> list[Rule]:
+    """Those of one classification: the lists first, then the rules by their places, for who is in none of them yet.
+
+    Who is in a class whose rule is set aside stays in it, unless they were put into another by hand.
+    """
+    names = [each.segment for each in classes]
+    elsewhere: list[segments.Rule] = [Not(Member(name)) for name in names]
+    found = [Rule(name, _VERSION, "SELECT person FROM listed", by_hand.get(name, ())) for name in names]
+    for name in names:
+        if name in set_aside:
+            found.append(as_it_stood(name, _VERSION, but_for=names))
+        elif name in rules:
+            found.append(Rule(name, _VERSION, Joined("all", (rules[name], *elsewhere))))
+    return found
 
 
 def _rows(connection: Ledger) -> list[tuple[Any, ...]]:

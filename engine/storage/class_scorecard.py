@@ -14,6 +14,7 @@ import numpy as np
 from engine.errors import BadInput
 from engine.storage.class_drift import Drift, read_drift
 from engine.storage.class_response import lay_responses, responses
+from engine.storage.class_trials import read_trials
 from engine.storage.classes import Class, find_classification
 from engine.storage.customer_files import CustomerFiles
 from engine.storage.home import Home
@@ -60,8 +61,7 @@ def scorecard(
     found = find_classification(ledger, classification_id)
     start = _moment(since, now)
     segments = [class_segment(classification_id, each.id) for each in found.classes]
-    files = CustomerFiles(home)
-    with files.reading(now, memory="2GB") as sql:
+    with (files := CustomerFiles(home)).reading(now, memory="2GB") as sql:
         state = files.state()
         lay_responses(sql, ledger, classification_id)
         listed = ", ".join(map(quoted, segments)) or "NULL"
@@ -71,6 +71,7 @@ def scorecard(
         overlaps = _overlaps(sql, thresholds, customers)
         answered = responses(sql)
         drift = read_drift(home, sql, segments, start)
+        trials = read_trials(home, sql, ledger, segments, now=now)
         sizes = [figures[name].size if name in figures else 0 for name in segments]
         advice = _advice(sql, found.classes, sizes, customers=customers, words=words)
     told = [
@@ -78,6 +79,7 @@ def scorecard(
             **_told(each, name, figures.get(name, _Figures()), customers=customers, spend=spend),
             "drift": drift and drift.of(name),
             "response": answered.get(name),
+            "against_holdout": trials.get(name),
             "overlap": overlaps.get(name, []),
             "suggestion": advised,
         }

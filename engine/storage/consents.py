@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from engine.errors import BadInput
-from engine.storage.ledger import Ledger, connection_of, rows_of
+from engine.storage.ledger import Ledger, LedgerConnection, connection_of, rows_of
 from engine.storage.segments import is_storable, moment
 from engine.targeting.consents import Said, checked_consent
 
@@ -52,35 +52,82 @@ class Consent:
 
 
 def say_consent(ledger: Ledger, user_id: str, word: Word, *, now: float) -> Consent:
-    """Put on record what a customer said. Raises BadInput for a purpose or channel that is none."""
-    purpose, channel = checked_consent(word.purpose, word.channel)
+    """Put on record what a customer said, under all ids that merges told of them.
+
+    Raises BadInput for a purpose or channel that is none.
+    """
+    checked_consent(word.purpose, word.channel)
     proof = dict(word.proof)
     texts = {"source": word.source, "text_version": word.text_version or "", "proof": _all_of(proof)}
     for name, told in texts.items():
         if not is_storable(told):
             raise BadInput(f"{name}: holds a character that cannot be stored", field=name)
     with connection_of(ledger) as connection:
+        merging(connection, alone=False)
+        others = _others_of(connection, user_id)
         # The places of one customer are in the order in which they are told.
-        rows_of(
-            connection,
-            "SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || :user, 3))) AS held",
-            user=user_id,
-        )
-        (row,) = rows_of(
-            connection,
-            "INSERT INTO consents (user_id, purpose, channel, granted, text_version, proof, source, actor, at)"
-            " VALUES (:user, :purpose, :channel, :granted, :version, CAST(:proof AS JSONB), :source, :actor, :at)"
-            f" RETURNING {_COLUMNS}",
-            user=user_id,
-            purpose=purpose,
-            channel=channel,
-            granted=word.granted,
-            version=word.text_version,
-            proof=json.dumps(proof, ensure_ascii=False),
-            source=word.source,
-            actor=word.actor,
-            at=moment(now),
-        )
+        rows_of(connection, _LOCK, users=[user_id, *others])
+        said = _put(connection, user_id, word, proof, now=now)
+        for other in others:
+            _put(connection, other, replace(word, source="merge"), {**proof, "said_as": user_id}, now=now)
+    return said
+
+
+def put_words(
+    connection: LedgerConnection,
+    user_id: str,
+    words: Iterable[tuple[str, str, bool]],
+    *,
+    source: str,
+    proof: Mapping[str, Any],
+    now: float,
+) -> None:
+    """Put purposes, channels and whether they are granted on record, of this id alone."""
+    for purpose, channel, granted in words:
+        _put(connection, user_id, Word(purpose, channel, granted, source), proof, now=now)
+
+
+def merging(connection: LedgerConnection, *, alone: bool) -> None:
+    """Until the transaction ends, who is whom does not change while somebody speaks; who changes it is `alone`."""
+    lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    told = f"SELECT 1 FROM (SELECT {lock}(hashtextextended(current_schema() || :about, 5))) AS held"
+    rows_of(connection, told, about="merged consents")
+
+
+_LOCK = (
+    "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(current_schema() || told, 3) AS key"
+    " FROM unnest(CAST(:users AS TEXT[])) AS told ORDER BY 1) AS keys"
+)
+
+
+def _others_of(connection: LedgerConnection, user_id: str) -> list[str]:
+    """The other ids of the same person, as merges told them."""
+    rows = rows_of(
+        connection,
+        "WITH me AS (SELECT coalesce((SELECT into_user FROM merged_users WHERE user_id = :user), :user) AS id)"
+        " SELECT user_id FROM (SELECT id AS user_id FROM me UNION SELECT user_id FROM merged_users"
+        " WHERE into_user = (SELECT id FROM me)) AS person WHERE user_id <> :user ORDER BY user_id",
+        user=user_id,
+    )
+    return [user for (user,) in rows]
+
+
+def _put(connection: LedgerConnection, user_id: str, word: Word, proof: Mapping[str, Any], *, now: float) -> Consent:
+    (row,) = rows_of(
+        connection,
+        "INSERT INTO consents (user_id, purpose, channel, granted, text_version, proof, source, actor, at)"
+        " VALUES (:user, :purpose, :channel, :granted, :version, CAST(:proof AS JSONB), :source, :actor, :at)"
+        f" RETURNING {_COLUMNS}",
+        user=user_id,
+        purpose=word.purpose,
+        channel=word.channel,
+        granted=word.granted,
+        version=word.text_version,
+        proof=json.dumps(proof, ensure_ascii=False),
+        source=word.source,
+        actor=word.actor,
+        at=moment(now),
+    )
     return Consent(*row)
 
 

@@ -62,7 +62,8 @@ class State:
 
     `as_of` is the clock (epoch seconds) that the traits were computed at, `segments` are those that were evaluated and
     `sizes` how many are in each, `leaves` the parts of rules whose answers are kept, all in the order of their bits;
-    `recorded` is how far the record of memberships is in them (microseconds), `reach` how far the ledger is.
+    `recorded` is how far the record of memberships is in them (microseconds), `reach` how far the ledger is. Segments
+    were evaluated at `evaluated`, but for those that cannot be at present: `stood` says when they were last.
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -76,6 +77,8 @@ class State:
     leaves: tuple[str, ...] = ()
     recorded: int = -1
     reach: Mapping[str, int] = field(default_factory=dict)
+    evaluated: float = 0.0
+    stood: Mapping[str, float] = field(default_factory=dict)
 
     def with_files(self, **files: tuple[str, ...]) -> State:
         return replace(self, files={**self.files, **files})

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from engine.storage.customer_files import CustomerFiles, State
 from engine.storage.ledger import LedgerPool, connection_of, rows_of
-from engine.targeting.campaign_draws import fractions
+from engine.storage.merged_consents import follow_merges, merges_mark
+from engine.trials.draws import fractions
 
 _SAID = pa.schema([("user_id", pa.string()), ("channel", pa.string()), ("granted", pa.bool_()), ("place", pa.int64())])
 _MET = pa.schema([("user_id", pa.string()), ("channel", pa.string()), ("day", pa.date32()), ("messages", pa.int64())])
@@ -31,7 +32,14 @@ class Reach:
 
 
 def with_reach(sql: Any, files: CustomerFiles, state: State, reach: Reach, now: float) -> State:
-    """The files `agreed`, `contacted` and `held` as of now; each is written only when something changed."""
+    """The files `agreed`, `contacted` and `held` as of now; each is written only when something changed.
+
+    First consents follow the merges that the files know of: nobody is shown as one person with half of their words.
+    """
+    number, last = merges_mark(sql)
+    if number and (number, last) != (state.reach.get("merges"), state.reach.get("merged_at")):
+        follow_merges(sql, reach.ledger, now=now)
+        state = replace(state, reach={**state.reach, "merges": number, "merged_at": last})
     people = int(sql.execute(f"SELECT count(*) FROM {files.source(state, 'names')}").fetchone()[0])
     renamed = people != state.reach.get("names")
     state = _held(sql, files, state, reach)

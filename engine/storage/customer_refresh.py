@@ -98,7 +98,7 @@ def _renumbered(sql: Any, files: CustomerFiles, state: State, before: State | No
         f"SELECT segment, mine.person, since FROM ({files.members(before)}) was"
         f" JOIN {old} named ON named.person = was.person JOIN {now} mine ON mine.name = named.name"
     )
-    state = replace(state, recorded=before.recorded)
+    state = replace(state, recorded=before.recorded, evaluated=before.evaluated, stood=before.stood)
     return state.with_files(memberships=(files.write(sql, "memberships", f"{select} ORDER BY ALL"),))
 
 

@@ -54,10 +54,11 @@ def _fitted(rows: pa.Table) -> pa.Table:
         if fitted[column].null_count:
             raise BadInput(f"predictions need {column} in every row", field=column)
     low, score, high = (fitted[column] for column in ("low", "score", "high"))
-    sound = [pc.less_equal(0.0, low), pc.less_equal(low, score), pc.less_equal(score, high), pc.less_equal(high, 1.0)]
-    # What is no number is in no order either.
+    sound = [pc.less_equal(0.0, score), pc.less_equal(score, 1.0), pc.equal(pc.is_null(low), pc.is_null(high))]
+    sound += [pc.less_equal(0.0, low), pc.less_equal(low, score), pc.less_equal(score, high), pc.less_equal(high, 1.0)]
+    # What is no number is in no order either; what is not there is no fault.
     if not all(pc.all(each, min_count=0).as_py() for each in sound):
-        raise BadInput("a prediction needs 0 <= low <= score <= high <= 1", field="score")
+        raise BadInput("a prediction needs 0 <= low <= score <= high <= 1, or neither low nor high", field="score")
     if fitted.num_rows > fitted.group_by(["user_id", "subject"]).aggregate([]).num_rows:
         raise BadInput("a prediction has one row a user and subject", field="user_id")
     return fitted

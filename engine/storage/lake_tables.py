@@ -109,7 +109,9 @@ USERS = LakeTable(
     defaults={"deleted": "false"},
 )
 
-#: One answered list a row: what was served, which is not yet what was shown.
+#: One answered list a row: what was served, which is not yet what was shown. Of an experiment on the placement its
+#: name, the variant, and the part of the people who see that. `propensities` are the chances of each place to show what
+#: it shows, null where nothing was left to chance.
 SERVED = LakeTable(
     "served",
     pa.schema(
@@ -120,7 +122,9 @@ SERVED = LakeTable(
             ("user_id", pa.string()),
             ("session_id", pa.string()),
             ("bundle_version", pa.int64()),
+            ("experiment", pa.string()),
             ("variant", pa.string()),
+            ("variant_share", pa.float64()),
             ("item_ids", pa.list_(pa.string())),
             ("sources", pa.list_(pa.string())),
             ("propensities", pa.list_(pa.float64())),
@@ -201,12 +205,13 @@ PREDICTIONS = LakeTable(
         ]
     ),
     key="user_id",
-    required=("user_id", "name", "score", "low", "high", "as_of", "run_id", "written_at"),
+    required=("user_id", "name", "score", "as_of", "run_id", "written_at"),
 )
 
-#: What became of one customer of a finished campaign whose arms were drawn by chance: one row a campaign and customer.
-#: `arm` is "holdout" or the variant's name, `offer_id` its offer, null for the holdout and for a message alone.
-#: `depth` is what the offer was expected to take off, as part of the customer's usual basket, 0 without an offer;
+#: What became of one customer of a finished campaign with a holdout: one row a campaign and customer. `arm` is
+#: "holdout" or the variant's name, `offer_id` its offer, null for a message alone and for those held out of a draw;
+#: those held out of a plan have the one that they would have got: only with them its outcomes can be compared.
+#: `depth` is what that offer was expected to take off, as part of the customer's usual basket, 0 without an offer;
 #: `propensity` the chance, above 0, with which the customer got that arm. Within the outcome window: whether the offer
 #: was redeemed, and orders, revenue, margin and what discounts cost, of the whole shop and counted alike for all arms,
 #: minor units. `x_...` are the traits at launch that models may read (engine/targeting/response_inputs.py), null where

@@ -32,6 +32,12 @@ _CONNECT_SECONDS = 5
 # PostgreSQL cuts longer names off without a word, and two shops would share a schema.
 _NAME_BYTES = 63
 _MOST_TURNS = 5
+_AT_ONCE = "hawker_at_once"
+
+# Statements of a pool for `at_once` find their few rows by key. PostgreSQL would make each of their plans anew at every
+# call, since it takes an array for longer than these are: that costs as much as the statements themselves. And a plan
+# that was made while a table was small must not read the whole of it for ever.
+_BY_KEY = ("plan_cache_mode TO force_generic_plan", "enable_seqscan TO off", "jit TO off")
 
 # What each setting must not be; data_checksums is decided when the data folder is made.
 _UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "data_checksums": "off"}
@@ -40,7 +46,8 @@ _UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off
 def open_ledger(url: str, shop: str, *, connections: int | None = None) -> Engine:
     """A pool of connections to the shop's schema of a ledger that was found safe.
 
-    `connections` are those of a pool for `at_once`, which does not ask each connection whether it still stands.
+    `connections` are those of a pool for `at_once`: it does not ask each connection whether it still stands, and keeps
+    one plan for each statement, which finds its rows by index.
     Raises StoreUnavailable when it cannot be reached or may lose what it acknowledged, BadInput
     for an address or a shop name that cannot be used. Dispose of the engine when done.
     """
@@ -60,6 +67,8 @@ def connect(url: str, shop: str, *, pooled: bool = True, connections: int | None
     options: dict[str, Any] = {"pool_pre_ping": True} if pooled else {"poolclass": NullPool}
     if connections is not None:
         options = {"pool_size": connections, "max_overflow": 0, "isolation_level": "AUTOCOMMIT"}
+        # Nothing is open after a statement, so that nothing has to be rolled back.
+        options |= {"pool_reset_on_return": None, "execution_options": {_AT_ONCE: True}}
     engine = create_engine(_address(url), connect_args={"connect_timeout": _CONNECT_SECONDS}, **options)
 
     @event.listens_for(engine, "connect")
@@ -68,7 +77,9 @@ def connect(url: str, shop: str, *, pooled: bool = True, connections: int | None
         connection.autocommit = True
         connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
         connection.execute("SET timezone TO 'UTC'")
-        connection.autocommit = False
+        for setting in _BY_KEY if connections is not None else ():
+            connection.execute(sql.SQL("SET {}").format(sql.SQL(setting)))
+        connection.autocommit = connections is not None
 
     return engine
 
@@ -97,6 +108,8 @@ def connection_of(ledger: Ledger) -> Iterator[Connection]:
         where = ledger.url.render_as_string(hide_password=True)
         raise StoreUnavailable(f"the ledger at {where} does not answer: {_first_line(error)}") from error
     try:
+        if ledger.get_execution_options().get(_AT_ONCE):
+            connection = connection.execution_options(isolation_level="READ COMMITTED")
         with connection, connection.begin():
             yield connection
     except OperationalError as error:  # the commit too may find nobody there
@@ -174,7 +187,8 @@ def _said(ledger: LedgerPool, statement: str, values: Mapping[str, Any]) -> list
     raw: Any = held.driver_connection
     was = raw.autocommit
     try:
-        raw.autocommit = True
+        if not was:
+            raw.autocommit = True
         found = raw.execute(statement, values)
         return found.fetchall() if found.description else []
     except psycopg.Error as error:
@@ -183,7 +197,7 @@ def _said(ledger: LedgerPool, statement: str, values: Mapping[str, Any]) -> list
             raise _ConnectionLost(*error.args) from error
         raise
     finally:
-        if not raw.closed:
+        if not was and not raw.closed:
             raw.autocommit = was
         held.close()
 

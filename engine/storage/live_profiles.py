@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from engine.events import TYPE_CODES
 from engine.storage.live_person import LiveEvent, LivePerson, Touch, as_arguments, packed, packed_touch, unpacked
+from engine.storage.live_reads import LiveReads
 from engine.storage.online import AsyncClient, ScriptMissing
 
 #: Bytes of a tail: about 15 events with item ids of 6 characters, 5 with UUIDs.
@@ -134,6 +135,7 @@ class LiveProfiles:
     def __init__(self, client: AsyncClient, shop: str) -> None:
         self._client = client
         self._shop = shop
+        self._version = f"{shop}:items:version".encode()
 
     async def record(self, events: Sequence[LiveEvent], *, trends: bool = True) -> None:
         """Add events to the profiles of those who did them, and purchases and carts to what is trending.
@@ -163,10 +165,30 @@ class LiveProfiles:
 
     async def read(self, user_id: str | None, session_id: str | None, also: Sequence[str] = ()) -> LiveView:
         """What is known of a user, of a session, or of both, the catalogue's version, and what `also` keys hold."""
-        keys = [person_key(self._shop, user_id, None)] if user_id is not None else []
-        keys += [person_key(self._shop, None, session_id)] if session_id is not None else []
+        keys = self._persons(user_id, session_id)
         *found, version = await self._run(_READ_SCRIPT, [*keys, *also, f"{self._shop}:items:version"], [])
         reached, values, more = found[: 2 * len(keys) : 2], found[1 : 2 * len(keys) : 2], found[2 * len(keys) + 1 :: 2]
+        return self._view(reached, values, version, more)
+
+    async def read_within(
+        self, reads: LiveReads, user_id: str | None, session_id: str | None, also: Sequence[str] = ()
+    ) -> LiveView:
+        """The same within a request: together with those who ask at this moment, and not waited for any longer."""
+        keys = [each.encode("utf-8", "surrogatepass") for each in (*self._persons(user_id, session_id), *also)]
+        version, *found = await reads.get([self._version, *keys])
+        n = len(keys) - len(also)
+        values = [value or b"" for value in found[:n]]
+        if any(value[:1] == b"\x00" for value in values):  # merged into somebody: only the script follows there
+            return await self.read(user_id, session_id, also)
+        return self._view(keys[:n], values, version or b"0", [value or b"" for value in found[n:]])
+
+    def _persons(self, user_id: str | None, session_id: str | None) -> list[str]:
+        keys = [person_key(self._shop, user_id, None)] if user_id is not None else []
+        return keys + ([person_key(self._shop, None, session_id)] if session_id is not None else [])
+
+    def _view(
+        self, reached: Sequence[bytes], values: Sequence[bytes], version: bytes, more: Sequence[bytes]
+    ) -> LiveView:
         # A session that was merged into the user leads to the same string.
         persons = tuple(unpacked(value) for value in dict.fromkeys(values) if value[:1] == b"\x01")
         prefix = person_key(self._shop, "", None).encode()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from engine.expression import Kind
 from engine.settings import Settings
-from engine.storage.class_rules import class_rules, ruled_classes, uses_of_classes
+from engine.storage.class_rules import class_rules, users_by_hand, uses_of_classes
 from engine.storage.ledger import LedgerPool, connection_of, rows_of
-from engine.storage.memberships import Rule
-from engine.storage.segments import Segment, in_turn, live_segments
+from engine.storage.memberships import Rule, as_it_stood
+from engine.storage.segments import Segment, live_segments
+from engine.storage.set_aside import Defined, defined
 from engine.storage.webhook_outbox import announce
 from engine.storage.webhooks import list_webhooks
 from engine.targeting.groups import groups
-from engine.targeting.labels import definition_of
 from engine.targeting.segment_json import parse_rule_json
 from engine.targeting.segments import Words
 from engine.targeting.traits import TRAIT_FIELDS
@@ -47,25 +48,32 @@ def group_rules(thresholds: Mapping[str, float]) -> list[Rule]:
     return [Rule(each.id, 1, parse_rule_json(each.rule, words)) for each in groups(thresholds)]
 
 
-def live_rules(settings: Settings, ledger: LedgerPool) -> list[Rule]:
-    """All that memberships are kept of, each behind those that it names."""
-    segments = {definition_of(each.id): each for each in live_segments(ledger)}
-    classes = {("class", name): each for name, each in ruled_classes(ledger).items()}
-    uses = {at: [definition_of(used) for used in each.uses] for at, each in segments.items()}
-    uses |= {at: [definition_of(used) for one in each for used in one.uses] for at, each in classes.items()}
+@dataclass(frozen=True, slots=True)
+class Live:
+    """`rules` of all that memberships are kept of, each behind those that it names; `set_aside`: which, and why."""
+
+    rules: list[Rule]
+    set_aside: Mapping[str, str]
+
+
+def live_rules(settings: Settings, ledger: LedgerPool) -> Live:
+    """The ready-made groups, and what people defined; who is in a segment that is set aside stays in it."""
+    found, by_hand = defined(ledger, words_of(settings)), users_by_hand(ledger)
     stored: list[Rule] = []
-    for at in in_turn(uses):
-        if at in classes:
-            stored += class_rules(classes[at], words_of(settings))
+    for unit in found.units.values():
+        if isinstance(unit, Segment):
+            stored.append(_stored_rule(ledger, unit, found))
         else:
-            stored.append(_stored_rule(settings, ledger, segments[at]))
-    return [*group_rules(settings.groups), *stored]
+            stored += class_rules(unit, found.rules, by_hand, set_aside=found.set_aside)
+    return Live([*group_rules(settings.groups), *stored], found.set_aside)
 
 
-def _stored_rule(settings: Settings, ledger: LedgerPool, segment: Segment) -> Rule:
+def _stored_rule(ledger: LedgerPool, segment: Segment, found: Defined) -> Rule:
+    if segment.id in found.set_aside:
+        return as_it_stood(segment.id, segment.version)
     if segment.kind == "static":
         return Rule(segment.id, segment.version, "SELECT person FROM listed", members_of(ledger, segment.id))
-    return Rule(segment.id, segment.version, parse_rule_json(segment.definition, words_of(settings)))
+    return Rule(segment.id, segment.version, found.rules[segment.id])
 
 
 def members_of(ledger: LedgerPool, segment_id: str) -> list[str]:

@@ -1,14 +1,15 @@
-"""Live wallets: which coupons each user holds, in the live store, for lists that show their prices.
+"""Live wallets: which coupons each user holds and what they used of their limits, in the live store, for lists.
 
 The ledger is the record; a wallet may be lost, or be a moment old, and then a price is not shown or shown once more.
 The till never asks it. A wallet holds few coupons, those that end first, and is written anew within a day.
+Of limits of one customer it knows the counters that the user's redemptions moved, not those of reservations.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from engine.storage.ledger import LedgerPool, at_once
 from engine.storage.online import AsyncClient
@@ -30,6 +31,21 @@ FROM (SELECT c.user_id, c.offer_id, c.version, extract(epoch FROM c.issued_at)::
           AND (c.expires_at IS NULL OR c.expires_at > to_timestamp(:now))) held
 WHERE place <= :most GROUP BY user_id
 """
+#: Redemptions of one user whose counters are looked at, the latest.
+_MOST_USED = 100
+# A counter's key says whose it is and of which period, none for all time; the longest period is a month.
+_USED = """
+SELECT u.user_id, h.key, c.used
+FROM unnest(CAST(:users AS text[])) AS u (user_id)
+CROSS JOIN LATERAL (SELECT r.offer_id, r.holds, r.redeemed_at FROM redemptions r WHERE r.user_id = u.user_id
+                    ORDER BY r.redeemed_at DESC LIMIT :most) r
+JOIN offers f ON f.offer_id = r.offer_id AND f.state = 'active'
+CROSS JOIN LATERAL jsonb_to_recordset(r.holds) AS h(key text)
+JOIN counters c ON c.key = h.key AND c.used > 0
+WHERE h.key::jsonb->>2 = u.user_id
+    AND (h.key::jsonb->>3 = '' OR r.redeemed_at > to_timestamp(:now) - interval '32 days')
+GROUP BY u.user_id, h.key, c.used
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,38 +58,58 @@ class Held:
     ends_at: float | None
 
 
-def held_coupons(ledger: LedgerPool, user_ids: Collection[str], *, now: float) -> dict[str, list[Held]]:
-    """What these users hold and have not used; an empty list for nothing."""
-    rows = dict(at_once(ledger, _HELD, users=list(user_ids), now=now, most=MOST_HELD))
-    return {user: [Held(*each) for each in rows.get(user, ())] for user in user_ids}
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """What a user holds and has not used, and by the names of counters what they used of limits of one customer."""
+
+    held: tuple[Held, ...] = ()
+    used: Mapping[str, int] = field(default_factory=dict)
 
 
-def users_with_coupons(ledger: LedgerPool, *, after: str, limit: int) -> list[str]:
-    """Users to whom coupons were ever given, by their ids, from the one behind `after` on."""
+def read_wallets(ledger: LedgerPool, user_ids: Collection[str], *, now: float) -> dict[str, Wallet]:
+    """What stands in these users' wallets at `now`, the shop's time in epoch seconds. Raises StoreUnavailable."""
+    held = dict(at_once(ledger, _HELD, users=list(user_ids), now=now, most=MOST_HELD))
+    used: dict[str, dict[str, int]] = {}
+    for user, key, number in at_once(ledger, _USED, users=list(user_ids), now=now, most=_MOST_USED):
+        used.setdefault(user, {})[key] = number
+    return {user: Wallet(tuple(Held(*each) for each in held.get(user, ())), used.get(user, {})) for user in user_ids}
+
+
+def users_with_wallets(ledger: LedgerPool, *, after: str, limit: int) -> list[str]:
+    """Users to whom coupons were ever given or who redeemed any, by their ids, from the one behind `after` on."""
     rows = at_once(
         ledger,
-        "SELECT DISTINCT user_id FROM coupons WHERE user_id > :after ORDER BY user_id LIMIT :limit",
+        "(SELECT DISTINCT user_id FROM coupons WHERE user_id > :after ORDER BY user_id LIMIT :limit) UNION"
+        " (SELECT DISTINCT user_id FROM redemptions WHERE user_id > :after ORDER BY user_id LIMIT :limit)"
+        " ORDER BY user_id LIMIT :limit",
         after=after,
         limit=limit,
     )
     return [user for (user,) in rows]
 
 
-async def write_wallets(client: AsyncClient, shop: str, wallets: dict[str, list[Held]]) -> None:
+async def write_wallets(client: AsyncClient, shop: str, wallets: Mapping[str, Wallet]) -> None:
     """Let these users' wallets hold this. Raises StoreError."""
-    pipeline = client.pipeline(transaction=False)
-    for user, held in wallets.items():
-        if held:
-            told = [[each.offer_id, each.version, each.issued_at, each.ends_at] for each in held]
-            pipeline.set(wallet_key(shop, user), json.dumps(told), ex=_KEPT_SECONDS)
+    pipeline, empty = client.pipeline(transaction=False), list[bytes]()
+    for user, wallet in wallets.items():
+        if wallet.held or wallet.used:
+            held = [[each.offer_id, each.version, each.issued_at, each.ends_at] for each in wallet.held]
+            told = json.dumps({"held": held, "used": wallet.used})
+            pipeline.set(wallet_key(shop, user), told, ex=_KEPT_SECONDS)
         else:
-            pipeline.delete(wallet_key(shop, user))
+            empty.append(wallet_key(shop, user))
+    if empty:
+        pipeline.delete(*empty)
     await pipeline.execute()
 
 
-def read_wallet(value: bytes | None) -> list[Held]:
-    """A wallet as it lies in the store."""
-    return [] if value is None else [Held(*each) for each in json.loads(value)]
+def read_wallet(value: bytes | None) -> Wallet:
+    """A wallet as it lies in the store; an older form was a list of what is held."""
+    if value is None:
+        return Wallet()
+    told = json.loads(value)
+    told = {"held": told, "used": {}} if isinstance(told, list) else told
+    return Wallet(tuple(Held(*each) for each in told["held"]), told["used"])
 
 
 def wallet_key(shop: str, user_id: str) -> bytes:

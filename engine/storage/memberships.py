@@ -34,17 +34,32 @@ _MOST_MOVED = 0.05
 class Rule:
     """Who belongs to a segment: by a rule of segments, or by the SQL of their numbers. `version` is the definition's.
 
-    With `user_ids`, a list that somebody made, `select` is over the view `listed` of their numbers.
+    With `user_ids`, a list that somebody made, `select` is over the view `listed` of their numbers. `stands` is one of
+    `as_it_stood`.
     """
 
     segment: str
     version: int
     select: segments.Rule | str
     user_ids: Sequence[str] | None = None
+    stands: bool = False
 
     def sql(self, now: datetime) -> str:
         """The SELECT of the numbers of those who belong, all by itself."""
         return self.select if isinstance(self.select, str) else members_sql(self.select, now)
+
+
+def as_it_stood(segment: str, version: int, *, but_for: Sequence[str] = ()) -> Rule:
+    """A segment that cannot be evaluated now keeps those who were in it, but for who is in one of `but_for` by now.
+
+    Would they leave, everybody fitted who is `not` in it, and all of them entered anew once it can be evaluated again.
+    """
+    elsewhere = f"SELECT person FROM memberships WHERE segment IN ({', '.join(map(quoted, but_for)) or 'NULL'})"
+    select = (
+        f"SELECT person FROM stood SEMI JOIN people USING (person) WHERE segment = {quoted(segment)}"
+        f" AND person NOT IN ({elsewhere})"
+    )
+    return Rule(segment, version, select, stands=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +76,30 @@ def refresh_memberships(
     """Evaluate `rules` in their order, so that one may look up those before it; those not named end.
 
     Several rules may fill one segment. `sql` has the views of `files.lay_out` as of `now` (epoch seconds). The state
-    that is returned is not published.
+    that is returned is not published. Of a segment that stands as it stood nothing is told that was never evaluated.
     """
     state = _as_recorded(sql, home, files, state)
+    rules = [each for each in rules if not each.stands or each.segment in state.segments]
     named = {name: place for place, name in enumerate(dict.fromkeys(rule.segment for rule in rules))}
     _evaluate(sql, files, state, rules, named, now)
     _compare(sql, files, state, named)
     changes = _counted(sql, state, named)
     standing = files.write(sql, "standing", "SELECT * FROM standing_now") if named else None
     sizes = tuple(each.size for each in changes)
-    state = replace(state, segments=tuple(named), sizes=sizes).with_files(standing=(standing,) if standing else ())
+    state = replace(state, segments=tuple(named), sizes=sizes, evaluated=now, stood=_since(state, rules, now))
+    state = state.with_files(standing=(standing,) if standing else ())
     if one_row(sql, "SELECT count(*) FROM membership_changes")[0]:
         recorded = _record(sql, home, {rule.segment: rule.version for rule in rules}, now)
         since = f"CASE change WHEN 'entered' THEN {moment_sql(now)} END AS since"
         moved = f"SELECT segment, person, {since} FROM membership_changes"
         state = _with_moved(sql, files, replace(state, recorded=recorded), moved)
     return state, changes
+
+
+def _since(state: State, rules: Sequence[Rule], now: float) -> dict[str, float]:
+    """When those that stand as they stood were evaluated last; never later than their last move where it was lost."""
+    last = state.evaluated or min(state.recorded / 1e6, now)
+    return {each.segment: state.stood.get(each.segment, last) for each in rules if each.stands}
 
 
 def _evaluate(
@@ -90,6 +113,12 @@ def _evaluate(
         for name, place in named.items()
     )
     sql.execute(f"CREATE OR REPLACE TEMP VIEW memberships AS {looked_up or 'SELECT NULL AS segment, NULL AS person'}")
+    stood = " UNION ALL ".join(
+        f"SELECT {quoted(name)} AS segment, person FROM {files.source(state, 'standing')} WHERE {bit_words.bit(place)}"
+        for place, name in enumerate(state.segments)
+        if any(rule.stands and rule.segment == name for rule in rules)
+    )
+    sql.execute(f"CREATE OR REPLACE TEMP VIEW stood AS {stood or 'SELECT NULL AS segment, NULL AS person'}")
     sql.execute(f"CREATE OR REPLACE TEMP VIEW kept AS SELECT * FROM {files.source(state, 'leaves')}")
     kept = {key: place for place, key in enumerate(state.leaves)}
     for batch in _batches(rules):

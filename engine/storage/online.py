@@ -20,6 +20,8 @@ AsyncClient = redis.asyncio.Redis
 StoreError: type[Exception] = redis.RedisError
 #: What running a script by its hash raises on a server that does not know it (yet, or any more).
 ScriptMissing: type[Exception] = redis.exceptions.NoScriptError
+#: What an answer raises that comes too late; a StoreError.
+LateAnswer: type[Exception] = redis.TimeoutError
 
 # Within a request the live store gets this long; profiles fall back to the bundle's history after it.
 LIVE_SECONDS = 0.25

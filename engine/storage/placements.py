@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BadInput, UnknownThing
+from engine.errors import BadInput, NotAllowed, UnknownThing
+from engine.recommend.experiment_reader import settled
 from engine.recommend.placement_reader import MOST_PLACEMENTS, read_placement
 from engine.storage.durable import locked, replace_file
 from engine.storage.home import Home
@@ -32,9 +33,10 @@ class StoredPlacement:
 def put_placement(
     ledger: Ledger, name: str, definition: Mapping[str, Any], *, actor: str | None, now: float
 ) -> StoredPlacement:
-    """Define a list, or define it anew. Raises BadInput."""
+    """Define a list, or define it anew. Raises BadInput, NotAllowed for an experiment that is drawn anew in secret."""
     read_placement(name, definition)
     with connection_of(ledger) as connection:
+        _check_same_draw(name, connection, definition)
         others = rows_of(connection, "SELECT count(*) FROM placements WHERE name <> :name", name=name)
         if others[0][0] >= MOST_PLACEMENTS:
             raise BadInput(f"a shop has at most {MOST_PLACEMENTS} placements", code="too_many", field="name")
@@ -50,6 +52,26 @@ def put_placement(
             actor=actor,
         )
         return find_placement(connection, name)
+
+
+def _check_same_draw(name: str, ledger: Ledger, definition: Mapping[str, Any]) -> None:
+    """An experiment that goes on under its name keeps its variants: else people change sides and no report knows."""
+    now = definition.get("experiment")
+    for each in list_placements(ledger):
+        before = each.definition.get("experiment")
+        if each.name == name and now and before and before.get("name") == now.get("name") and before != now:
+            raise NotAllowed(
+                f"experiment: {now['name']!a} runs with other variants; give the new ones another name",
+                code="experiment_runs",
+                field="experiment.name",
+            )
+
+
+def keep_variant(ledger: Ledger, name: str, variant: str, *, actor: str | None, now: float) -> StoredPlacement:
+    """End a placement's experiment: from now on everybody sees this variant. Raises UnknownThing, NotAllowed."""
+    with connection_of(ledger) as connection:
+        definition = settled(find_placement(connection, name).definition, variant)
+        return put_placement(connection, name, definition, actor=actor, now=now)
 
 
 def find_placement(ledger: Ledger, name: str) -> StoredPlacement:

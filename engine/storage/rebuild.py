@@ -45,7 +45,7 @@ async def rebuild_documents(
     """
     documents, changed = LiveDocuments(live, shop), dict.fromkeys(get_args(Kind), 0)
     for kind in changed:
-        for batch in _batches(_told(lake, kind), _BATCH):
+        for batch in _batches(documents_of(lake, kind), _BATCH):
             told = {each[ID_FIELD[kind]]: each for each in batch}
             async with documents.writing() as token:
                 # Within the lock: whoever changes a document appends to the stream first.
@@ -80,7 +80,7 @@ async def rebuild_profiles(
     return Rebuilt(events=events.num_rows, merges=len(merges))
 
 
-def _told(lake: Lake, kind: Kind) -> Iterator[dict[str, Any]]:
+def documents_of(lake: Lake, kind: Kind) -> Iterator[dict[str, Any]]:
     """The rows of the lake as documents in wire form."""
     table = lake.items() if kind == "items" else lake.users()
     for batch in table.to_batches(_BATCH):

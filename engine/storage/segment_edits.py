@@ -19,7 +19,7 @@ from engine.thresholds import read_thresholds
 #: A segment that others name cannot go; so many of these are told.
 _MOST_TOLD = 20
 #: Ready-made groups, which rules may name too; their ids hold what no id of a segment may.
-_READY_MADE = frozenset(each.id for each in groups(read_thresholds("")))
+READY_MADE = frozenset(each.id for each in groups(read_thresholds("")))
 
 
 def create_segment(
@@ -194,7 +194,7 @@ def check_uses(connection: Ledger, name: str, uses: Sequence[str]) -> None:
     for each in uses:
         if definition_of(each) == definition_of(name):
             raise BadInput(f"definition: {name!r} names itself, by {each!r}", code="circle", field="definition")
-        if each not in named and each not in _READY_MADE:
+        if each not in named and each not in READY_MADE:
             raise BadInput(
                 f"definition: there is no segment {each!a} in use; `hawker segment list` shows them, and a class of"
                 " /v1/classes is called class:CLASSIFICATION:CLASS",

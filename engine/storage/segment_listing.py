@@ -34,7 +34,7 @@ def list_members(home: Home, segment: str, *, now: float, after: str, limit: int
     told = [{"user_id": each["user_id"], "since": each["since"].isoformat()} for each in page[:limit]]
     return {
         "segment_id": segment,
-        "as_of": datetime.fromtimestamp(state.as_of if state else 0.0, UTC).isoformat(),
+        "as_of": datetime.fromtimestamp(state.stood.get(segment, state.as_of) if state else 0.0, UTC).isoformat(),
         "size": found["size"],
         "members": told,
         "next": told[-1]["user_id"] if len(page) > limit else None,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from engine.storage.customer_files import CustomerFiles
 from engine.storage.home import Home
 from engine.storage.lake_sql import all_cores, quoted
-from engine.storage.segment_reach import REASONS, Channel, reach_sql
+from engine.storage.segment_reach import REASONS, Channel, days_elsewhere, reach_sql
 from engine.storage.segment_sql import members_sql
 from engine.targeting.segments import Rule
 
@@ -32,7 +32,7 @@ def preview(
 
     `begun` gets the connection; its `interrupt()` from another thread ends the preview with BadInput. The traits are of
     the last refresh, which the answer names; events of the rule's windows are read up to `now`. Who can be reached is
-    told of marketing on `channel`, with at most `cap` messages on the shop's day.
+    told of marketing on `channel`, with at most `cap` messages on the customer's day, the shop's where nobody knows it.
     """
     files = CustomerFiles(home)
     # Somebody waits for this answer, at a lower priority than any storefront's.
@@ -43,7 +43,7 @@ def preview(
         sql.execute(f"CREATE TEMP TABLE fitting AS SELECT DISTINCT person FROM ({select})")
         (figures,) = _rows(sql, _FIGURES)
         today = datetime.fromtimestamp(now, ZoneInfo(state.zone if state else "UTC")).date()
-        reached = _reached(sql, Channel(channel, today, cap))
+        reached = _reached(sql, Channel(channel, today, cap, _elsewhere(sql, today, now) if cap else {}))
         users = _rows(
             sql,
             "SELECT user_id FROM people SEMI JOIN fitting USING (person)"
@@ -61,6 +61,11 @@ def preview(
         "sample": [each["user_id"] for each in users],
         "overlap": overlaps,
     }
+
+
+def _elsewhere(sql: Any, today: date, now: float) -> dict[str, date]:
+    zones = _rows(sql, "SELECT DISTINCT zone FROM traits WHERE zone IS NOT NULL")
+    return days_elsewhere([each["zone"] for each in zones], today, now)
 
 
 def _reached(sql: Any, channel: Channel) -> dict[str, int]:

@@ -155,7 +155,7 @@ def _category(sql: Any, item_id: str) -> str | None:
     """The item's most specific category."""
     found = sql.execute(f"SELECT categories FROM things WHERE item_id = {quoted(item_id)} LIMIT 1").fetchall()
     if not found:
-        raise UnknownThing(f"item: {item_id[:100]!a} is none of the shop's", field="item_id")
+        raise UnknownThing(f"item_id: {item_id[:100]!a} is none of the shop's", field="item_id")
     categories = found[0][0] or []
     return str(categories[-1]) if categories else None
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from engine.errors import BadInput
 from engine.targeting.campaign import Campaign
-from engine.targeting.campaign_draws import ARMS, Draw, Holdouts, draw, places
+from engine.targeting.campaign_draws import ARMS, Draw, Holdouts, draw
 from engine.targeting.plans import Plan, PlanLimits, PlannedOffer, Predictions, make_plan, matrices
+from engine.trials.draws import places
 
 _NONE = -1
 Floats = NDArray[np.floating[Any]]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.targeting.campaign_members import ARMS, GLOBAL_HOLDOUT, HOLDOUT, TREATMENT, Design, Members
-from engine.targeting.sample_ratio import THRESHOLD, pooled_ratio
+from engine.trials.sample_ratio import THRESHOLD, pooled_ratio
 
 Mask = NDArray[np.bool_]
 

@@ -171,6 +171,8 @@ def _check_whole(campaign: Campaign) -> None:
         refuse("ends_at", "must lie after starts_at")
     if campaign.quota is not None and campaign.budget is None:
         refuse("quota", "releases a budget, and there is none; say budget, too")
+    if campaign.per_customer != 1:
+        refuse("per_customer", "must be 1, since a message carries one offer; make a campaign for each further one")
     if campaign.trigger is not None:
         checked_trigger(campaign.trigger)
     offers = [each.offer_id for each in campaign.offers]
@@ -192,8 +194,6 @@ def _check_draw(campaign: Campaign, offers: list[str]) -> None:
     for place, each in enumerate(campaign.variants):
         if each.offer_id is not None and each.offer_id not in offers:
             refuse(f"variants[{place}].offer_id", "is none of the campaign's offers")
-    if campaign.per_customer != 1:
-        refuse("per_customer", "is for a plan; a draw gives everybody one variant")
 
 
 def _check_planned(campaign: Campaign) -> None:
@@ -205,8 +205,6 @@ def _check_planned(campaign: Campaign) -> None:
         refuse("budget", "is what a plan keeps to; say how much, minor units")
     if campaign.trigger is not None:
         refuse("assignment", "plans an audience as a whole; a triggered campaign draws, take random")
-    if campaign.per_customer > len(campaign.offers):
-        refuse("per_customer", f"is more than the {len(campaign.offers)} offers")
     for place, each in enumerate(campaign.offers):
         if campaign.reason_class_of(each) is None:
             refuse(

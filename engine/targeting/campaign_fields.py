@@ -21,7 +21,7 @@ FIELDS: Mapping[str, str] = {
     "budget": "What discounts may cost, minor units; null: no limit, which somebody else must approve.",
     "quota": '`{"per": "hour" or "day", "amount"}`: so much of the budget is released at a time.',
     "margin": "The part of a price left after costs, if known.",
-    "per_customer": "Offers a customer in a plan; a launch gives one.",
+    "per_customer": "Offers a customer: 1, since a message carries one.",
     "least_share": "The part of each group of `segments_by` that a plan treats at least.",
     "segments_by": "The dimension of ready-made groups that reports and `per-segment` go by.",
     "trigger": '`{"on": ..., "again_after": "P30D"}`: customers join while it runs, when something happens.',

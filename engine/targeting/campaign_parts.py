@@ -215,8 +215,6 @@ def read_trigger(value: Any, path: str) -> Trigger:
     """What each kind of trigger needs beside is checked where triggers are."""
     part = Part(value, path)
     on = part.need("on", choice(*TRIGGERS))
-    if on == "tier_change":
-        refuse(f"{path}.on", "is tier_change, and this shop has no tiers yet; take another trigger")
     again = part.may("again_after", duration, None)
     more = {name: told for name, told in value.items() if name not in ("on", "again_after")}
     for name, told in more.items():

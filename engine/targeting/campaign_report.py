@@ -26,7 +26,7 @@ from engine.targeting.campaign_members import (
     Design,
     Members,
 )
-from engine.targeting.effects import (
+from engine.trials.effects import (
     TUNED_FOR,
     Arm,
     arm_of,

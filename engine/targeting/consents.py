@@ -51,10 +51,37 @@ class Unsubscribing:
 
 def allowed(purpose: str, channel: str, said: Mapping[tuple[str, str], Said], subscribed: bool | None) -> bool:
     """Whether a message may be sent; `said` maps (purpose, channel) to what was said last of it."""
-    words = [each for each in (said.get((purpose, channel)), said.get((purpose, "all"))) if each is not None]
-    if words:
-        return max(words, key=lambda each: each.place).granted
+    word = _word(said, purpose, channel)
+    if word is not None:
+        return word
     return purpose == "service" or channel in _OF_THE_SHOP or (purpose == "marketing" and subscribed is True)
+
+
+def words_together(
+    mine: Mapping[tuple[str, str], Said], theirs: Mapping[tuple[str, str], Said]
+) -> list[tuple[str, str, bool]]:
+    """What must be said of a customer, in this order, who turned out to be another: purposes, channels, granted or not.
+
+    The more restrictive word counts: a withdrawal of either stays, however late the other agreed; where one agreed and
+    the other said nothing, they agreed. Both of them are told like this, each with the other's words as `theirs`.
+    """
+    found = []
+    for purpose in sorted({each for each, _ in (*mine, *theirs)}):
+        words = {channel: _word(mine, purpose, channel) for channel in CONSENT_CHANNELS}
+        for channel in CONSENT_CHANNELS:  # `all` comes first, and what it says of the others is said over
+            spoken = (_word(mine, purpose, channel), _word(theirs, purpose, channel))
+            granted = False not in spoken
+            if spoken == (None, None) or words[channel] == granted:
+                continue
+            found.append((purpose, channel, granted))
+            words |= dict.fromkeys(CONSENT_CHANNELS if channel == "all" else (channel,), granted)
+    return found
+
+
+def _word(said: Mapping[tuple[str, str], Said], purpose: str, channel: str) -> bool | None:
+    """What holds of a purpose and channel, None where nothing was said."""
+    words = [each for each in (said.get((purpose, channel)), said.get((purpose, "all"))) if each is not None]
+    return max(words, key=lambda each: each.place).granted if words else None
 
 
 def checked_consent(purpose: Any, channel: Any) -> tuple[str, str]:

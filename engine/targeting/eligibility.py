@@ -29,7 +29,7 @@ class Facts:
 
     user_id: str | None = None
     segments: frozenset[str] = frozenset()
-    tier: str | None = None
+    tiers: frozenset[str] = frozenset()
     first_order: bool | None = None
     zone: str = "UTC"
 
@@ -107,9 +107,10 @@ def _who(offer: Offer, issue: Issue, facts: Facts) -> list[Reason]:
     if eligible.segments and not facts.segments & set(eligible.segments):
         told = f"is for {', '.join(eligible.segments)}"
         found.append(Reason("not_in_segment", told, "eligible.segments", ", ".join(eligible.segments)))
-    if eligible.tiers and facts.tier not in eligible.tiers:
+    if eligible.tiers and not facts.tiers & set(eligible.tiers):
         told = f"is for {', '.join(eligible.tiers)}"
-        found.append(Reason("not_in_tier", told, "eligible.tiers", ", ".join(eligible.tiers), facts.tier))
+        theirs = ", ".join(sorted(facts.tiers)) or None
+        found.append(Reason("not_in_tier", told, "eligible.tiers", ", ".join(eligible.tiers), theirs))
     if eligible.first_order and not facts.first_order:
         known = "this is not the first" if facts.first_order is False else "nobody knows whether this is the first"
         found.append(Reason("not_first_order", f"is for a first order; {known}", "eligible.first_order"))

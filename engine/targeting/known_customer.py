@@ -11,7 +11,7 @@ class Shopper:
     """What is known of who buys, or said of them; None for what is not known."""
 
     segments: frozenset[str] = frozenset()
-    tier: str | None = None
+    tiers: frozenset[str] = frozenset()
     first_order: bool | None = None
 
 

@@ -18,6 +18,8 @@ _ID = re.compile(ID_PATTERN)
 
 #: What memberships of classes are called by: no id of a segment holds a colon, so that both never meet.
 _CLASS = "class:"
+#: The classification whose classes are the shop's tiers, where it has one.
+TIERS = "tier"
 
 
 def class_segment(classification_id: str, class_id: str) -> str:
@@ -29,6 +31,11 @@ def class_of(segment: str) -> tuple[str, str] | None:
     """Classification and class that a segment's name stands for, None for any other segment."""
     classification, colon, name = segment.removeprefix(_CLASS).partition(":")
     return (classification, name) if segment.startswith(_CLASS) and colon else None
+
+
+def tier_segment(tier: str) -> str:
+    """The class that a tier of an offer means: the one that it names in full, or else one of the shop's tiers."""
+    return tier if class_of(tier) is not None else class_segment(TIERS, tier)
 
 
 def definition_of(segment: str) -> tuple[str, ...]:

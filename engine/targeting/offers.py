@@ -112,6 +112,12 @@ class Offer:
     code: str = "unique"
     campaign_id: str | None = None
 
+    @property
+    def asks_of_items(self) -> bool:
+        """Whether what it gives depends on what the shop said of its items, and not on the basket alone."""
+        of_benefit = getattr(self.benefit.terms, "of", None)  # the scope of what is got for what is bought
+        return self.scope is not None or self.profit_floor is not None or of_benefit is not None
+
 
 def checked_offer(given: Any, *, shop_currency: str | None = None) -> Offer:
     """The offer of its JSON form. Raises BadInput that names the field and says what is wrong."""

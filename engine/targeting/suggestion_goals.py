@@ -81,7 +81,7 @@ def goal_of(name: str, *, item: str | None, category: str | None) -> Goal:
         raise BadInput(f"goal: one of {', '.join(GOALS)}, not {name!a}", field="goal")
     goal = GOALS[name]
     if goal.needs == "item" and item is None:
-        raise BadInput(f"item: name the item that {name} is about", field="item")
+        raise BadInput(f"item_id: name the item that {name} is about", field="item_id")
     if goal.needs == "category" and category is None:
         raise BadInput(f"category: name the category that {name} is about", field="category")
     return goal

@@ -45,6 +45,8 @@ KINDS: Mapping[str, Kind] = {
     "signed_up": Kind("The customer was seen for the first time.", {}, _AFTER),
     "birthday": Kind("The customer's birthday is near.", {}, _BEFORE),
     "calendar": Kind("A day of the calendar is near.", {"day": "double_11, 618, a holiday's id, or MM-DD"}, _BEFORE),
+    "tier_change": Kind("The customer came into a class of a classification, such as a higher membership level.",
+                        {"classification": "which one"}, {"class": "into which class only", **_AFTER}),
     "price_drop": Kind("Something that the customer saved or left in the cart became cheaper.", {},
                        {"least": "part of the price that it fell by, at least; 0.05 where it is not said"}),
 }  # fmt: skip
@@ -66,7 +68,7 @@ def checked_trigger(trigger: Trigger) -> Trigger:
     kind = KINDS.get(trigger.on)
     if kind is None:
         known = ", ".join(KINDS)
-        raise BadInput(f"trigger.on: {trigger.on} does not work here yet; one of {known}", field="trigger.on")
+        raise BadInput(f"trigger.on: {trigger.on[:50]!a} is no trigger; one of {known}", field="trigger.on")
     for name, meaning in kind.needs.items():
         if not isinstance(trigger.more.get(name), str):
             raise BadInput(f"trigger.{name}: say {meaning}", field=f"trigger.{name}")
@@ -75,6 +77,8 @@ def checked_trigger(trigger: Trigger) -> Trigger:
         if name not in known_words:
             told = f"; it knows {', '.join(known_words)}" if known_words else ""
             raise BadInput(f"trigger.{name}: nobody knows this of {trigger.on}{told}", field=f"trigger.{name}")
+    if not isinstance(trigger.more.get("class", ""), str):
+        raise BadInput("trigger.class: say into which class only, as a text", field="trigger.class")
     for name in _DURATIONS:
         if name in trigger.more:
             _duration(trigger, name)

@@ -42,7 +42,7 @@ def generate(size: ShopSize, *, seed: int = 0) -> Shop:
     """
     _check(seed)
     catalog = build_catalog(size, seed)
-    parts = list(_blocks(catalog, seed))
+    parts = list(rows_by_block(catalog, seed))
     users = [tables.user_table(people, size.start) for people, _ in parts]
     tastes = [tables.taste_table(people) for people, _ in parts]
     rows = Rows.joined([each for _, each in parts]) if parts else Rows.none()
@@ -89,7 +89,7 @@ def _write(folder: Path, catalog: Catalog, seed: int, chunk_blocks: int) -> int:
     start, written = catalog.size.start, 0
     writers = _writers(folder, 0)
     try:
-        for number, (people, rows) in enumerate(_blocks(catalog, seed)):
+        for number, (people, rows) in enumerate(rows_by_block(catalog, seed)):
             if number and number % chunk_blocks == 0:
                 _close(writers)
                 writers = _writers(folder, number // chunk_blocks)
@@ -109,7 +109,8 @@ def _check(seed: int) -> None:
         raise BadInput(f"a seed is 0 or a positive whole number, not {seed}", field="seed")
 
 
-def _blocks(catalog: Catalog, seed: int) -> Iterator[tuple[People, Rows]]:
+def rows_by_block(catalog: Catalog, seed: int) -> Iterator[tuple[People, Rows]]:
+    """The shop's users and their events as numbers, a block of users at a time."""
     personas = build_personas(seed)
     for block, number in blocks(catalog.size):
         rng = np.random.default_rng([seed, 3, block])

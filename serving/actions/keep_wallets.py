@@ -5,9 +5,9 @@ from __future__ import annotations
 from engine.errors import StoreUnavailable
 from engine.storage.live_wallets import (
     SWEPT_SECONDS,
-    held_coupons,
+    read_wallets,
     swept_key,
-    users_with_coupons,
+    users_with_wallets,
     write_wallets,
 )
 from engine.storage.online import AsyncClient, StoreError
@@ -48,7 +48,7 @@ class Wallets:
             self._swept_to = ""
             return 0
         after = self._swept_to
-        users = await self._doors.ledger.ask(lambda ledger: users_with_coupons(ledger, after=after, limit=MOST_AT_ONCE))
+        users = await self._doors.ledger.ask(lambda ledger: users_with_wallets(ledger, after=after, limit=MOST_AT_ONCE))
         await self._write(client, users, now)
         if users:
             self._swept_to = users[-1]
@@ -58,6 +58,6 @@ class Wallets:
 
     async def _write(self, client: AsyncClient, users: list[str], now: float) -> int:
         if users:
-            held = await self._doors.ledger.ask(lambda ledger: held_coupons(ledger, users, now=now))
-            await write_wallets(client, self._shop, held)
+            found = await self._doors.ledger.ask(lambda ledger: read_wallets(ledger, users, now=now))
+            await write_wallets(client, self._shop, found)
         return len(users)

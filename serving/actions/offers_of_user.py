@@ -43,9 +43,7 @@ def offers_of_user(till: Till, user_id: str) -> list[dict[str, object]]:
             for hold in holds[each.code]
             if hold.cap is not None and used.get(hold.key, 0) + hold.add > hold.cap
         ]
-        # A tier is the shop's to say, at the till.
-        tier = next(iter(known.offer.eligible.tiers), None)
-        facts = Facts(user_id, shopper.segments, tier, shopper.first_order, till.zone)
+        facts = Facts(user_id, shopper.segments, shopper.tiers, shopper.first_order, till.zone)
         issue = Issue(each.code, each.issued_at, each.user_id)
         reasons += [{**why.as_json(), "coupon": each.code} for why in who_and_when(known.offer, issue, facts, now)]
         found.append(
@@ -65,7 +63,11 @@ def offers_of_user(till: Till, user_id: str) -> list[dict[str, object]]:
 
 def _shopper(till: Till, user_id: str, offers: Collection[Offer]) -> Shopper:
     """What Hawker knows speaks against offers; what only the shop can say does not yet."""
-    said = Shopper(frozenset(name for each in offers for name in each.eligible.segments), first_order=True)
+    said = Shopper(
+        frozenset(name for each in offers for name in each.eligible.segments),
+        frozenset(name for each in offers for name in each.eligible.tiers),
+        first_order=True,
+    )
     try:
         return known_shopper(
             till.ledger,

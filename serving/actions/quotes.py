@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.errors import StoreUnavailable
 from engine.storage.ledger import LedgerPool
 from engine.storage.offer_documents import caps_of
 from engine.storage.offer_ledger import StoredOffer, read_versions
-from engine.targeting.basket import Basket
+from engine.targeting.basket import Basket, Line
 from engine.targeting.counting import Scope
 from engine.targeting.eligibility import Facts, Issue
 from engine.targeting.gains import Gift
@@ -31,11 +31,6 @@ class KnownOffer:
     terms: Mapping[str, Any]
     wording: Mapping[str, Any]
     caps: Mapping[Scope, int]
-
-    @property
-    def asks_of_items(self) -> bool:
-        """Whether the terms depend on what the shop said of its items."""
-        return self.offer.scope is not None or self.offer.profit_floor is not None
 
 
 class OfferBook:
@@ -152,9 +147,9 @@ def quote(
 ) -> Quote:
     """What the coupons give together. Raises StoreUnavailable where an offer asks what nobody knows now."""
     known = {each.code: offers[each.offer_id, each.version] for each in coupons}
-    if not items_known and any(each.asks_of_items for each in known.values()):
+    if not items_known and any(each.offer.asks_of_items for each in known.values()):
         raise StoreUnavailable("what the shop said of these items cannot be read, and an offer depends on it")
-    facts = Facts(None, shopper.segments, shopper.tier, shopper.first_order, zone)
+    facts = Facts(None, shopper.segments, shopper.tiers, shopper.first_order, zone)
     # Whose a code is and when it ends is the ledger's to say: it knows the issue.
     found = priced(basket, [(known[each.code].offer, Issue(each.code)) for each in coupons], facts, now).offers
     return Quote(
@@ -167,6 +162,15 @@ def quote(
             for reason in each.reasons
         ],
     )
+
+
+def with_documents(basket: Basket, documents: Mapping[str, Mapping[str, Any]]) -> Basket:
+    """The basket with what the shop said of its items, by their ids. Raises BadInput for a cost that is none."""
+    return replace(basket, lines=tuple(_with_document(each, documents.get(each.item_id, {})) for each in basket.lines))
+
+
+def _with_document(line: Line, document: Mapping[str, Any]) -> Line:
+    return replace(line, list_price=document.get("list_price"), cost=document.get("cost"), fields=document)
 
 
 def _given(coupon: Coupon, found: PricedOffer) -> Given:

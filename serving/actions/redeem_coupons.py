@@ -7,7 +7,8 @@ from typing import Any
 
 from engine.targeting.settling import Facts
 from serving.actions.quotes import Quote
-from serving.actions.till import Ask, Settled, Till, settle_basket
+from serving.actions.till import Settled, Till, settle_basket
+from serving.actions.use_plan import Ask
 from serving.wire import iso
 
 

@@ -12,7 +12,8 @@ from engine.storage.coupon_ledger import give_back, read_answer
 from engine.storage.coupon_returns import Stack, read_stack
 from engine.targeting.returns import Pieces, Return, returned
 from engine.targeting.settling import Once, Told
-from serving.actions.till import Settled, Till, lake_event
+from serving.actions.till import Settled, Till
+from serving.actions.use_plan import lake_event
 from serving.wire import iso
 
 _MOST_TURNS = 8

@@ -8,32 +8,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from engine.errors import CouponRefused, Overloaded, TooManyTries
 from engine.storage.coupon_ledger import note_wrong_code, read_facts, settle
 from engine.storage.ledger import LedgerPool
-from engine.targeting.basket import Basket
-from engine.targeting.counting import Hold, day_of, holds_of, owner_of
+from engine.targeting.counting import Hold
 from engine.targeting.eligibility import Issue, ends_at
-from engine.targeting.known_customer import Shopper
-from engine.targeting.settling import Coupon, Facts, Line, Mode, Once, Plan, Told, Use
+from engine.targeting.settling import Coupon, Facts, Mode, Plan, Told
 from serving.actions.known_customers import Knows, held_eligible, known_shopper, nobody_knows
-from serving.actions.quotes import OfferBook, Quote, quote
+from serving.actions.quotes import OfferBook, Quote, quote, with_documents
+from serving.actions.use_plan import Ask, plan_of
 
 #: Codes that cannot be used which one asker may try for one user, a minute.
 MOST_WRONG = 10
 _WRONG_SECONDS = 60
 _MOST_TURNS = 8
+#: The documents of items by their ids, of those that have one; None while they cannot be read.
+Items = Callable[[Sequence[str]], Mapping[str, Mapping[str, Any]] | None]
+
+
+def nothing_said(_item_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]] | None:
+    """Where nobody keeps what the shop says of its items."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Till:
     """The ledger, what the shop's clock is ahead of real time in seconds, its zone, and the offers read so far.
 
-    `knows` tells what Hawker knows of a customer, `ready_made` which segments every shop has.
+    `knows` tells what Hawker knows of a customer, `ready_made` which segments every shop has, and `items` what the shop
+    said of items; both wait for the live store and are asked only where an offer depends on it.
     """
 
     ledger: LedgerPool
@@ -42,21 +48,7 @@ class Till:
     book: OfferBook
     knows: Knows = nobody_knows
     ready_made: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Who wants which codes for what. `asker` is the key that asks; `once` None where nothing is changed."""
-
-    asker: str
-    codes: Sequence[str]
-    basket: Basket
-    items_known: bool = True
-    user_id: str | None = None
-    reservation_id: str | None = None
-    order_id: str | None = None
-    once: Once | None = None
-    shopper: Shopper = field(default_factory=Shopper)
+    items: Items = nothing_said
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +88,9 @@ def settle_basket(
         held = facts.reservation
         priced_at = held.created_at if held is not None else facts.now
         found = _quoted(till, ask, facts, priced_at)
-        plan = _plan(till, ask, facts, found, mode, priced_at, seconds, status)
+        plan = plan_of(
+            ask, facts, found, mode, at=priced_at, offset=till.offset, zone=till.zone, seconds=seconds, status=status
+        )
         text = json.dumps(words(plan.id, facts, found), ensure_ascii=False)
         outcome = settle(till.ledger, plan, text)
         if outcome.kind == "done":
@@ -171,7 +165,12 @@ def _quoted(till: Till, ask: Ask, facts: Facts, moment: float) -> Quote:
         ready_made=till.ready_made,
         knows=till.knows if facts.reservation is None else held_eligible,
     )
-    found = quote(offers, ask.basket, coupons, shopper, moment, till.zone, items_known=ask.items_known)
+    basket, documents = ask.basket, None
+    if any(each.offer.asks_of_items for each in offers.values()):
+        documents = till.items(list(dict.fromkeys(each.item_id for each in basket.lines)))
+        basket = basket if documents is None else with_documents(basket, documents)
+    known = documents is not None
+    found = quote(offers, basket, coupons, shopper, moment, till.zone, items_known=known)
     if not found.refused:
         return found
     # That an offer is over is told to whom the coupon belongs; to others it is a code that cannot be used.
@@ -183,90 +182,6 @@ def _quoted(till: Till, ask: Ask, facts: Facts, moment: float) -> Quote:
 
 
 _OVER = frozenset({"expired"})
-
-
-def _plan(
-    till: Till, ask: Ask, facts: Facts, found: Quote, mode: Mode, moment: float, seconds: float, status: int
-) -> Plan:
-    coupons = [facts.coupons[code] for code in ask.codes]
-    uses = tuple(
-        Use(
-            each.code,
-            each.offer_id,
-            each.version,
-            each.newest,
-            each.campaign_id,
-            found.discounts[each.code],
-            holds_of(
-                each.offer_id,
-                each.campaign_id,
-                ask.user_id,
-                caps=found.caps[each.code],
-                counted=each.scopes,
-                discount=found.spent[each.code],
-                day=day_of(moment, till.zone),
-            ),
-        )
-        for each in coupons
-    )
-    plan_id = uuid4().hex
-    scopes = {(owner_of(scope, each.offer_id, each.campaign_id), scope) for each in coupons for scope in each.scopes}
-    return Plan(
-        mode,
-        plan_id,
-        facts.now,
-        till.offset,
-        uses,
-        tuple(sorted({owner for each in coupons for owner in each.owners})),
-        len(scopes),
-        ask.user_id,
-        ask.once,
-        ask.order_id,
-        ask.basket.currency,
-        found.subtotal,
-        sum(found.discounts.values()),
-        tuple(
-            Line(place, each.item_id, each.quantity, each.unit_price, shares)
-            for place, (each, shares) in enumerate(zip(ask.basket.lines, found.shares, strict=True))
-        ),
-        ask.reservation_id,
-        facts.now + seconds if mode == "reserve" else None,
-        status,
-        tuple(_event(plan_id, ask, facts, each) for each in uses) if mode == "redeem" else (),
-    )
-
-
-def _event(plan_id: str, ask: Ask, facts: Facts, use: Use) -> Mapping[str, Any]:
-    """The redemption as the lake's table of events has it."""
-    return lake_event(
-        "coupon_redeem",
-        f"redemption {plan_id} {use.code}",
-        facts.now,
-        ask.user_id,
-        ask.order_id,
-        use.code,
-        ask.basket.currency,
-        {"offer_id": use.offer_id, "custom": {"discount": use.discount, "version": use.version}},
-    )
-
-
-def lake_event(
-    kind: str,
-    event_id: str,
-    now: float,
-    user_id: str | None,
-    order_id: str | None,
-    code: str,
-    currency: str,
-    properties: Mapping[str, Any],
-) -> Mapping[str, Any]:
-    """One row of the lake's events. A session stands in for a customer without a name: every event is somebody's."""
-    row = {
-        "event_id": event_id, "type": kind, "time": round(now * 1e6), "quantity": 1.0, "user_id": user_id,
-        "session_id": None if user_id is not None else f"order {order_id}", "order_id": order_id,
-        "coupon_code": code, "currency": currency, "properties": json.dumps(properties),
-    }  # fmt: skip
-    return {name: value for name, value in row.items() if value is not None}
 
 
 def _full(plan: Plan, keys: Sequence[str]) -> CouponRefused:

@@ -8,7 +8,8 @@ from typing import Any
 from engine.errors import CouponRefused
 from engine.targeting.settling import Facts
 from serving.actions.quotes import Quote
-from serving.actions.till import Ask, Till, settle_basket
+from serving.actions.till import Till, settle_basket
+from serving.actions.use_plan import Ask
 
 
 def validate_coupons(till: Till, ask: Ask) -> Mapping[str, Any]:

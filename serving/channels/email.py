@@ -1,7 +1,7 @@
 """E-mail: one SMTP message a customer, under a name that stays the same however often it is sent.
 
-A server that is away costs the messages nothing: they wait, and are tried when it is back. One that takes a message and
-is cut before it says so gets it a second time, under the same Message-ID.
+A server that is away costs the messages nothing: they wait, for HAWKER_MAIL_HOURS at most, and are tried when it is
+back. One that takes a message and is cut before it says so gets it a second time, under the same Message-ID.
 """
 
 from __future__ import annotations

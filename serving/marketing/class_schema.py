@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.targeting.labels import ID_PATTERN
-from serving.marketing.segment_schema import NAMES, RULE
+from serving.marketing.segment_schema import NAMES, RULE, SET_ASIDE_TOLD
 from serving.moments import Moment
 from serving.schemas import StoredId, Whole
 
@@ -55,6 +55,7 @@ class ClassAnswer(BaseModel):
     members: int = Field(description="Who is in it by hand.")
     updated_at: str
     updated_by: str | None
+    set_aside: str | None = Field(description=SET_ASIDE_TOLD)
 
 
 class ClassificationAnswer(BaseModel):
@@ -142,11 +143,22 @@ class ClassDrift(BaseModel):
 
 
 class ClassResponse(BaseModel):
-    contacted: int = Field(description="Its members times the past campaigns that each was in.")
+    contacted: int = Field(description="Its members of today times the campaigns, imported or own, that reached each.")
     responded: int = Field(description="Of those, who redeemed something of the campaign.")
     rate: float | None
     redemptions: int = Field(description="Coupons that they redeemed here.")
     discount: int = Field(description="What these cost, minor units.")
+
+
+class ClassContrast(BaseModel):
+    campaigns: int = Field(description="Own campaigns with a holdout in the class whose outcome windows are over.")
+    treated: int = Field(description="Who was in the class when they joined, times campaigns.")
+    held_out: int
+    treated_bought: int = Field(description="Who bought in the outcome window.")
+    held_out_bought: int
+    difference: float = Field(description="The part of the treated who bought because of it: within campaigns.")
+    low: float = Field(description="With high, the 95 % interval.")
+    high: float
 
 
 class GroupOverlap(BaseModel):
@@ -179,6 +191,7 @@ class ClassScore(BaseModel):
     repeat_rate_365d: float | None = Field(description="Buyers with two orders or more, of all buyers.")
     drift: ClassDrift | None = Field(description="null where no class was evaluated by then.")
     response: ClassResponse | None = Field(description="null where no campaign reached anybody of it.")
+    against_holdout: ClassContrast | None = Field(description="null where no campaign held anybody of it out.")
     overlap: list[GroupOverlap] = Field(description="The ready-made groups that set it apart most.")
     suggestion: Threshold | None = Field(description="Where it holds under 2 % or over 70 % of the customers.")
 

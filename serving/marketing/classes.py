@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
@@ -11,7 +11,7 @@ from engine.errors import BadInput
 from engine.storage.class_batches import assign, by_hand, class_history, class_members, list_batches, undo
 from engine.storage.class_scorecard import scorecard
 from engine.storage.classes import (
-    Class,
+    Classification,
     create_classification,
     delete_class,
     delete_classification,
@@ -24,6 +24,7 @@ from engine.storage.classes import (
 from engine.storage.ledger import LedgerPool
 from engine.storage.segment_listing import list_members
 from engine.storage.segments import is_storable
+from engine.storage.set_aside import with_reasons
 from engine.targeting.labels import checked_names, class_segment
 from serving.actions.find_users import named_users
 from serving.gate import actor_of
@@ -87,20 +88,31 @@ def _classifications(router: APIRouter, runtime: MarketingRuntime) -> None:
     @router.get(_ONE, response_model=ClassificationAnswer)
     async def one(classification_id: StoredPathId) -> JsonResponse:
         """A classification with its classes and how many are in each by hand."""
-        return JsonResponse((await ask(lambda ledger: find_classification(ledger, classification_id))).as_json())
+        return JsonResponse(
+            await ask(lambda ledger: _with_reasons(runtime, ledger, find_classification(ledger, classification_id)))
+        )
 
     @router.patch(_ONE, response_model=ClassificationAnswer)
     async def rename(classification_id: StoredPathId, body: ClassificationChange, request: Request) -> JsonResponse:
         """Rename a classification."""
         names, actor, now = checked_names(body.names), actor_of(request), runtime.now()
-        found = await ask(lambda ledger: rename_classification(ledger, classification_id, names, actor=actor, now=now))
-        return JsonResponse(found.as_json())
+
+        def change(ledger: LedgerPool) -> dict[str, Any]:
+            found = rename_classification(ledger, classification_id, names, actor=actor, now=now)
+            return _with_reasons(runtime, ledger, found)
+
+        return JsonResponse(await ask(change))
 
     @router.delete(_ONE, response_model=Deleted)
     async def delete(classification_id: StoredPathId) -> JsonResponse:
         """Remove a classification with its classes and who is in them; 409 while a rule names one of these."""
         await ask(lambda ledger: delete_classification(ledger, classification_id))
         return JsonResponse({"deleted": True})
+
+
+def _with_reasons(runtime: MarketingRuntime, ledger: LedgerPool, found: Classification) -> dict[str, Any]:
+    told = found.as_json()
+    return {**told, "classes": with_reasons(ledger, runtime.words, told["classes"])}
 
 
 def _one_class(router: APIRouter, runtime: MarketingRuntime) -> None:
@@ -115,8 +127,8 @@ def _one_class(router: APIRouter, runtime: MarketingRuntime) -> None:
         definition = rule_of(runtime, body.definition, body.text)
         actor, now = actor_of(request), runtime.now()
 
-        def store(ledger: LedgerPool) -> Class:
-            return put_class(
+        def store(ledger: LedgerPool) -> list[dict[str, Any]]:
+            stored = put_class(
                 ledger,
                 classification_id,
                 class_id,
@@ -126,8 +138,9 @@ def _one_class(router: APIRouter, runtime: MarketingRuntime) -> None:
                 actor=actor,
                 now=now,
             )
+            return with_reasons(ledger, runtime.words, [stored.as_json()])
 
-        return JsonResponse((await ask(store)).as_json())
+        return JsonResponse((await ask(store))[0])
 
     @router.delete(_CLASS, response_model=Deleted)
     async def delete(

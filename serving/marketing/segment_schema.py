@@ -37,6 +37,7 @@ RULE: dict[str, Any] = {
 _REASON = f" *({'|'.join(REASONS)})? *"
 _NAMES_TOLD = "A name by language, en or zh; a plain text is English."
 _RULE_TOLD = "The rule as JSON; or say it in `text`."
+SET_ASIDE_TOLD = "Why its rule cannot be evaluated now; who was in it stays in it until somebody mends the rule."
 _TEXT_TOLD = "The rule as people write it; or say it in `definition`."
 
 
@@ -80,6 +81,7 @@ class SegmentAnswer(BaseModel):
     updated_by: str | None
     archived_at: str | None
     archived_by: str | None
+    set_aside: str | None = Field(description=SET_ASIDE_TOLD)
 
 
 class SegmentDetails(SegmentAnswer):

@@ -15,6 +15,7 @@ from engine.storage.member_upload import MOST_TOLD, read_upload
 from engine.storage.segment_edits import archive_segment, create_segment, delete_segment, edit_segment
 from engine.storage.segment_members import change_members, checked_mode
 from engine.storage.segments import Segment, dependents, find_segment, list_segments, segment_versions
+from engine.storage.set_aside import with_reasons
 from engine.targeting.definition import Definition, read_definition
 from engine.targeting.labels import checked_names
 from serving.gate import actor_of
@@ -61,15 +62,15 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
         )
         page = found[: query.limit]
         more = page[-1].id if len(found) > query.limit else None
-        return JsonResponse({"segments": [each.as_json() for each in page], "next": more})
+        return JsonResponse({"segments": await _told(runtime, *page), "next": more})
 
     @router.get(_ONE, response_model=SegmentDetails)
     async def one(segment_id: StoredPathId) -> JsonResponse:
         """A segment, and what names it."""
 
         def look(ledger: LedgerPool) -> dict[str, Any]:
-            found = find_segment(ledger, segment_id)
-            return {**found.as_json(), "dependents": dependents(ledger, found.id)}
+            (found,) = with_reasons(ledger, runtime.words, [find_segment(ledger, segment_id).as_json()])
+            return {**found, "dependents": dependents(ledger, segment_id)}
 
         return JsonResponse(await ask(look))
 
@@ -104,7 +105,8 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
             )
 
         made = await ask(make)
-        return JsonResponse(made.as_json(), 201, headers={"Location": f"/v1/segments/{made.id}"})
+        (told,) = await _told(runtime, made)
+        return JsonResponse(told, 201, headers={"Location": f"/v1/segments/{made.id}"})
 
     @router.patch(_ONE, response_model=SegmentAnswer)
     async def edit(segment_id: StoredPathId, body: SegmentChange, request: Request) -> JsonResponse:
@@ -124,7 +126,7 @@ def _changes(router: APIRouter, runtime: MarketingRuntime) -> None:
                 now=now,
             )
 
-        return JsonResponse((await ask(change)).as_json())
+        return JsonResponse((await _told(runtime, await ask(change)))[0])
 
 
 def _endings(router: APIRouter, runtime: MarketingRuntime) -> None:
@@ -149,7 +151,7 @@ def _archiving(router: APIRouter, runtime: MarketingRuntime, verb: str, *, archi
         found = await runtime.doors.ledger.ask(
             lambda ledger: archive_segment(ledger, segment_id, archived=archived, actor=actor, now=now)
         )
-        return JsonResponse(found.as_json())
+        return JsonResponse((await _told(runtime, found))[0])
 
 
 def _uploads(router: APIRouter, runtime: MarketingRuntime) -> None:
@@ -180,12 +182,17 @@ def _uploads(router: APIRouter, runtime: MarketingRuntime) -> None:
         told = [each.as_json() for each in read.refused[:MOST_TOLD]]
         return JsonResponse(
             {
-                "segment": stored.as_json(),
+                "segment": (await _told(runtime, stored))[0],
                 "users": len(read.user_ids),
                 "skipped": len(read.refused),
                 "refused": told,
             }
         )
+
+
+async def _told(runtime: MarketingRuntime, *segments: Segment) -> list[dict[str, Any]]:
+    told = [each.as_json() for each in segments]
+    return await runtime.doors.ledger.ask(lambda ledger: with_reasons(ledger, runtime.words, told))
 
 
 def rule_of(runtime: MarketingRuntime, definition: Any, text: str | None) -> Definition | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -19,10 +19,10 @@ from serving.actions.quotes import OfferBook
 from serving.actions.redeem_coupons import redeem_coupons
 from serving.actions.reserve_coupons import release, reserve_coupons
 from serving.actions.roll_back_coupons import roll_back_coupons
-from serving.actions.till import Ask, Settled, Till
+from serving.actions.till import Settled, Till
+from serving.actions.use_plan import Ask
 from serving.actions.validate_coupons import validate_coupons
 from serving.coupon_schemas import (
-    BasketLine,
     RedemptionAnswer,
     RedemptionRequest,
     ReleaseAnswer,
@@ -121,49 +121,42 @@ def till_of(runtime: Runtime) -> AtTill:
             asked = asyncio.run_coroutine_threadsafe(runtime.customers.known(user_id, segments), loop)
             return asked.result()
 
-        return await runtime.doors.till.ask(lambda ledger: use(Till(ledger, offset, zone, book, knows, ready_made)))
+        def items(item_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]] | None:
+            return asyncio.run_coroutine_threadsafe(_documents(runtime, item_ids), loop).result()
+
+        return await runtime.doors.till.ask(
+            lambda ledger: use(Till(ledger, offset, zone, book, knows, ready_made, items))
+        )
 
     return at_till
 
 
 async def _ask(runtime: Runtime, body: ValidationRequest, request: Request, *, once: bool = False) -> Ask:
     known = await once_of(request) if once else None
-    lines = body.basket.lines
-    documents = await _documents(runtime, [each.item_id for each in lines])
-    basket = Basket(
-        tuple(_line(each, (documents or {}).get(each.item_id, {})) for each in lines),
-        body.basket.currency,
-        body.basket.shipping,
-    )
+    lines = tuple(Line(each.item_id, each.quantity, each.unit_price) for each in body.basket.lines)
+    basket = Basket(lines, body.basket.currency, body.basket.shipping)
     told = body.customer
     return Ask(
         asker_of(request),
         body.codes,
         basket,
-        documents is not None,
         body.user_id,
         body.reservation_id,
         body.order_id if isinstance(body, RedemptionRequest) else None,
         known,
-        Shopper(frozenset(told.segments), told.tier, told.first_order),
+        Shopper(frozenset(told.segments), frozenset(told.tiers), told.first_order),
     )
 
 
-def _line(given: BasketLine, document: Mapping[str, Any]) -> Line:
-    listed, cost = document.get("list_price"), document.get("cost")
-    return Line(given.item_id, given.quantity, given.unit_price, listed, cost, document)
-
-
-async def _documents(runtime: Runtime, item_ids: list[str]) -> Mapping[str, Mapping[str, Any]] | None:
+async def _documents(runtime: Runtime, item_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]] | None:
     """What the shop said of the items, which scopes and profit floors ask for; None while that cannot be read."""
     if runtime.doors.live is None:
         return None
-    ids = list(dict.fromkeys(item_ids))
     try:
-        found = await LiveDocuments(runtime.doors.live, runtime.settings.shop).get("items", ids)
+        found = await LiveDocuments(runtime.doors.live, runtime.settings.shop).get("items", item_ids)
     except StoreUnavailable:
         return None
-    return {name: each for name, each in zip(ids, found, strict=True) if each is not None}
+    return {name: each for name, each in zip(item_ids, found, strict=True) if each is not None}
 
 
 def _seconds(text: str) -> float:

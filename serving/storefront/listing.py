@@ -10,15 +10,21 @@ from uuid import uuid4
 from fastapi import Request
 
 from engine.bundle import Bundle
-from engine.recommend.answer import Answer, AnsweredItem, answer
+from engine.errors import HawkerError, UnknownThing
+from engine.learned import Sales
+from engine.recommend.answer import Answer, Told, answer
 from engine.recommend.control import NOTHING, Control, joined
-from engine.recommend.placements import Placement
-from serving.gate import refuse_naming_users, refuse_secrets
-from serving.item_offers import offers_on
+from engine.recommend.exploring import seed_of
+from engine.recommend.last_resort import last_resort
+from engine.recommend.placements import Placement, seen_by
+from engine.recommend.windows import window_of
+from serving.gate import refuse_naming_users, refuse_secrets, refuse_segments
 from serving.live_profile import Known
+from serving.losses import Losses
 from serving.runtime import Runtime
 from serving.schemas import ListRequest
-from serving.storefront.pages import keep_rest, served_row
+from serving.stages import mark_of
+from serving.storefront.pages import Served, add_offers, keep_rest, served_row, wire_item
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,8 @@ class Ask:
     wishes: Control = NOTHING
     pages: bool = False
     offers: bool = False
+    window: str | None = None
+    segment: str | None = None
 
     def without(self, item_ids: Sequence[str]) -> Ask:
         """The same, which leaves these out too."""
@@ -52,6 +60,8 @@ def ask_of(body: ListRequest) -> Ask:
         wishes=body.control(),
         pages=body.pages,
         offers=body.offers,
+        window=body.window,
+        segment=body.segment,
     )
 
 
@@ -78,11 +88,16 @@ async def visited(
     keys: list[str] = []
     for each in asks:
         refuse_secrets(request, each.wishes)
-        control = joined(runtime.placements.find(each.placement).control, each.wishes)
+        refuse_segments(request, each.segment)
+        placement = seen_by(runtime.placements.find(each.placement), user_id, session_id).placement
+        control = joined(placement.control, each.wishes)
         keys += [key for key in runtime.lists.keys(control, user_id, session_id) if key not in keys]
+        asked = window_of(placement, each.window, each.segment)
+        keys += [] if asked is None or (key := runtime.sales.key(*asked)) in keys else [key]
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
     known = await runtime.reader.read(live.bundle, user_id, session_id, keys)
     bundle, obeyed = await runtime.catalog.obey(live.bundle, known.catalogue_version, now)
+    mark_of(request)("profile")
     degraded = known.degraded or not obeyed
     if degraded:
         runtime.metrics.degraded.inc()
@@ -92,65 +107,87 @@ async def visited(
 
 async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> dict[str, Any]:
     """The answer in wire form."""
-    placement = runtime.placements.find(ask.placement)
+    seen = seen_by(runtime.placements.find(ask.placement), visit.user_id, visit.session_id)
+    placement, recommendation_id = seen.placement, uuid4().hex
     told = runtime.lists.told(ask.wishes, visit.keys, visit.known.also, saved=placement.control, pages=ask.pages)
-    found = answer(
-        visit.bundle,
-        placement,
-        visit.known.profile,
-        visit.now,
-        item_ids=ask.item_ids,
-        limit=ask.limit,
-        exclude_ids=ask.exclude_ids,
-        explain=ask.explain,
-        fields=ask.fields,
-        told=told,
-    )
+    mark, losses = mark_of(request), Losses(runtime.metrics)
+    asked = window_of(placement, ask.window, ask.segment)
+    told = replace(told, mark=mark, failed=losses)
+    told = told if asked is None else replace(told, sales=_sales(runtime, visit, *asked))
+    if placement.exploration is not None:
+        told = replace(told, seed=seed_of(recommendation_id), tried=runtime.tried.of(placement.name))
+    without = visit.degraded or (asked is not None and told.sales is None)
+    found = _found(visit, placement, ask, told, losses)
+    degraded = without or losses.any
     request.scope["hawker.placement"] = placement.name  # after the answer: only names that exist become labels
-    content = _content(found, visit.version, degraded=visit.degraded)
+    content = _content(recommendation_id, found, visit.version, variant=seen.variant, degraded=degraded)
+    mark("answer")
+    served = Served(placement.name, visit.user_id, visit.session_id, seen.experiment, seen.share)
     if _rotates(placement, ask):
         runtime.lists.note_shown(visit.user_id, visit.session_id, told, [each.id for each in found.items], visit.now)
     if found.rest:
-        about = {"placement": placement.name, "user_id": visit.user_id, "session_id": visit.session_id}
-        content["next"] = await keep_rest(runtime, content, found.rest, {**about, "fields": list(ask.fields)})
-        content["degraded"] = visit.degraded or not content["next"]
+        about = {"fields": list(ask.fields), "offers": ask.offers}
+        content["next"] = await keep_rest(runtime, content, found.rest, served, about)
+        content["degraded"] = degraded or not content["next"]
     if ask.offers:
-        given = await offers_on(runtime, _prices(visit.bundle, found), visit.user_id, visit.now)
-        for each in content["items"]:
-            each["offers"] = given.get(each["id"], [])
-    runtime.served.note(served_row(content, placement.name, visit.user_id, visit.session_id, visit.now))
+        await add_offers(runtime, content["items"], visit.bundle, visit.user_id, visit.now)
+    runtime.served.note(served_row(content, served, visit.now, found.propensities))
+    mark("log")
     return content
+
+
+def _found(visit: Visit, placement: Placement, ask: Ask, told: Told, losses: Losses) -> Answer:
+    try:
+        return answer(
+            visit.bundle,
+            placement,
+            visit.known.profile,
+            visit.now,
+            item_ids=ask.item_ids,
+            limit=ask.limit,
+            exclude_ids=ask.exclude_ids,
+            explain=ask.explain,
+            fields=ask.fields,
+            told=told,
+        )
+    except HawkerError:
+        raise  # the caller's affair
+    except Exception as problem:
+        losses("answer", problem)
+        return last_resort(visit.bundle, ask.limit, ask.exclude_ids)
+
+
+def _sales(runtime: Runtime, visit: Visit, window: str, segment: str | None) -> Sales | None:
+    """What sold within the window; None, and what the bundle knows instead, where that is not to be had now.
+
+    Raises UnknownThing for a segment that has no lists although the live store answers.
+    """
+    if visit.known.degraded or runtime.doors.live is None:
+        return None
+    raw = dict(zip(visit.keys, visit.known.also, strict=True))[runtime.sales.key(window, segment)]
+    if raw:
+        return runtime.sales.read(raw, visit.bundle, window, segment)
+    if segment is None:
+        return None
+    told = f"no published segment is called {segment[:80]!a}; a new one counts within a minute"
+    raise UnknownThing(f"segment: {told}", code="unknown_segment", field="segment")
 
 
 def _rotates(placement: Placement, ask: Ask) -> bool:
     return bool(placement.control.rotation or ask.wishes.rotation)
 
 
-def _prices(bundle: Bundle, found: Answer) -> dict[str, int | None]:
-    """What one piece of each item costs by the bundle, minor units."""
-    return {each.id: bundle.catalog.fields(bundle.items.row(each.id))["price"] for each in found.items}
-
-
-def _content(found: Answer, version: int, *, degraded: bool) -> dict[str, Any]:
+def _content(
+    recommendation_id: str, found: Answer, version: int, *, variant: str | None, degraded: bool
+) -> dict[str, Any]:
     return {
-        "recommendation_id": uuid4().hex,
-        "items": [_wire(each) for each in found.items],
+        "recommendation_id": recommendation_id,
+        "items": [{**wire_item(each), "fields": each.fields} for each in found.items],
         "bundle_version": version,
-        "variant": None,  # experiments on placements do not exist yet
+        "variant": variant,
         "personalized": found.personalized,
         "degraded": degraded,
         "missing_ids": found.missing_ids,
         "overruled": [{"rule": each.rule, "by": each.by, "item_id": each.item_id} for each in found.overruled],
         "next": False,
-    }
-
-
-def _wire(item: AnsweredItem) -> dict[str, object]:
-    return {
-        "id": item.id,
-        "score": item.score,
-        "source": item.source,
-        "reason": item.reason,
-        "promoted": item.promoted,
-        "fields": item.fields,
     }

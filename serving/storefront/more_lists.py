@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.recommend.answer import FIELDS
+from engine.recommend.answer import FIELDS, Told, controlled
+from engine.recommend.control import NOTHING, Control, control_of
 from engine.recommend.explain import reason
 from engine.recommend.given import AS_GIVEN, ranked_given
 from engine.recommend.placements import placement
@@ -18,8 +19,9 @@ from engine.recommend.shelves import shelves
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
 from serving.schemas import Id, ListRequest, PathId, RecommendationAnswer
-from serving.storefront.listing import Visit, ask_of, listed, visited
+from serving.storefront.listing import Ask, Visit, ask_of, listed, visited
 from serving.wire import JsonResponse
+from serving.wish_schema import BOOST, CONDITION
 
 MOST_LISTS = 10
 
@@ -31,8 +33,14 @@ class RankRequest(BaseModel):
     user_id: Id | None = Field(None, description="For whom; for somebody unknown by recent sales.")
     session_id: Id | None = Field(None, description="The visit it is for.")
     strength: float = Field(0.5, ge=0, le=1, description="0 keeps the order, 1 leaves it to what is known of the user.")
+    filter: Any = Field(None, description="What an item must fulfil to stay.", json_schema_extra=CONDITION)
+    boost: Any = Field(None, description="Factors on how much an item fits.", json_schema_extra=BOOST)
     fields: list[Literal[FIELDS]] = Field([], max_length=20, description="What to show of each item.")  # type: ignore[valid-type]
     explain: bool = Field(False, description="Say why each item stands where it does.")
+
+    def control(self) -> Control:
+        """Raises BadInput with field and place."""
+        return control_of({"filter": self.filter, "boost": self.boost})
 
 
 class RankedItem(BaseModel):
@@ -45,11 +53,12 @@ class RankedItem(BaseModel):
 
 
 class RankAnswer(BaseModel):
-    items: list[RankedItem] = Field(description="All that were given, each once; unknown ones last.")
+    items: list[RankedItem] = Field(description="All given ones that pass the filter, each once; unknown ones last.")
     bundle_version: int
     personalized: bool = Field(description="What is known of the user had a say.")
     degraded: bool
-    missing_ids: list[str]
+    missing_ids: list[str] = Field(description="Those that are not known here; no filter speaks of them.")
+    filtered_ids: list[str] = Field(description="Those that the filter left out.")
 
 
 class PageRequest(BaseModel):
@@ -90,8 +99,10 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.post("/v1/rank", response_model=RankAnswer)
     async def rank(body: RankRequest, request: Request) -> JsonResponse:
         """A list that was given, such as a search's results, in the order that fits the user."""
-        visit = await visited(runtime, request, body.user_id, body.session_id, [])
-        return JsonResponse(_ranked(visit, body))
+        wishes = body.control()
+        visit = await visited(runtime, request, body.user_id, body.session_id, [Ask("home", wishes=wishes)])
+        told = runtime.lists.told(wishes, visit.keys, visit.known.also, saved=NOTHING, pages=False)
+        return JsonResponse(_ranked(visit, body, told))
 
     @router.post("/v1/recommendations/batch", response_model=PageAnswer)
     async def page(body: PageRequest, request: Request) -> JsonResponse:
@@ -119,23 +130,24 @@ def routes(runtime: Runtime) -> APIRouter:
     return router
 
 
-def _ranked(visit: Visit, body: RankRequest) -> dict[str, Any]:
+def _ranked(visit: Visit, body: RankRequest, told: Told) -> dict[str, Any]:
     bundle = visit.bundle
     given = list(dict.fromkeys(body.item_ids))
     place = {name: at for at, name in enumerate(given, start=1)}
     rows = bundle.items.rows(given)
-    wish = ListWish(placement("home"), visit.known.profile, visit.now, items=rows[rows >= 0])
-    found = ranked_given(wish, bundle, body.strength)
-    # Reasons speak of the profile: the given items are no items in view.
-    about = ListWish(wish.placement, wish.profile, wish.now, items=np.zeros(0, np.int32))
+    # Reasons, filters and boosts speak of the profile: the given items are no items in view.
+    about = ListWish(placement("home"), visit.known.profile, visit.now, control=told.control)
+    about = about if told.control is NOTHING else controlled(about, told, bundle)
+    found = ranked_given(replace(about, items=rows[rows >= 0]), bundle, body.strength)
     items: list[dict[str, Any]] = []
     for each in found:
         name = bundle.items.ids[each.row]
         why = "as it was given" if each.source == AS_GIVEN else reason(each, about, bundle)
         facts = bundle.catalog.fields(each.row) if body.fields else {}
-        told = {"id": name, "score": each.score, "source": each.source, "reason": why if body.explain else None}
-        items.append({**told, "position": place[name], "fields": {field: facts[field] for field in body.fields}})
+        said = {"id": name, "score": each.score, "source": each.source, "reason": why if body.explain else None}
+        items.append({**said, "position": place[name], "fields": {field: facts[field] for field in body.fields}})
     missing = [name for name, row in zip(given, rows, strict=True) if row < 0]
+    stays = {each["id"] for each in items}
     unknown = {"score": 0.0, "source": AS_GIVEN, "reason": "nobody knows it here" if body.explain else None}
     items += [{"id": name, **unknown, "position": place[name], "fields": {}} for name in missing]
     return {
@@ -144,6 +156,7 @@ def _ranked(visit: Visit, body: RankRequest) -> dict[str, Any]:
         "personalized": bool(len(visit.known.profile)) and body.strength > 0,
         "degraded": visit.degraded,
         "missing_ids": missing,
+        "filtered_ids": [name for name in given if name not in stays and name not in missing],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 from uuid import uuid4
 
@@ -12,10 +13,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.bundle import Bundle
 from engine.recommend.answer import AnsweredItem
 from engine.recommend.query import LIMIT
+from serving.item_offers import offers_on
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
 from serving.schemas import PathId, RecommendationAnswer, Whole
-from serving.wire import JsonResponse
+from serving.wire import JsonResponse, iso
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Which list it is, for whom, and by which experiment: the part of the people who see its variant."""
+
+    placement: str
+    user_id: str | None
+    session_id: str | None
+    experiment: str | None = None
+    share: float | None = None
 
 
 class NextPage(BaseModel):
@@ -45,43 +58,66 @@ def routes(runtime: Runtime) -> APIRouter:
             "missing_ids": [],
             "overruled": [],
         }
+        if page.get("offers"):
+            await add_offers(runtime, content["items"], bundle, page["user_id"], now)
         content["next"] = bool(rest) and await runtime.lists.keep_page(
             content["recommendation_id"], {**page, "items": rest}
         )
         request.scope["hawker.placement"] = page["placement"]
-        runtime.served.note(served_row(content, page["placement"], page["user_id"], page["session_id"], now))
+        # A page that an older version kept tells of no experiment.
+        about: dict[str, Any] = {each.name: page.get(each.name) for each in fields(Served)}
+        served = Served(**about)
+        runtime.served.note(served_row(content, served, now))
         return JsonResponse(content)
 
     return router
 
 
 async def keep_rest(
-    runtime: Runtime, content: Mapping[str, Any], rest: Sequence[AnsweredItem], asked: Mapping[str, Any]
+    runtime: Runtime, content: Mapping[str, Any], rest: Sequence[AnsweredItem], served: Served, asked: Mapping[str, Any]
 ) -> bool:
-    """Keep what follows an answer, under its id; `asked` are placement, user_id, session_id and fields."""
+    """Keep what follows an answer, under its id; `asked` are the fields, and whether offers are shown."""
     told = {name: content[name] for name in ("variant", "personalized")}
-    items = [
-        {"id": each.id, "score": each.score, "source": each.source, "reason": each.reason, "promoted": each.promoted}
-        for each in rest
-    ]
-    return bool(items) and await runtime.lists.keep_page(
-        content["recommendation_id"], {**asked, **told, "items": items}
-    )
+    page = {**asdict(served), **told, **asked, "items": [wire_item(each) for each in rest]}
+    return bool(rest) and await runtime.lists.keep_page(content["recommendation_id"], page)
+
+
+def wire_item(item: AnsweredItem) -> dict[str, Any]:
+    """One place of a list, but for the fields, which are those of the moment when it is shown."""
+    told = {name: getattr(item, name) for name in ("id", "score", "source", "reason", "promoted")}
+    if item.due_at is None:
+        return told
+    return {**told, "due_at": iso(item.due_at), "chance": None if item.chance is None else round(item.chance, 4)}
+
+
+async def add_offers(
+    runtime: Runtime, items: Sequence[dict[str, Any]], bundle: Bundle, user_id: str | None, now: float
+) -> None:
+    """Tell of each item what one piece costs with the best offer, by the bundle's price."""
+    prices = {each["id"]: bundle.catalog.fields(bundle.items.row(each["id"]))["price"] for each in items}
+    given = await offers_on(runtime, prices, user_id, now)
+    for each in items:
+        each["offers"] = given.get(each["id"], [])
 
 
 def served_row(
-    content: Mapping[str, Any], placement: str, user_id: str | None, session_id: str | None, now: float
+    content: Mapping[str, Any], served: Served, now: float, propensities: Sequence[float] | None = None
 ) -> dict[str, Any]:
     """The answer in the columns of the lake's table."""
-    return {
+    row = {
         **{name: content[name] for name in ("recommendation_id", "bundle_version", "variant", "degraded")},
         "time": round(now * 1e6),
-        "placement": placement,
-        "user_id": user_id,
-        "session_id": session_id,
+        "placement": served.placement,
+        "user_id": served.user_id,
+        "session_id": served.session_id,
         "item_ids": [each["id"] for each in content["items"]],
         "sources": [each["source"] for each in content["items"]],
     }
+    if served.experiment is not None:
+        row |= {"experiment": served.experiment, "variant_share": served.share}
+    if propensities is not None:
+        row["propensities"] = propensities
+    return row
 
 
 def _is_sold(item_id: str, bundle: Bundle) -> bool:

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Query, Request
 from engine.recommend.control import control_of
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
-from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, UserListQuery
+from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, SalesQuery, UserListQuery
 from serving.storefront.listing import Ask, ask_of, listed, visited
 from serving.wire import JsonResponse
 
 Options = Annotated[ListQuery, Query()]
 UserOptions = Annotated[UserListQuery, Query()]
+SalesOptions = Annotated[SalesQuery, Query()]
 
 
 def routes(runtime: Runtime) -> APIRouter:
@@ -25,7 +26,7 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.post("/v1/recommendations", response_model=RecommendationAnswer)
     async def recommendations(body: RecommendationRequest, request: Request) -> JsonResponse:
         """A list for a placement, with all options."""
-        return await _answered(runtime, request, ask_of(body), body.user_id, body.session_id)
+        return await answered(runtime, request, ask_of(body), body.user_id, body.session_id)
 
     @router.get("/v1/users/{user_id}/recommendations", response_model=RecommendationAnswer)
     async def for_user(user_id: PathId, request: Request, options: UserOptions) -> JsonResponse:
@@ -53,13 +54,13 @@ def routes(runtime: Runtime) -> APIRouter:
         return await _short(runtime, request, "bought-together", options, item_ids=[item_id])
 
     @router.get("/v1/trending", response_model=RecommendationAnswer)
-    async def trending(request: Request, options: Options) -> JsonResponse:
-        """What sells clearly better than it used to."""
+    async def trending(request: Request, options: SalesOptions) -> JsonResponse:
+        """What sells clearly better than it used to; within a window, to a segment, or of what passes a filter."""
         return await _short(runtime, request, "trending", options)
 
     @router.get("/v1/best-sellers", response_model=RecommendationAnswer)
-    async def best_sellers(request: Request, options: Options) -> JsonResponse:
-        """What sells best these weeks; of a category with `filter`."""
+    async def best_sellers(request: Request, options: SalesOptions) -> JsonResponse:
+        """What sells best these weeks, or within a window, to a segment, or of a category with `filter`."""
         return await _short(runtime, request, "best-sellers", options)
 
     return router
@@ -74,7 +75,12 @@ async def _short(
     user_id: str | None = None,
     item_ids: Sequence[str] = (),
 ) -> JsonResponse:
-    ask = Ask(
+    return await answered(runtime, request, short_ask(placement, options, item_ids=item_ids), user_id, None)
+
+
+def short_ask(placement: str, options: ListQuery, *, item_ids: Sequence[str] = ()) -> Ask:
+    """Raises BadInput for a filter that means nothing."""
+    return Ask(
         placement,
         item_ids=item_ids,
         limit=options.limit,
@@ -82,12 +88,14 @@ async def _short(
         fields=options.field_names(),
         wishes=control_of({"filter": options.filter}),
         offers=options.offers,
+        window=getattr(options, "window", None),
+        segment=getattr(options, "segment", None),
     )
-    return await _answered(runtime, request, ask, user_id, None)
 
 
-async def _answered(
+async def answered(
     runtime: Runtime, request: Request, ask: Ask, user_id: str | None, session_id: str | None
 ) -> JsonResponse:
+    """One list for who asks, as it leaves. Raises what the caller may not ask."""
     visit = await visited(runtime, request, user_id, session_id, [ask])
     return JsonResponse(await listed(runtime, request, visit, ask))

@@ -11,10 +11,11 @@ from engine.content import alike, codes_of, words_of
 from engine.newcomers import with_newcomers
 from engine.overlay import on_sale, overlaid, with_live_trends
 from engine.profile import unknown, with_tail
-from engine.recommend.answer import answer
+from engine.recommend.answer import Told, answer
+from engine.recommend.control import control_of
 from engine.recommend.placements import PLACEMENTS
 from engine.recommend.soundness import check_sound
-from tests.bundles import AS_OF, taste, toy_bundle
+from tests.bundles import AS_OF, DAY, taste, toy_bundle
 
 NEW = [
     {"item_id": "new-1", "name": "Newest", "categories": ["taste 1"], "tags": ["t1"], "brand": "Fresh", "price": 5},
@@ -89,9 +90,24 @@ def test_every_placement_answers_for_somebody_who_bought_a_newcomer():
         for name, placement in PLACEMENTS.items():
             context = [bundle.items.ids[row]] if placement.needs_items else []
             found = answer(bundle, name, bought, AS_OF + 60, item_ids=context, explain=True)
-            # Nothing stands in the orders of somebody new, and the last one is like nothing.
-            assert found.items or name == "buy-again" or (name, row) == ("bought-together", 82)
-    assert "new-3" in [each.id for each in answer(bundle, "buy-again", bought, AS_OF + 60).items]
+            # Nothing stands in the orders of something new, and nothing was bought long enough ago.
+            assert found.items or name in ("buy-again", "bought-together")
+    assert "new-3" not in [each.id for each in answer(bundle, "buy-again", bought, AS_OF + 60).items]
+    twice = with_tail(
+        bought,
+        *(
+            np.array([value], kind)
+            for value, kind in ((82, np.int32), (0, np.uint8), (AS_OF + 20 * DAY, np.int64), (1, np.float32))
+        ),
+    )
+    assert "new-3" not in [each.id for each in answer(bundle, "buy-again", bought, AS_OF + 20 * DAY).items]
+    assert "new-3" in [each.id for each in answer(bundle, "buy-again", twice, AS_OF + 40 * DAY).items]
+
+
+def test_a_filter_that_speaks_of_the_user_finds_newcomers_behind_all_that_sells():
+    told = Told(control_of({"filter": "price < user.attributes.most"}), {"attributes": {"most": 102}})
+    found = answer(extended(), "best-sellers", unknown(), AS_OF, limit=9, told=told).items
+    assert [each.id for each in found] == ["i0", "i1", "new-1"]
 
 
 def test_an_extended_bundle_is_sound():

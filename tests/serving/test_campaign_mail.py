@@ -5,12 +5,15 @@ from __future__ import annotations
 import email
 import email.policy
 import time
+from datetime import timedelta
 
 import httpx
 import pytest
 from aiosmtpd.smtp import AuthResult
 
+from engine.storage.campaigns import note_change
 from engine.storage.consents import Word, consents_of, say_consent
+from engine.storage.ledger import connection_of
 from serving.channels.email import MailServer
 from serving.message_template import checked_template
 from tests.engine.storage.shoppers import NOW
@@ -98,6 +101,33 @@ def test_a_server_that_is_away_costs_nothing_and_gets_all_when_it_is_back(campai
     assert sorted(to for to, _ in inbox.letters) == sorted([f"{name}@shop.example"] for name in names)
     assert campaign_shop.figures() == {"sent": {"": 25}}
     assert campaign_shop.contacts() == dict.fromkeys(names, 1)
+
+
+def test_letters_are_given_up_with_the_reason_once_they_are_due_for_too_long(campaign_shop):
+    campaign_shop.customers("early", "late", "held")
+    campaign_shop.campaign(["early"])
+    campaign_shop.campaign(["late"], "d", due=NOW + timedelta(hours=10))
+    campaign_shop.campaign(["held"], "e")
+    with connection_of(campaign_shop.ledger) as connection:  # as a campaign that was paused until lately
+        note_change(connection, "e", "resumed", {}, actor=None, now=(NOW + timedelta(hours=70)).timestamp())
+    inbox, began, jump = Inbox(), time.time(), [0.0]
+    with mail_server(inbox) as port:
+        pass  # the port is nobody's now
+    sender = campaign_shop.sender(real_time=lambda: began + jump[0], **mail_settings(port))
+    for hours in (71, 73):
+        campaign_shop.set_clock(NOW + timedelta(hours=hours))
+        campaign_shop.send(sender)
+        jump[0] += 400.0
+        assert bool(campaign_shop.figures().get("waiting")) == (hours == 71)
+    ((reason, number),) = campaign_shop.figures()["dead"].items()
+    assert number == 1
+    assert reason.startswith("given up after 72 hours: the mail server at 127.0.0.1: ")
+    assert campaign_shop.contacts()["early"] == 0
+    assert (set(campaign_shop.figures("d")), set(campaign_shop.figures("e"))) == ({"waiting"}, {"waiting"})
+    with mail_server(inbox) as port:
+        sender._mail._url = f"smtp://127.0.0.1:{port}"
+        campaign_shop.send(sender)
+    assert sorted(to for to, _ in inbox.letters) == [["held@shop.example"], ["late@shop.example"]]
 
 
 def test_what_a_server_puts_off_is_tried_again_and_what_it_never_takes_is_dead(campaign_shop):

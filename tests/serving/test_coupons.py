@@ -192,6 +192,20 @@ def test_the_offers_of_a_user_tell_what_speaks_against_them(shop):
     assert found[0]["code"] == mine
 
 
+def test_the_offers_of_a_user_tell_that_their_own_limit_is_used_up(shop):
+    make_offer(shop.ledger, "EACH", limits=[{"of": "customer", "count": 1, "per": "day"}])
+    redeem(shop, "EACH", user_id="anna")
+
+    def told(user):
+        (found,) = (
+            each for each in shop.client.get(f"/v1/users/{user}/offers").json()["offers"] if each["code"] == "EACH"
+        )
+        return found["usable"], [each["code"] for each in found["reasons"]]
+
+    assert told("anna") == (False, ["limit_reached"])
+    assert told("bob") == (True, [])
+
+
 def test_without_its_ledger_the_till_is_closed_and_recommendations_go_on(shop, ledger_url):
     shop.runtime.doors.till._url = ledger_url.replace("test_", "nobody_")
     closed = redeem(shop, "HOT")

@@ -24,6 +24,7 @@ def test_who_is_in_the_segments_that_offers_name_is_told_to_the_live_store(store
     thread.start()
     try:
         eventually(lambda: live.hexists("default:offered", "value.new"), within=60)
+        eventually(lambda: float(live.hget("default:sellers", "value.new") or 0) > 0, within=60)
     finally:
         stopping.set()
         thread.join(30)

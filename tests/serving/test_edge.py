@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import logging
 import re
 
@@ -212,6 +213,38 @@ def test_a_failure_nobody_foresaw_is_a_problem_and_goes_to_the_log(caplog):
     assert sent[0]["status"] == 500
     assert b"secret" not in sent[1]["body"]
     assert "the secret inside" in caplog.text
+
+
+def test_more_requests_than_can_be_in_work_are_turned_away_and_told_when_to_come_back():
+    async def inside():
+        go, told = asyncio.Event(), []
+
+        async def slow(scope, receive, send):
+            await go.wait()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        async def send(message):
+            told.append(message)
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        edge = Edge(slow, metrics=Metrics(), most_at_once=2)
+        paths = ("/v1/a", "/v1/b", "/v1/c", "/health/live")
+        scopes = [
+            {"type": "http", "method": "GET", "path": each, "raw_path": each.encode(), "headers": []} for each in paths
+        ]
+        tasks = [asyncio.create_task(edge(each, receive, send)) for each in scopes]
+        await asyncio.sleep(0)
+        refused = list(told)
+        go.set()
+        await asyncio.gather(*tasks)
+        return refused, [each["status"] for each in told if "status" in each]
+
+    refused, statuses = asyncio.run(inside())
+    assert refused[0]["status"] == 503 and (b"retry-after", b"1") in refused[0]["headers"]
+    assert json.loads(refused[1]["body"])["code"] == "overloaded"
+    assert sorted(statuses) == [200, 200, 200, 503], "health is always told"
 
 
 def zipped(shop, body, encoding="gzip"):

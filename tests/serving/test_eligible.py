@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from engine.storage.classes import create_classification, put_class
 from engine.storage.coupon_issue import import_codes
 from engine.storage.offer_documents import put_offer
 from engine.storage.offered_segments import offer_segments
@@ -68,6 +69,51 @@ def test_a_reservation_keeps_its_promise_to_who_left_the_segment(shop):
     members(shop, "value.new")
     assert look(shop, "NEW") is False
     assert redeem(shop, "NEW", user_id="u1", reservation_id=held).status_code == 201
+
+
+def tiers(shop, *names):
+    create_classification(shop.ledger, {"en": "Tier"}, classification_id="tier", actor=None, now=1.0)
+    for name in names:
+        put_class(shop.ledger, "tier", name, names={"en": name}, definition=None, actor=None, now=1.0)
+
+
+def test_nobody_claims_a_tier_where_hawker_keeps_the_shops_tiers(shop):
+    offer(shop, "GOLD", tiers=["gold", "platinum"])
+    assert look(shop, "GOLD") is False
+    assert look(shop, "GOLD", tier="gold") is True  # nobody but the shop knows its tiers
+    tiers(shop, "gold", "silver")
+    assert look(shop, "GOLD", tier="gold") == "segment_not_evaluated"
+    members(shop, "class:tier:gold", "u1")
+    assert look(shop, "GOLD") is True
+    for claimed in ("gold", "platinum"):  # platinum is no class of the shop's, so nobody has it
+        assert look(shop, "GOLD", "u2", tier=claimed) is False
+        assert look(shop, "GOLD", None, tier=claimed) is False
+    found = {user: shop.client.get(f"/v1/users/{user}/offers").json()["offers"][0] for user in ("u1", "u2")}
+    assert found["u1"]["usable"]
+    assert [each["code"] for each in found["u2"]["reasons"]] == ["not_in_tier"]
+
+
+def test_a_class_of_any_classification_is_a_segment_and_a_tier_that_only_its_members_have(shop):
+    create_classification(shop.ledger, {"en": "Worth"}, classification_id="worth", actor=None, now=1.0)
+    put_class(shop.ledger, "worth", "high", names={"en": "High"}, definition=None, actor=None, now=1.0)
+    members(shop, "class:worth:high", "u1")
+    offer(shop, "SEGMENT", segments=["class:worth:high"])
+    offer(shop, "TIER", tiers=["class:worth:high"])
+    offer(shop, "GONE", segments=["class:worth:gone"])
+    for code, claim in (("SEGMENT", {"segments": ["class:worth:high"]}), ("TIER", {"tier": "class:worth:high"})):
+        assert look(shop, code, "u1") is True
+        assert look(shop, code, "u2", **claim) is False
+    assert look(shop, "GONE", segments=["class:worth:gone"]) is False
+
+
+def test_who_was_deleted_is_in_no_segment_from_then_on(shop):
+    assert shop.client.put("/v1/users/u1", json={}).status_code in (200, 201)
+    offer(shop, "NEW", segments=["value.new"])
+    members(shop, "value.new", "u1", "u2")
+    assert look(shop, "NEW") is True
+    assert shop.client.delete("/v1/users/u1").status_code in (200, 204)
+    assert look(shop, "NEW") is False
+    assert look(shop, "NEW", "u2") is True
 
 
 def test_a_first_order_is_one_that_follows_no_known_order(shop):

@@ -8,7 +8,7 @@ import pytest
 
 from engine.storage.home import Home
 from engine.storage.online import connect_live, connect_stream
-from tests.bundles import AS_OF, toy_bundle
+from tests.bundles import AS_OF, TASTES, toy_bundle
 from tests.serving.conftest import eventually, publish, storefront
 from tests.stores import settings_of
 
@@ -78,6 +78,16 @@ def test_somebody_unknown_is_somebody_after_the_first_event(open_shop):
     send(open_shop, *events)
     answer = open_shop.ask(session_id="new one").json()
     assert (answer["personalized"], answer["degraded"]) == (True, False)
+
+
+def test_a_strangers_last_clicks_decide_what_the_visit_is_shown(open_shop):
+    before = open_shop.ask(session_id="stranger", placement="session", limit=3).json()
+    assert {item["source"] for item in before["items"]} == {"popular"} and before["personalized"] is False
+    send(open_shop, {"event_id": "looked", "type": "view", "session_id": "stranger", "item_id": "i5"})
+    after = open_shop.ask(session_id="stranger", placement="session", limit=3, explain=True).json()
+    assert {int(item["id"][1:]) % TASTES for item in after["items"]} == {5 % TASTES} and after["personalized"] is True
+    assert {item["source"] for item in after["items"]} == {"onward"}
+    assert "others went on to it from item 5" in {item["reason"] for item in after["items"]}
 
 
 def test_a_purchase_leaves_discover_at_the_next_request(open_shop):

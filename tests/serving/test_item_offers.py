@@ -60,6 +60,24 @@ def test_a_list_tells_the_best_offer_for_everybody_only_where_it_is_asked_to(sho
     }
 
 
+def test_further_pages_tell_offers_where_the_first_one_did(shop):
+    offer(shop, "ten")
+    eventually(lambda: offers_for(shop) == {("ten", 900)})
+    first = shop.ask(user_id="u1", limit=5, pages=True, offers=True).json()
+    following = f"/v1/recommendations/{first['recommendation_id']}/next"
+    second = shop.client.post(following, json={"limit": 5}).json()
+    assert [each["offers"][0]["net_price"] for each in second["items"]] == [900] * 5
+    third = shop.client.post(f"/v1/recommendations/{second['recommendation_id']}/next", json={"limit": 3}).json()
+    assert [each["offers"][0]["offer_id"] for each in third["items"]] == ["ten"] * 3
+    disable_offer(shop.ledger, "ten")
+    eventually(lambda: offers_for(shop) == set())
+    again = shop.client.post(following, json={"limit": 5}).json()
+    assert [each["offers"] for each in again["items"]] == [[]] * 5
+    silent = shop.ask(user_id="u1", limit=5, pages=True).json()
+    body = shop.client.post(f"/v1/recommendations/{silent['recommendation_id']}/next", json={}).json()
+    assert all("offers" not in each for each in body["items"])
+
+
 def test_a_users_coupon_is_told_to_them_alone_until_it_is_used(shop):
     offer(shop, "mine", everybody=False)
     code = publish(shop.ledger, "mine", "u1", now=time.time()).code
@@ -112,6 +130,45 @@ def test_an_offer_for_a_segment_is_told_to_its_members(shop):
     )
     eventually(lambda: offers_for(shop) == {("new", 900)})
     assert offers_for(shop, "u2") == set()
+
+
+def test_an_offer_for_a_tier_is_told_to_who_is_known_to_have_it(shop):
+    offer(shop, "gold", eligible={"tiers": ["gold"]})
+    offer_segments(
+        shop.live, SHOP, ["class:tier:gold"], was=None, now=time.time(), moves=[], members=lambda _: [["u1"]]
+    )
+    eventually(lambda: offers_for(shop) == {("gold", 900)})
+    assert offers_for(shop, "u2") == set()
+
+
+def test_an_offer_is_told_to_a_customer_until_their_own_limit_is_used_up(shop):
+    offer(shop, "twice", limits=[{"of": "customer", "count": 2, "per": "month"}])
+    offer(shop, "five", benefit={"kind": "percent", "percent": 5})
+    eventually(lambda: offers_for(shop) == {("twice", 900)})
+    made = [redeem(shop, "twice", user_id="u1").json() for _ in range(2)]
+    settle(shop)
+    assert offers_for(shop) == {("five", 950)}
+    assert offers_for(shop, "u2") == {("twice", 900)}
+    shop.live.flushall()  # what the live store forgets it is told again
+    settle(shop)
+    eventually(lambda: offers_for(shop) == {("five", 950)})
+    shop.client.post(
+        f"/v1/coupons/redemptions/{made[0]['redemption_id']}/rollbacks", json={}, headers={"Idempotency-Key": "b"}
+    )
+    settle(shop)
+    assert offers_for(shop) == {("twice", 900)}
+
+
+def settle(shop):
+    """As the runner of jobs does again and again."""
+    asyncio.run(_send(shop))
+    keep_wallets(shop)
+
+
+def test_a_wallet_of_the_older_form_is_read(shop):
+    offer(shop, "mine", everybody=False)
+    shop.live.set("default:wallet:u1", '[["mine", 1, null, null]]')
+    eventually(lambda: offers_for(shop) == {("mine", 900)})
 
 
 def test_an_offer_for_a_first_order_is_told_to_who_has_none(shop):

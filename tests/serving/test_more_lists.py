@@ -40,9 +40,39 @@ def test_what_nobody_knows_stands_last_and_what_comes_twice_once(shop):
     assert (body["missing_ids"], len(body["items"])) == (["gone"], 3)
 
 
+def test_a_filter_keeps_of_a_given_list_what_passes_and_says_what_it_left_out(shop):
+    given = [f"i{row}" for row in range(40, 60)]
+    body = rank(shop, [*given, "gone"], user_id="u5", filter="price < 150").json()
+    assert {item["id"] for item in body["items"]} == {*(f"i{row}" for row in range(40, 50)), "gone"}
+    assert body["filtered_ids"] == [f"i{row}" for row in range(50, 60)]
+    assert body["missing_ids"] == ["gone"]
+    plain = [item["id"] for item in rank(shop, given[:10], user_id="u5").json()["items"]]
+    assert [item["id"] for item in body["items"]] == [*plain, "gone"]
+    nothing = rank(shop, given, filter="price < 1").json()
+    assert (nothing["items"], nothing["filtered_ids"]) == ([], given)
+    assert rank(shop, given).json()["filtered_ids"] == []
+    assert len(rank(shop, given, user_id="u5", filter="user.orders > 1").json()["items"]) == 20
+    assert rank(shop, given, filter="price < context.price").json()["items"] == [], "nothing given is in view"
+
+
+def test_a_boost_moves_what_it_names_forward_however_much_the_order_is_kept(shop):
+    given = [f"i{row}" for row in range(40, 60)]
+    for strength in (0, 0.5, 1):
+        plain = rank(shop, given, user_id="u5", strength=strength).json()["items"]
+        last = plain[-1]["id"]
+        boosted = rank(shop, given, user_id="u5", strength=strength, boost=f'if item_id = "{last}" then 5 else 1')
+        ids = [item["id"] for item in boosted.json()["items"]]
+        assert ids == [last, *(item["id"] for item in plain[:-1])]
+    sunk = rank(shop, given, boost=[{"when": "price < 150", "factor": 0.1}]).json()["items"]
+    assert {item["id"] for item in sunk[:10]} == {f"i{row}" for row in range(50, 60)}
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
+        ({"item_ids": ["i1"], "filter": "prise < 1"}, "filter"),
+        ({"item_ids": ["i1"], "boost": "brand"}, "boost"),
+        ({"item_ids": ["i1"], "pin": []}, "pin"),
         ({"item_ids": []}, "item_ids"),
         ({}, "item_ids"),
         ({"item_ids": ["i"] * 101}, "item_ids"),

@@ -81,7 +81,7 @@ def test_what_speaks_against_a_code_is_said_with_its_name(terms, code):
 
 
 def test_who_is_meant_gets_it_and_scopes_choose_lines():
-    shopper = Shopper(frozenset({"vip"}), "gold", first_order=True)
+    shopper = Shopper(frozenset({"vip"}), frozenset({"gold"}), first_order=True)
     terms = {"eligible": {"segments": ["vip"], "tiers": ["gold"], "first_order": True}, "scope": 'brand = "b1"'}
     assert quoted(percent(10, **terms), shopper=shopper).shares == [{}, {"C0": 100}]
 
@@ -106,4 +106,6 @@ def test_codes_that_go_with_an_exclusive_one_by_name_are_taken():
 def test_a_scope_needs_to_know_the_items():
     with pytest.raises(StoreUnavailable):
         quoted(percent(scope='brand = "b1"'), items_known=False)
+    with pytest.raises(StoreUnavailable):
+        quoted({"benefit": {"kind": "buy_x_get_y", "buy": 1, "get": 1, "of": 'brand = "b1"'}}, items_known=False)
     assert quoted(percent(), items_known=False).discounts == {"C0": 200}

@@ -51,6 +51,7 @@ def outcome(
         periods=periods,
         chosen={"weights": {"view": np.float32(0.25)}, "half_lives": {"purchase": None}},
         scores=scores,
+        due={},
         curves={"weights: view @ 20": [0.1, 0.2, 0.15]},
         seconds={"fit als": 2.5},
         bundle=dataclasses.replace(bundle, manifest=manifest),

@@ -13,6 +13,7 @@ import pytest
 from engine.bundle import Bundle
 from engine.errors import NotEnoughData
 from engine.recommend.answer import answer
+from engine.recommend.soundness import check_sound
 from engine.storage.home import Home
 from engine.storage.lake import Lake
 from engine.storage.releases import current, versions
@@ -82,7 +83,32 @@ def test_the_bundle_says_what_made_it(outcome, tiny_data):
     assert manifest.data_versions == tiny_data.versions
     assert len(manifest.metrics["scores"]) == len(outcome.scores)
     assert outcome.chosen["weights"] == dict(outcome.recipe.weights)
-    assert outcome.bundle.rankings.keys() == {"home", "discover"}
+    assert outcome.bundle.rankings.keys() == {"home", "discover", "onward"}
+
+
+def test_what_is_due_again_is_learned_calibrated_and_judged_where_there_is_enough_of_it(tiny_data, monkeypatch):
+    monkeypatch.setattr("training.due._LEAST_OF_EACH", 5)
+    made = train(tiny_data, TINY)
+    assert made.bundle.rankings.keys() == {"home", "discover", "buy-again"}
+    assert made.bundle.chances.keys() == {"buy-again"}
+    assert made.due["calibration"] == made.chosen["due"] in ("line", "steps")
+    told = made.due["test"]["called due"]
+    assert told["items"] >= made.due["test"]["first 20"]["items"] > 0
+    assert 0 <= told["calibration error"] < 0.5
+    assert made.bundle.manifest.metrics["due"] == made.due
+    check_sound(made.bundle)
+    profiles = (made.bundle.history.profile(row) for row in range(len(made.bundle.users)))
+    lists = [answer(made.bundle, "buy-again", each, made.bundle.manifest.as_of).items for each in profiles]
+    assert any(lists)
+    assert all(0 <= item.chance <= 1 for items in lists for item in items)
+
+
+def test_a_horizon_shorter_than_a_week_teaches_nothing_of_what_is_due(tiny_data, monkeypatch):
+    """What is looked ahead at would reach into the next period."""
+    monkeypatch.setattr("training.due._LEAST_OF_EACH", 5)
+    made = train(tiny_data, dataclasses.replace(TINY, horizon_days=6))
+    assert (made.due, made.chosen["due"], dict(made.bundle.chances)) == ({}, None, {})
+    assert made.bundle.rankings.keys() == {"home", "discover"}
 
 
 def test_the_same_data_and_recipe_give_the_same_arrays_and_scores(outcome, tiny_data, tmp_path):

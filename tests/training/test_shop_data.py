@@ -175,3 +175,29 @@ def test_some_users_are_drawn_by_the_seed_and_keep_all_of_their_events(tiny_data
     assert len(some.users) == len(tiny_data.users)
     np.testing.assert_array_equal(some.log.user, some_users(tiny_data, 20, seed=3).log.user)
     assert not np.array_equal(chosen, np.unique(some_users(tiny_data, 20, seed=4).log.user))
+
+
+def test_the_visits_of_strangers_are_kept_apart_from_the_users(lake):
+    stranger = {"type": "view", "user_id": None, "session_id": "s1"}
+    lake.append_events(
+        events(
+            {},
+            {**stranger, "item_id": "i2", "time": at("2025-01-01T12:02")},
+            {**stranger, "time": at("2025-01-01T12:01")},
+            {"type": "view", "session_id": "s1", "user_id": "u1", "item_id": "i2"},
+            {**stranger, "session_id": "s2", "item_id": "nobody knows it"},
+            {**stranger, "session_id": None},
+        )
+    )
+    shop = read_shop(lake)
+    assert len(shop.users) == 1 and len(shop.log) == 2
+    found = shop.strangers
+    assert found is not None and (found.n_users, found.n_items) == (2, len(shop.items))
+    assert found.user.tolist() == [1, 1]
+    assert [shop.items.ids[row] for row in found.item] == ["i1", "i2"]
+    assert np.diff(found.time).tolist() == [60]
+
+
+def test_a_shop_that_knows_everybody_has_no_strangers(lake):
+    lake.append_events(events({}))
+    assert read_shop(lake).strangers is None

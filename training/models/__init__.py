@@ -11,7 +11,9 @@ from training.models.hybrid import HYBRID
 from training.models.implicit_factors import ALS, BPR
 from training.models.item_neighbours import BASKET, ITEM_NEIGHBOURS
 from training.models.popularity import NEWLY_BOUGHT, POPULARITY
+from training.models.transitions import TRANSITIONS
 from training.models.user_neighbours import USER_NEIGHBOURS
+from training.models.visit_neighbours import VISIT_NEIGHBOURS
 
 MODELS: Mapping[str, ModelFamily] = {
     family.name: family
@@ -25,6 +27,8 @@ MODELS: Mapping[str, ModelFamily] = {
         BASKET,
         GRAPH_FILTER,
         USER_NEIGHBOURS,
+        TRANSITIONS,
+        VISIT_NEIGHBOURS,
         HYBRID,
     )
 }

@@ -1,8 +1,8 @@
 """What a model eats and gives: one contract for every family.
 
-family.fit(interactions, params, seed=, threads=) -> Factors | Neighbours | Scores
+family.fit(interactions, params, seed=, threads=) -> Factors | Neighbours | Scores | Followers | Visits
 
-The three results hold numpy arrays only (float32, int32, all finite), so that a bundle can store
+The results hold numpy arrays only (float32, int32, all finite), so that a bundle can store
 them and a storefront can answer from them without the library that made them.
 """
 
@@ -19,8 +19,10 @@ from scipy import sparse
 from engine.errors import BadInput, NotEnoughData
 from engine.events import EVENT_TYPES, TYPE_CODES
 from engine.learned import Factors, Neighbours, Scores
-from training.interactions import Log, interactions, type_tables
+from engine.visits import Followers, Visits
+from training.interactions import Log, both, interactions, type_tables
 from training.models.top_lists import Kind, best_of, chunks, keep
+from training.visits import last_items
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Interactions:
     half_lives: Mapping[str, float | None] | None = None
     item_features: Features | None = None
     user_features: Features | None = None
+    #: What visitors did whom nobody knows; their user rows are beyond those of the users.
+    strangers: Log | None = None
 
     @property
     def n_users(self) -> int:
@@ -57,6 +61,13 @@ class Interactions:
     @property
     def n_items(self) -> int:
         return int(self.matrix.shape[1])
+
+    @property
+    def telling(self) -> Log:
+        """Everybody's events of the types that speak for an item, strangers' included."""
+        log = both(self.log, self.strangers)
+        weight, _ = type_tables(self.weights, self.half_lives)
+        return log.where((weight[log.type] > 0) & (log.quantity > 0))
 
     def fading(self, half_life_days: float | None) -> sparse.csr_matrix:
         """The weights with another memory: float32 CSR [users, items].
@@ -76,7 +87,7 @@ class Interactions:
         return interactions(self.log, self.weights, lives, self.now)
 
 
-Result = Factors | Neighbours | Scores
+Result = Factors | Neighbours | Scores | Followers | Visits
 Learn = Callable[[Interactions, Mapping[str, Any], int, int], Result]
 
 
@@ -178,6 +189,11 @@ def _dense_scores(result: Result, interactions: Interactions, users: np.ndarray)
         found = (interactions.matrix[users] @ similar).tocsr()
         line = np.repeat(np.arange(len(users)), np.diff(found.indptr))
         dense[line, found.indices] = found.data
+        return dense
+    if isinstance(result, Followers | Visits):
+        for row, recent in enumerate(last_items(interactions.log, users)):
+            items, scores = result.speak(recent)
+            dense[row, items[scores > 0]] = scores[scores > 0]
         return dense
     for row, user in enumerate(users):
         mine = slice(result.indptr[user], result.indptr[user + 1])

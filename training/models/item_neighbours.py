@@ -96,7 +96,7 @@ def strongest(matrix: sparse.csr_matrix, weigh: Weigh, k: int, threads: int) -> 
         rows = np.repeat(np.arange(together.shape[0]), np.diff(together.indptr)) + start
         weights = weigh(together.data, rows, together.indices).astype(np.float32)
         weights[together.indices == rows] = 0.0
-        return _heaviest(together.indptr, together.indices, weights, k)
+        return heaviest(together.indptr, together.indices, weights, k)
 
     # scipy's sparse product runs outside the interpreter lock: threads help.
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
@@ -109,9 +109,10 @@ def strongest(matrix: sparse.csr_matrix, weigh: Weigh, k: int, threads: int) -> 
     )
 
 
-def _heaviest(
+def heaviest(
     indptr: np.ndarray, columns: np.ndarray, weights: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The `k` heaviest of each CSR row, best first, ties by column: (counts by row, columns, weights)."""
     counts, items, kept = [], [], []
     for row in range(len(indptr) - 1):
         mine = slice(indptr[row], indptr[row + 1])

@@ -10,8 +10,9 @@ import numpy as np
 
 from engine.targeting.uplift import Estimate, Logged, PolicyValue, best_arms, folds, policy_value, value_difference
 from training.response.effects import Effects
-from training.response.learners import LEARNERS, Wish, expected_outcomes, learn_effects
-from training.response.model import redemption_chances
+from training.response.growing import Wish
+from training.response.learners import LEARNERS, expected_outcomes, learn_effects
+from training.response.model import uses_with
 from training.response.redemption import learn_redemption
 from training.response.trial import Trial
 
@@ -72,11 +73,11 @@ def choose(
     arms = {name: np.zeros(len(trial), np.int64) for name in candidates}
     for number in range(parts):
         lesson, held = trial.where(part != number), part == number
-        columns = trial.columns[held]
-        uses: np.ndarray | float = redeem or redemption_chances(learn_redemption(lesson, wish), columns, trial.levels)
+        columns, trees = trial.columns[held], learn_redemption(lesson, wish)
         for name in candidates:
-            extra = learn_effects(name, lesson, lesson.orders, wish).at(columns)
-            arms[name][held] = best_arms(worth.gains(extra, uses))
+            effects = learn_effects(name, lesson, lesson.orders, wish)
+            uses = redeem or uses_with(effects, trees, columns, trial.levels)
+            arms[name][held] = best_arms(worth.gains(effects.at(columns), uses))
     logged, means = worth.logged(trial), net_means(trial, worth, wish)
     values = {
         name: policy_value(each, logged, means=means, seed=wish.seed, rounds=rounds) for name, each in arms.items()
@@ -87,8 +88,11 @@ def choose(
 def judge(effects: Effects, same: Effects, lesson: Trial, held: Trial, worth: Worth, wish: Wish) -> Judged:
     """The chosen effects beside one effect for all, both learned from `lesson`, on `held`."""
     logged, means = worth.logged(held), net_means(held, worth, wish)
-    redeem = redemption_chances(learn_redemption(lesson, wish), held.columns, held.levels)
-    ours, theirs = (best_arms(worth.gains(each.at(held.columns), redeem)) for each in (effects, same))
+    trees, columns = learn_redemption(lesson, wish), held.columns
+    ours, theirs = (
+        best_arms(worth.gains(each.at(columns), uses_with(each, trees, columns, held.levels)))
+        for each in (effects, same)
+    )
     return Judged(
         policy_value(ours, logged, means=means, seed=wish.seed),
         value_difference(ours, theirs, logged, means=means, seed=wish.seed),

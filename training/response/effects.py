@@ -5,7 +5,7 @@ The file travels with registered models and imports nothing of ours but the tree
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -67,12 +67,45 @@ class Apart:
         return {"kind": "apart", "parts": [[[weight, trees.text] for weight, trees in each] for each in self.parts]}
 
 
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """What redemptions say: `gained` for everybody, times an arm's factor in `shape`.
+
+    `alone` give logarithms of the orders that come with nothing, of which `share` redeem when they may.
+    """
+
+    alone: tuple[Trees, ...]
+    gained: tuple[Trees, ...]
+    share: float
+    shape: tuple[float, ...]
+
+    def at(self, columns: np.ndarray) -> np.ndarray:
+        return np.asarray(mean_values(self.gained, columns)[:, None] * np.array(self.shape))
+
+    def redeeming(self, columns: np.ndarray) -> np.ndarray:
+        """The chance to redeem each arm, float64 [n, arms]."""
+        anyway = self.share * np.exp(mean_values(self.alone, columns))
+        return np.asarray(np.clip(anyway[:, None] + np.maximum(self.at(columns), 0), 0, 1))
+
+    def as_json(self) -> dict[str, Any]:
+        trees = {name: [each.text for each in getattr(self, name)] for name in ("alone", "gained")}
+        return {"kind": "redeemed", **trees, "share": self.share, "shape": list(self.shape)}
+
+
+def mean_values(several: Sequence[Trees], columns: np.ndarray) -> np.ndarray:
+    """The mean of what these say of the rows, float64 [n]."""
+    return np.asarray(np.mean([each.values(columns) for each in several], axis=0))
+
+
 def read_effects(told: Mapping[str, Any]) -> Effects:
     """What `as_json` wrote."""
     if told["kind"] == "same":
         return Same(tuple(told["effects"]))
     if told["kind"] == "pooled":
         return Pooled(Trees(told["trees"]), tuple(told["levels"]), told["nothing"])
+    if told["kind"] == "redeemed":
+        alone, gained = (tuple(map(Trees, told[name])) for name in ("alone", "gained"))
+        return Redeemed(alone, gained, told["share"], tuple(told["shape"]))
     return Apart(tuple(tuple((weight, Trees(text)) for weight, text in each) for each in told["parts"]))
 
 

@@ -7,35 +7,17 @@ is chance: they are small, slow and held together, and the effect that is the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from engine.targeting.uplift import cross_fitted, folds
-from training.boosting import Trees, boost
+from training.boosting import Trees
+from training.response.by_redemption import learn_from_redemptions
 from training.response.effects import Apart, Effects, Pooled, Same, with_level
+from training.response.growing import EFFECT, EFFECT_ROUNDS, OUTCOME, OUTCOME_ROUNDS, Wish, grown
 from training.response.trial import Trial
 
 _FOLDS = 3
-#: Of what is expected with an arm.
-_OUTCOME: dict[str, Any] = {
-    "objective": "regression", "learning_rate": 0.1, "num_leaves": 8, "min_data_in_leaf": 200, "lambda_l2": 5.0,
-    "max_bin": 31, "feature_fraction": 0.8,
-}  # fmt: skip
-_OUTCOME_ROUNDS = 40
-#: Of what an arm changes: a tenth as loud as the outcome, so leaves are few and large.
-_EFFECT = {**_OUTCOME, "num_leaves": 4, "min_data_in_leaf": 500}
-_EFFECT_ROUNDS = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """How learners learn. `monotone`: more of the arms' level never means less; pooled learners keep it."""
-
-    seed: int = 1
-    threads: int = 1
-    monotone: bool = False
 
 
 def learn_effects(name: str, trial: Trial, outcome: np.ndarray, wish: Wish) -> Effects:
@@ -58,7 +40,7 @@ def _single(trial: Trial, outcome: np.ndarray, wish: Wish) -> Pooled:
     """S: one model of the outcome, which the arm's level enters like any column. Source: Künzel et al., PNAS 2019."""
     nothing = _nothing(trial)
     levels = np.r_[nothing, trial.levels][trial.arm]
-    trees = _grown(with_level(trial.columns, levels), outcome, _OUTCOME, 2 * _OUTCOME_ROUNDS, trial, wish, level=True)
+    trees = grown(with_level(trial.columns, levels), outcome, OUTCOME, 2 * OUTCOME_ROUNDS, trial, wish, level=True)
     return Pooled(trees, trial.levels, nothing)
 
 
@@ -80,7 +62,7 @@ def _crossed(trial: Trial, outcome: np.ndarray, wish: Wish) -> Apart:
         gained = outcome[trial.arm == arm] - alone.values(treated.columns)
         missed = with_it.values(nothing.columns) - outcome[(trial.arm == 0) & trial.facing(arm)]
         share = len(treated) / (len(treated) + len(nothing))
-        sides = [_grown(side.columns, told, _EFFECT, _EFFECT_ROUNDS, trial, wish) for side, told in
+        sides = [grown(side.columns, told, EFFECT, EFFECT_ROUNDS, trial, wish) for side, told in
                  ((nothing, missed), (treated, gained))]  # fmt: skip
         parts.append(((share, sides[0]), (1 - share, sides[1])))
     return Apart(tuple(parts))
@@ -101,7 +83,7 @@ def _robust(trial: Trial, outcome: np.ndarray, wish: Wish) -> Pooled:
         levels.append(np.full(len(facing), trial.levels[arm - 1]))
     chosen = np.concatenate(rows)
     columns = with_level(trial.columns[chosen], np.concatenate(levels))
-    trees = _grown(columns, np.concatenate(told), _EFFECT, _EFFECT_ROUNDS, trial, wish, level=True)
+    trees = grown(columns, np.concatenate(told), EFFECT, EFFECT_ROUNDS, trial, wish, level=True)
     return Pooled(trees, trial.levels)
 
 
@@ -113,7 +95,7 @@ def expected_outcomes(trial: Trial, outcome: np.ndarray, wish: Wish) -> np.ndarr
     def fit(rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         known = trial.where(rows)
         columns = with_level(known.columns, levels[known.arm])
-        trees = _grown(columns, outcome[rows], _OUTCOME, _OUTCOME_ROUNDS, trial, wish, level=True)
+        trees = grown(columns, outcome[rows], OUTCOME, OUTCOME_ROUNDS, trial, wish, level=True)
         return lambda held: np.stack([trees.values(with_level(trial.columns[held], level)) for level in levels], axis=1)
 
     return cross_fitted(folds(trial.user, _FOLDS, seed=wish.seed), fit)
@@ -133,21 +115,10 @@ def _nothing(trial: Trial) -> float:
 
 def _of_arm(trial: Trial, outcome: np.ndarray, arm: int, wish: Wish) -> Trees:
     rows = trial.arm == arm
-    return _grown(trial.columns[rows], outcome[rows], _OUTCOME, _OUTCOME_ROUNDS, trial, wish)
-
-
-def _grown(
-    columns: np.ndarray, labels: np.ndarray, params: Mapping[str, Any], rounds: int, trial: Trial, wish: Wish, *,
-    level: bool = False,
-) -> Trees:  # fmt: skip
-    names = (*trial.names, "level") if level else trial.names
-    told = {**params, "seed": wish.seed, "num_threads": wish.threads}
-    if level and wish.monotone:
-        told["monotone_constraints"] = [*[0] * len(trial.names), 1]
-    return boost(columns, labels.astype(np.float64), told, rounds, names=names)
+    return grown(trial.columns[rows], outcome[rows], OUTCOME, OUTCOME_ROUNDS, trial, wish)
 
 
 #: By name, the plainest first.
 LEARNERS: Mapping[str, Callable[[Trial, np.ndarray, Wish], Effects]] = {
-    "same": _same, "dr": _robust, "x": _crossed, "s": _single, "t": _two,
+    "same": _same, "redeemed": learn_from_redemptions, "dr": _robust, "x": _crossed, "s": _single, "t": _two,
 }  # fmt: skip

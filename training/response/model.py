@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.boosting import Trees
-from training.response.effects import Effects, read_effects, with_level
+from training.response.effects import Effects, Redeemed, read_effects, with_level
 
 _AT_ONCE = 200_000  # rows
 
@@ -46,7 +46,7 @@ class ResponseModel:
     def _predict(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.effects is None:
             return chances(self.redemption.values(columns))[:, None], np.zeros((len(columns), 0))
-        return redemption_chances(self.redemption, columns, self.levels), self.effects.at(columns)
+        return uses_with(self.effects, self.redemption, columns, self.levels), self.effects.at(columns)
 
     def to_text(self) -> str:
         """All of it as JSON."""
@@ -61,6 +61,14 @@ def read_model(text: str) -> ResponseModel:
     effects = None if told["effects"] is None else read_effects(told["effects"])
     names, levels = tuple(told["names"]), tuple(told["levels"])
     return ResponseModel(names, levels, Trees(told["redemption"]), effects, told["learner"])
+
+
+def uses_with(effects: Effects, trees: Trees, columns: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """The chance to redeem, float64 [n, arms]: the effects' own where redemptions are what they were learned from.
+
+    What an offer brings and what it costs are then wrong together or not at all, which choosing between offers minds.
+    """
+    return effects.redeeming(columns) if isinstance(effects, Redeemed) else redemption_chances(trees, columns, levels)
 
 
 def redemption_chances(trees: Trees, columns: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:

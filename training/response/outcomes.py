@@ -1,4 +1,9 @@
-"""Outcomes of past randomised campaigns, as a trial; and the customers of today, as rows to be predicted."""
+"""Outcomes of past campaigns with a holdout, as a trial; and the customers of today, as rows to be predicted.
+
+In a planned campaign chance drew who was held out, but not who got which offer. Whoever got an offer is compared with
+those held out who would have got it: what it changes with customers for whom it was chosen. What another offer would
+have changed with them such a campaign does not tell; there the models go by customers like them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.storage.campaign_outcomes import HOLDOUT, read_outcomes
 from engine.storage.customer_files import CustomerFiles
@@ -15,20 +21,22 @@ from engine.targeting.expected_response import level_of
 from engine.targeting.response_inputs import TRAIT_INPUTS, UNKNOWN
 from engine.targeting.suggestion_goals import PRIORS
 from training.response.choose import Worth
-from training.response.trial import Trial
+from training.response.trial import LEAST_OF_AN_ARM, Trial
 
 
 def read_trial(lake: Lake, *, until: datetime | None = None) -> tuple[Trial, Worth] | None:
     """The campaigns with a holdout that were launched before `until`, and what orders and uses were worth in them.
 
-    An arm is a depth of discount, in steps of `level_of`. None where there is no such campaign.
+    An arm is a depth of discount, in steps of `level_of`. A campaign that was drawn is one; of a planned one those for
+    whom the same depth was planned are one by themselves. None where there is no such campaign.
     """
     rows = read_outcomes(lake)
     if until is not None:
-        rows = rows.filter(pa.compute.less(rows["launched_at"], pa.scalar(until.astimezone(UTC))))
+        rows = rows.filter(pc.less(rows["launched_at"], pa.scalar(until.astimezone(UTC))))
+    rows = _known_enough(rows)
     if not rows.num_rows:
         return None
-    held = np.array(rows["arm"].to_pylist()) == HOLDOUT
+    held = _held_out(rows)
     depths = level_of(rows["depth"].to_numpy())
     levels = np.unique(depths[~held])
     if not len(levels):
@@ -44,7 +52,7 @@ def read_trial(lake: Lake, *, until: datetime | None = None) -> tuple[Trial, Wor
         orders=orders.astype(np.float64),
         redeemed=redeemed,
         user=_numbers(rows["user_id"]),
-        campaign=_numbers(rows["campaign_id"]),
+        campaign=_compared(rows),
     )
     cost = np.nan_to_num(rows["cost"].to_numpy(zero_copy_only=False).astype(np.float64))
     margin, revenue = (rows[name].cast(pa.float64()).to_numpy() for name in ("margin", "revenue"))
@@ -53,6 +61,34 @@ def read_trial(lake: Lake, *, until: datetime | None = None) -> tuple[Trial, Wor
     uses = [redeemed & (arm == number) for number in range(1, len(levels) + 1)]
     discounts = tuple(float(cost[each].mean()) if each.any() else 0.0 for each in uses)
     return trial, Worth(float(margin.sum() / max(orders.sum(), 1)), discounts)
+
+
+def _known_enough(rows: pa.Table) -> pa.Table:
+    """Without depths of planned campaigns that too few customers got: they must not keep the others from teaching."""
+    planned, held, depths = _planned(rows), _held_out(rows), level_of(rows["depth"].to_numpy())
+    kept = np.ones(rows.num_rows, np.bool_)
+    for depth in np.unique(depths[planned]):
+        mine = depths == depth
+        if (mine & ~held).sum() < LEAST_OF_AN_ARM:
+            kept &= ~(mine & planned)
+    return rows.filter(pa.array(kept))
+
+
+def _compared(rows: pa.Table) -> np.ndarray:
+    """Numbers [n] of those who are compared with each other."""
+    campaigns, planned = _numbers(rows["campaign_id"]), _planned(rows)
+    depths = np.round(level_of(rows["depth"].to_numpy()) * 100).astype(np.int64)
+    return np.asarray(np.unique(campaigns * 1_000 + np.where(planned, depths + 1, 0), return_inverse=True)[1])
+
+
+def _planned(rows: pa.Table) -> np.ndarray:
+    """Rows [n] of planned campaigns: their outcomes tell of those held out what they would have got."""
+    told = rows.filter(pa.array(_held_out(rows) & ~np.asarray(rows["offer_id"].is_null())))["campaign_id"]
+    return np.asarray(pc.is_in(rows["campaign_id"], value_set=told.unique()))
+
+
+def _held_out(rows: pa.Table) -> np.ndarray:
+    return np.asarray(pc.equal(rows["arm"], HOLDOUT))
 
 
 def todays_customers(home: Home, now: float) -> tuple[list[str], np.ndarray]:

@@ -121,8 +121,9 @@ def _rows(found: Responses, run_id: str) -> pa.Table:
         {
             "user_id": pa.array(list(found.users) * len(outputs), pa.string()),
             "subject": subjects,
-            **dict.fromkeys(("score", "low", "high"), scores),
-            "baseline": pa.nulls(len(scores), pa.float64()),
+            "score": scores,
+            # Learners of uplift leave no interval of one customer, and none is made up.
+            **dict.fromkeys(("low", "high", "baseline"), pa.nulls(len(scores), pa.float64())),
             "model": everywhere(pa.scalar(found.model.learner)),
             "as_of": everywhere(moment),
             "run_id": everywhere(pa.scalar(run_id)),

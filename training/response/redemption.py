@@ -6,7 +6,7 @@ import numpy as np
 
 from training.boosting import Trees, boost
 from training.response.effects import with_level
-from training.response.learners import Wish
+from training.response.growing import Wish
 from training.response.trial import Trial
 
 _ROUNDS = 80

@@ -25,7 +25,8 @@ from training.predictions.accuracy import Judged, auc_difference, auc_interval, 
 from training.predictions.facts import span
 from training.predictions.outcome import interval_json, told
 from training.response.choose import Worth, choose, judge
-from training.response.learners import Wish, learn_effects
+from training.response.growing import Wish
+from training.response.learners import learn_effects
 from training.response.model import ResponseModel
 from training.response.outcomes import read_trial, todays_customers
 from training.response.propensity import Campaigns, Members, columns_of, learn_propensity

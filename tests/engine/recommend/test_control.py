@@ -56,6 +56,22 @@ def test_a_filter_that_keeps_one_in_a_hundred_fills_twenty_places():
         assert found.personalized == (user == "u7")
 
 
+def test_a_filter_that_speaks_of_the_user_finds_the_same_best_sellers_as_one_that_does_not():
+    """The one asks the best sellers first and no further than needed, the other has a column of all."""
+    large = toy_bundle(n_items=9_000)
+    mine, told = "attributes.size = user.attributes.size", {"attributes": {"size": 7}}
+    for user in ("nobody", "u7"):
+        _, own = rows(large, "best-sellers", user, 80, filter=mine, document=told)
+        _, same = rows(large, "best-sellers", user, 80, filter="attributes.size = 7")
+        assert own == same == [7 + 10 * place for place in range(80)]
+    changed = overlaid(large, [{"item_id": "i7", "stock": 0}, {"item_id": "i8", "attributes": {"size": 7}}], AS_OF)
+    _, own = rows(changed, "best-sellers", limit=3, filter=mine, document=told)
+    assert own == [8, 17, 27]
+    rare = {"filter": "price > user.attributes.least", "document": {"attributes": {"least": 9_090}}}
+    assert rows(large, "best-sellers", limit=80, **rare)[1] == list(range(8_991, 9_000))
+    assert rows(large, "best-sellers", limit=80, filter="price > user.attributes.nothing")[1] == []
+
+
 def test_a_filter_may_speak_of_the_item_in_view_the_user_and_the_clock(bundle):
     _, kept = rows(
         bundle, "similar", limit=5, item_ids=["i5"], filter="price < context.price and brand = context.brand"
@@ -165,6 +181,40 @@ def test_promotions_pass_the_filter_and_leave_pins_their_places(bundle):
     assert all(row == 8 or taste(row) == 2 for row in kept)
     assert all(row < 50 for row in kept)
     assert [(each.rule, each.by) for each in found.overruled] == [("promote", "pin")]
+
+
+def test_a_promotion_of_which_nothing_may_be_shown_says_what_forbids_it(bundle):
+    promoted = [{"filter": 'brand = "brand 3"', "share": 0.3}]
+    for wishes, by in (
+        ({"filter": 'brand = "brand 1"'}, "filter"),
+        ({"hide": 'brand = "brand 3"'}, "hide"),
+        ({"hide": 'brand = "brand 3"', "filter": 'brand != "brand 1"'}, "hide"),
+    ):
+        found, kept = rows(bundle, promote=promoted, **wishes)
+        assert not any(each.promoted for each in found.items)
+        assert 3 not in set(map(taste, kept))
+        assert [(each.rule, each.by) for each in found.overruled] == [("promote", by)]
+    none = [{"filter": 'brand = "nobody"', "share": 0.3}]
+    assert [(each.rule, each.by) for each in rows(bundle, promote=none)[0].overruled] == [("promote", "unsellable")]
+    assert rows(bundle, promote=promoted, filter='brand in ("brand 1", "brand 3")')[0].overruled == ()
+
+
+def test_a_filter_for_nothing_but_what_is_hidden_loses_and_the_answer_says_so(bundle):
+    found, kept = rows(bundle, filter='brand = "brand 1"', hide="price > 0")
+    assert kept == []
+    assert [(each.rule, each.by) for each in found.overruled] == [("filter", "hide")]
+    assert rows(bundle, filter="price > 1000000", hide="price < 0")[0].overruled == (), "nothing passes it anyway"
+    assert rows(bundle, filter='brand = "brand 1"', hide='brand = "brand 2"')[0].overruled == ()
+
+
+def test_pins_win_over_variety_and_the_answer_says_so(bundle):
+    pins = [{"item_id": f"i{row}", "position": at} for at, row in enumerate((3, 7, 11), start=1)]
+    found, kept = rows(bundle, pin=pins, diversity={"max": {"brand": 2}}, limit=8)
+    assert kept[:3] == [3, 7, 11]
+    assert Counter(map(taste, kept))[3] == 3
+    assert [(each.rule, each.by) for each in found.overruled] == [("diversity", "pin")]
+    wide = rows(bundle, promote=[{"filter": 'brand = "brand 3"', "share": 0.5}], diversity={"max": {"brand": 2}})[0]
+    assert [(each.rule, each.by) for each in wide.overruled] == [("diversity", "promote")]
 
 
 def test_at_most_so_many_of_a_group_are_shown(bundle):

@@ -9,12 +9,14 @@ import pytest
 
 from engine.errors import BadInput, BundleUnusable, UnknownThing
 from engine.events import TYPE_CODES
+from engine.item_table import Kept
 from engine.learned import Leaders
 from engine.profile import Profile, unknown
 from engine.recommend.answer import answer
 from engine.recommend.features import FEATURES, columns
+from engine.recommend.last_resort import last_resort
 from engine.recommend.placements import PLACEMENTS, placement
-from engine.recommend.query import Query
+from engine.recommend.query import Query, raising
 from engine.recommend.recommender import candidates, recommend
 from engine.recommend.soundness import check_sound
 from engine.recommend.sources import SOURCES, propose
@@ -103,7 +105,9 @@ def test_each_source_proposes_what_was_planted(bundle):
         found = rows[scores > 0.5 * scores.max()]
         assert len(found) and {taste(row) for row in found} == {taste(5)}, name
         assert np.all(np.diff(scores) <= 0), name
-    for name in ("similar_items", "bought_together", "same_category"):
+    rows, _ = SOURCES["bought_together"](unknown(), bundle, AS_OF, np.array([6], np.int32))
+    assert rows.tolist() == [7]
+    for name in ("similar_items", "same_category"):
         rows, _ = SOURCES[name](unknown(), bundle, AS_OF, np.array([6], np.int32))
         assert len(rows) and {taste(row) for row in rows} == {taste(6)}, name
 
@@ -195,7 +199,7 @@ def test_an_unknown_placement_is_told_with_the_nearest():
 
 def test_a_reason_counts_the_purchases(bundle):
     profile = profile_of((5, "purchase", 10), (5, "purchase", 1))
-    first = answer(bundle, "buy-again", profile, AS_OF, explain=True).items[0]
+    first = answer(bundle, "home", profile, AS_OF, explain=True).items[0]
     assert first.reason == "you bought it twice, last yesterday"
 
 
@@ -231,3 +235,34 @@ def test_events_long_after_the_clock_count_as_new_and_stay_finite():
     assert found and all(np.isfinite(each.score) for each in found)
     _, weights = bundle.interests(profile, long_before)
     assert np.isfinite(weights).all()
+
+
+def test_a_source_that_throws_loses_its_candidates_and_not_the_list(bundle):
+    broken = replace(bundle, neighbours=replace(bundle.neighbours, items=bundle.neighbours.items[:0]))
+    lost = []
+    query = Query(placement("home"), bundle.profile("u5"), AS_OF, failed=lambda what, problem: lost.append(what))
+    found = recommend(query, broken)
+    assert len(found) == 20 and {each.source for each in found} >= {"own"}
+    assert lost == ["neighbours"]
+    with pytest.raises(IndexError):
+        recommend(replace(query, failed=raising), broken)
+
+
+def test_a_ranking_that_throws_leaves_the_order_to_the_sources(bundle):
+    ranking = bundle.rankings["home"]
+    broken = replace(bundle, rankings={"home": replace(ranking, values=ranking.values[:1])}, kept=Kept())
+    lost = []
+    query = Query(placement("home"), bundle.profile("u5"), AS_OF, failed=lambda what, problem: lost.append(what))
+    plain = recommend(Query(placement("home"), bundle.profile("u5"), AS_OF), replace(bundle, rankings={}))
+    assert recommend(query, broken) == plain
+    assert lost == ["ranking"]
+
+
+def test_the_last_resort_is_what_sells_best_and_is_on_sale(bundle):
+    stock = bundle.catalog.stock.copy()
+    stock[1] = 0
+    shop = replace(bundle, catalog=replace(bundle.catalog, stock=stock))
+    found = last_resort(shop, 3, ["i2", "unknown"])
+    assert [each.id for each in found.items] == ["i0", "i3", "i4"]
+    assert not found.personalized
+    assert last_resort(toy_bundle(1, 1, events_each=0), 5).items

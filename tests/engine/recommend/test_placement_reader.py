@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from engine.errors import BadInput
 from engine.profile import unknown
 from engine.recommend.answer import answer
-from engine.recommend.placement_reader import WORDS, read_placement, read_placements
+from engine.recommend.placement_reader import WORDS, read_placement
+from engine.recommend.placement_text import read_placements
 from engine.recommend.placements import PLACEMENTS
 from tests.bundles import AS_OF, taste, toy_bundle
 
@@ -42,18 +46,30 @@ def test_a_defined_list_is_answered_like_one_that_is_built_in():
     bundle = toy_bundle()
     found = answer(bundle, made["cart"], unknown(), AS_OF, item_ids=["i3"], limit=5)
     rows = [bundle.items.row(each.id) for each in found.items]
-    assert (rows[0], rows[1], len(rows)) == (7, 9, 5)
+    assert (rows[0], rows[1], len(rows)) == (4, 9, 5)
     assert max(map(list(map(taste, rows)).count, map(taste, rows))) == 2
     assert all(row < 50 for row in rows)
     assert len(answer(bundle, made["best"], bundle.profile("u5"), AS_OF, limit=7).items) == 7
 
 
-def test_a_basket_may_be_complemented_without_substitutes():
+def test_a_basket_is_complemented_without_substitutes_unless_the_shop_wants_them():
     bundle = toy_bundle()
-    shelf = {"like": "bought-together", "filters": ["unsellable", "excluded", "context", "dismissed", "substitutes"]}
-    made = read_placement("cart", {**shelf, "fallback": ["popular"]})
+    made = read_placement("cart", {"like": "bought-together", "fallback": ["popular"]})
     found = answer(bundle, made, unknown(), AS_OF, item_ids=["i3", "i2"], limit=8)
     assert {taste(bundle.items.row(each.id)) for each in found.items} == {0, 1}
+    plain = read_placement("cart", {"like": "bought-together", "filters": list(PLACEMENTS["home"].filters)})
+    found = answer(bundle, plain, unknown(), AS_OF, item_ids=["i3", "i2"], limit=80)
+    assert {taste(bundle.items.row(each.id)) for each in found.items} >= {2, 3}
+
+
+def test_a_shelf_of_most_of_the_shop_tells_no_substitutes():
+    bundle = toy_bundle()
+    levels = np.zeros_like(bundle.catalog.levels)
+    levels[70:, 1] = 1
+    broad = replace(bundle, catalog=replace(bundle.catalog, levels=levels))
+    found = answer(broad, "bought-together", unknown(), AS_OF, item_ids=["i3"], limit=1)
+    assert [each.id for each in found.items] == ["i4"]
+    assert answer(broad, "bought-together", unknown(), AS_OF, item_ids=["i75"], limit=5).items == ()
 
 
 def test_a_name_that_is_built_in_may_be_defined_anew():
@@ -75,6 +91,9 @@ def test_a_name_that_is_built_in_may_be_defined_anew():
         ('[b]\nlike = "home"\nranking = "house"', "3:1", "did you mean home?"),
         ('[b]\nmeaning = "nothing else"', "1:1", "name the placement that it is like"),
         ('[b]\nlike = "home"\nmost = 0', "3:1", "most: must be 1 to 300"),
+        ('[b]\nlike = "trending"\nwindow = "8d"', "3:1", "did you mean 7d?"),
+        ('[b]\nlike = "home"\nwindow = "7d"', "3:1", "is not about what sells"),
+        ('[b]\nlike = "home"\nranking = "buy-again"', "3:1", "was learned without own"),
         ("[b]\nsources = []", "2:1", "name at least one"),
         ("[B b]\nlike = 3", "1:4", "Expected ']'"),
         ('["B"]\nlike = "home"', "1:1", "small letters"),

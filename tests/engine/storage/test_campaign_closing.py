@@ -78,11 +78,22 @@ def test_outcomes_go_to_the_lake_with_what_was_known_at_launch(shop, ledger):
     assert first["launched_at"] == LAUNCH
 
 
-def test_a_planned_campaign_teaches_nothing_of_chance(shop, ledger):
-    launched(ledger, [("t0", "treatment", {}), ("h0", "holdout", {})], at=LAUNCH, state="completed",
-             campaign_id="planned", assignment="plan")  # fmt: skip
+def test_those_held_out_of_a_planned_campaign_tell_what_they_would_have_got(shop, ledger):
+    offered(ledger, "five")
+    members = [("t0", "treatment", {"propensity": 0.8}), ("t1", "treatment", {"offer_id": "five", "variant": "five"}),
+               ("h0", "holdout", {"variant": "ten", "propensity": 0.2}), ("h1", "holdout", {"variant": "five"}),
+               ("h2", "holdout", {})]  # fmt: skip
+    launched(ledger, members, at=LAUNCH, state="completed", campaign_id="planned", assignment="plan",
+             offers=["ten", "five"])  # fmt: skip
     keep_figures(shop.home, ledger, "planned", **WHEN)
-    assert read_outcomes(shop.lake).num_rows == 0
+    rows = {each["user_id"]: each for each in read_outcomes(shop.lake).to_pylist()}
+    told = {user: (each["arm"], each["offer_id"], each["propensity"]) for user, each in rows.items()}
+    assert told == {
+        "t0": ("ten", "ten", 0.8), "t1": ("five", "five", 0.5), "h0": ("holdout", "ten", 0.2),
+        "h1": ("holdout", "five", 0.5),
+    }  # fmt: skip
+    assert rows["h0"]["depth"] == rows["t0"]["depth"] == pytest.approx(0.1)
+    assert (rows["h0"]["redeemed"], rows["h0"]["orders"]) == (False, 1)
 
 
 def test_what_a_finished_campaign_measured_is_what_suggestions_rest_on(shop, ledger):

@@ -95,6 +95,25 @@ def test_who_enters_a_segment_after_the_launch_is_written_to(shop):
     assert shop.look() == [("new", 0)]
 
 
+def test_who_comes_into_another_level_is_written_to_and_who_stays_is_not(shop):
+    shop.shoppers.happened(order("rises", 9.0, 100), order("stays", 9.0, 100))
+    levels = [Rule(f"class:levels:{name}", 1, f"SELECT person FROM traits WHERE orders {sign} 1")
+              for name, sign in (("silver", "<="), ("gold", ">"))]  # fmt: skip
+
+    def refreshed(days_later):
+        now = (NOW + timedelta(days=days_later)).timestamp()
+        refresh_customers(shop.shoppers.home, now=now, zone="UTC", rules=levels)
+
+    refreshed(-5.0)
+    shop.campaign({"on": "tier_change", "classification": "levels"}, launched_days_ago=1.0)
+    shop.campaign({"on": "tier_change", "classification": "levels", "class": "silver"}, "other", launched_days_ago=1.0)
+    shop.campaign({"on": "tier_change", "classification": "level"}, "unknown", launched_days_ago=1.0)
+    shop.shoppers.happened(order("rises", 0.1, 100))
+    refreshed(0.0)
+    assert shop.look() == [("rises", 0)]
+    assert shop.sql("SELECT DISTINCT campaign_id FROM campaign_outbox") == [("c",)]
+
+
 def test_birthdays_first_visits_and_due_orders_are_told_on_their_day(shop):
     shop.shoppers.knows(
         born={"birthday": "1990-06-04", "attributes": "{}"}, other={"birthday": "1990-06-09", "attributes": "{}"}

@@ -12,6 +12,8 @@ from engine.storage.home import Home
 from engine.storage.ledger import connect
 from engine.storage.migrate import migrate, missing_tables
 from engine.storage.run_as import UserNamespaces
+from engine.storage.segment_edits import create_segment
+from engine.targeting.definition import Definition
 from tests.bundles import toy_bundle
 from tests.engine.storage.homes import AS_ROOT, postgres_of, public_folder, running
 from tests.serving.conftest import publish
@@ -24,7 +26,8 @@ def test_a_migrated_home_is_found_well_and_left_as_it_was(home: Path) -> None:
     findings = _examined(home)
     assert [finding.name for finding in findings.values() if not finding.ok and finding.name != "disk"] == []
     assert set(findings) == {
-        *("home", "disk", "live", "stream", "ledger", "durability", "migrations", "ledger_place", "mlflow", "bundle")
+        *("home", "disk", "live", "stream", "ledger", "durability", "migrations", "segments", "ledger_place"),
+        *("mlflow", "bundle"),
     }
     assert running(home) == set()
 
@@ -50,6 +53,22 @@ def test_a_table_that_is_gone_from_a_migrated_ledger_is_a_fault_and_named(home: 
     found = _examined(home)["migrations"]
     assert not found.ok
     assert "past_redemptions" in found.sentence
+
+
+def test_a_rule_that_cannot_be_evaluated_is_a_fault_and_named(home: Path) -> None:
+    with open_stores(settings_of(home), {"ledger"}) as stores:
+        migrate(stores.ledger_url, SHOP)
+        engine = connect(stores.ledger_url, SHOP, pooled=False)
+        with engine.begin() as connection:
+            made = create_segment(
+                connection, "Odd", definition=Definition({"trait": "gone_trait", "op": ">=", "value": 1}, "gone"),
+                actor=None, now=1.0,
+            )  # fmt: skip
+        engine.dispose()
+    found = _examined(home)["segments"]
+    assert not found.ok
+    assert f"{made.id}: definition.trait: " in found.sentence
+    assert "gone_trait" in found.sentence
 
 
 def test_a_store_that_does_not_start_says_nothing_about_the_others(home: Path) -> None:

@@ -52,6 +52,14 @@ def test_a_name_is_replaced_whole_and_others_stay(tmp_path):
     assert pinned.query("SELECT count(*) AS n FROM predictions")["n"].to_pylist() == [4]
 
 
+def test_a_prediction_may_have_no_interval(tmp_path):
+    nothing = pa.nulls(1, pa.float64())
+    replace_predictions(Home(tmp_path), "response", rows(["a"], low=nothing, high=nothing))
+    assert Lake(Home(tmp_path)).query("SELECT score, low, high FROM predictions").to_pylist() == [
+        {"score": 0.5, "low": None, "high": None}
+    ]
+
+
 def test_no_rows_take_a_prediction_away(tmp_path):
     home = Home(tmp_path)
     replace_predictions(home, "churn", rows(["a"]))
@@ -86,6 +94,7 @@ def test_who_reads_while_others_write_sees_one_run_only(tmp_path):
         ("churn", rows(["a"], score=1.5), "score"),
         ("churn", rows(["a"], score=float("nan")), "score"),
         ("churn", rows(["a"], low=[0.6]), "score"),
+        ("churn", rows(["a"], low=pa.array([None], pa.float64())), "score"),
         ("churn", rows([None]), "user_id"),
         ("churn", rows(["a", "a"]), "user_id"),
         ("churn", rows(["a"], as_of=["yesterday"]), None),

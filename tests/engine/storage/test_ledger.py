@@ -12,7 +12,7 @@ from engine.storage import postgres_place
 from engine.storage.embedded import open_stores
 from engine.storage.embedded_postgres import PostgresServer, install_folder
 from engine.storage.home import Home
-from engine.storage.ledger import at_once, connect, open_ledger, schema_of
+from engine.storage.ledger import at_once, connect, connection_of, open_ledger, rows_of, schema_of
 from engine.storage.migrate import migrate
 from engine.storage.run_as import UserNamespaces, run
 from engine.storage.server import start, stop
@@ -138,5 +138,39 @@ def test_a_connection_that_was_lost_meanwhile_is_not_the_callers_trouble(ledger_
         with ledger.connect() as connection:
             connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": backend})
         assert at_once(pool, "SELECT pg_backend_pid()")[0][0] != backend
+    finally:
+        pool.dispose()
+
+
+def test_a_pool_for_single_statements_keeps_one_plan_for_each_and_reads_by_index(
+    ledger_url: str, ledger: Engine
+) -> None:
+    pool = open_ledger(ledger_url, SHOP, connections=1)
+    try:
+        for number in range(8):  # the driver prepares what is said often
+            at_once(pool, "SELECT used FROM counters WHERE key = ANY (:keys)", keys=[f"k{number}"])
+        (told,) = at_once(
+            pool,
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE 'SELECT used FROM%'",
+        )
+        assert (told[0] > 1, told[1]) == (True, 0)
+        plan = at_once(pool, "EXPLAIN SELECT used FROM counters WHERE key = 'k'")
+        assert "Index Scan" in plan[0][0]  # although the table is empty
+    finally:
+        pool.dispose()
+
+
+def test_a_transaction_over_a_pool_for_single_statements_is_whole_and_then_statements_stand_alone_again(
+    ledger_url: str, ledger: Engine
+) -> None:
+    pool = open_ledger(ledger_url, SHOP, connections=1)
+    insert, count = "INSERT INTO counters VALUES (:key, 0, 1)", "SELECT count(*) FROM counters"
+    try:
+        with pytest.raises(ZeroDivisionError), connection_of(pool) as connection:
+            rows_of(connection, insert, key="a")
+            raise ZeroDivisionError
+        at_once(pool, insert, key="b")
+        with connection_of(ledger) as connection:
+            assert rows_of(connection, count) == [(1,)]
     finally:
         pool.dispose()

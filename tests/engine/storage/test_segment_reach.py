@@ -14,10 +14,10 @@ from engine.storage.customer_refresh import refresh_customers
 from engine.storage.home import Home
 from engine.storage.ledger import connection_of, insert_new
 from engine.storage.segment_preview import preview
-from engine.targeting.campaign_draws import fractions
 from engine.targeting.segment_text import parse_rule
 from engine.targeting.segments import Words
 from engine.targeting.traits import TRAIT_FIELDS
+from engine.trials.draws import fractions
 from tests.engine.storage.shoppers import NOW, Shoppers
 
 EVERYBODY = parse_rule("tenure_days >= 0", Words(TRAIT_FIELDS), field="text")
@@ -64,6 +64,18 @@ def test_who_had_enough_today_is_capped_and_tomorrow_is_not(shop, ledger):
     assert looked(shop, ledger) == (1, {"capped": 1})
     assert looked(shop, ledger, cap=2) == looked(shop, ledger, cap=None) == (2, {})
     assert looked(shop, ledger, days_later=1.0) == (2, {})
+
+
+def test_the_day_of_the_cap_is_the_customers_own_where_their_zone_is_known(shop, ledger):
+    """At noon of June 1st by the shop's clock it is June 2nd in Auckland already, and still night in Honolulu."""
+    zones = {"auckland": "Pacific/Auckland", "honolulu": "Pacific/Honolulu", "odd": "Nowhere/Land", "here": None}
+    shop.knows(**{name: {"zone": zone} for name, zone in zones.items()})
+    shop.happened(*[(name, "subscribe", 2, {}) for name in zones])
+    with connection_of(ledger) as connection:
+        rows = [(name, "email", date(2026, 6, 1), 1) for name in zones]
+        insert_new(connection, "contacts", ("user_id", "channel", "day", "messages"), rows)
+    assert looked(shop, ledger) == (1, {"capped": 3})  # of Auckland's that was yesterday
+    assert looked(shop, ledger, days_later=0.6) == (3, {"capped": 1})  # June 2nd, but for Honolulu
 
 
 def test_the_holdout_of_a_preview_is_that_of_the_launch_also_for_who_comes_later(shop, ledger):

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import BadInput, NotAllowed
 from engine.targeting.campaign import campaign_document, checked_campaign
-from engine.targeting.campaign_draws import Holdouts, draw, fraction, message_id, places
+from engine.targeting.campaign_draws import Holdouts, draw, message_id
 from engine.targeting.campaign_states import (
     MOVES,
     STATES,
@@ -19,6 +19,7 @@ from engine.targeting.campaign_states import (
 from engine.targeting.segments import Words
 from engine.targeting.suggestions import Evidence, Wish, suggest
 from engine.targeting.traits import TRAIT_FIELDS
+from engine.trials.draws import fraction, places
 from tests.engine.targeting.test_suggestions import audience, offer
 
 WORDS = Words(TRAIT_FIELDS)
@@ -81,7 +82,7 @@ def test_suggestions_are_valid_drafts():
         ({"variants": [{"variant": "x", "share": 0.4}]}, "variants"),
         ({"variants": [{"variant": "x", "share": 1, "offer_id": "a"}]}, "variants[0].offer_id"),
         ({"template": {"subject": "s"}}, "template.text"),
-        ({"trigger": {"on": "tier_change"}}, "trigger.on"),
+        ({"trigger": {"on": "tier_change"}}, "trigger.classification"),
         ({"trigger": {"on": "entered", "segment": ["x"]}}, "trigger.segment"),
         ({"quiet": {"from": "24:00", "until": "08:00"}}, "quiet.from"),
         ({"quiet": {"from": "08:00", "until": "08:00"}}, "quiet"),
@@ -90,7 +91,10 @@ def test_suggestions_are_valid_drafts():
         ({"assignment": "plan"}, "offers"),
         ({"assignment": "plan", "offers": ["a"]}, "budget"),
         ({"assignment": "plan", "offers": ["a"], "budget": 5}, "offers[0].reason_class"),
-        ({"assignment": "plan", "goal": "win-back", "offers": ["a"], "budget": 5, "per_customer": 2}, "per_customer"),
+        (
+            {"assignment": "plan", "goal": "win-back", "offers": ["a", "b"], "budget": 5, "per_customer": 2},
+            "per_customer",
+        ),
         ({"per_customer": 2}, "per_customer"),
         ({"language": "fr"}, "language"),
         ({"chanel": "email"}, "chanel"),

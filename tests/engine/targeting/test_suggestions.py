@@ -133,7 +133,7 @@ def test_every_goal_names_groups_that_there_are():
     ("field", "wish"),
     [
         ("goal", Wish("more", 1)),
-        ("item", Wish("launch-item", 1)),
+        ("item_id", Wish("launch-item", 1)),
         ("category", Wish("grow-category", 1)),
         ("channel", Wish("win-back", 1, channel="fax")),
         ("budget", Wish("win-back", -1)),

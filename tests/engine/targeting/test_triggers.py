@@ -26,7 +26,9 @@ DAY = 86_400.0
         ("calendar", None, {}, "trigger.day"),
         ("price_drop", None, {"least": 1.5}, "trigger.least"),
         ("price_drop", None, {"least": "much"}, "trigger.least"),
-        ("tier_change", None, {}, "trigger.on"),
+        ("tier_change", None, {}, "trigger.classification"),
+        ("tier_change", None, {"classification": "levels", "class": 3}, "trigger.class"),
+        ("full_moon", None, {}, "trigger.on"),
     ],
 )
 def test_a_trigger_that_cannot_be_is_refused_by_name(on, again, more, field):
@@ -39,7 +41,7 @@ def test_a_trigger_that_cannot_be_is_refused_by_name(on, again, more, field):
 
 
 def test_every_kind_is_accepted_with_what_it_needs():
-    more = {"entered": {"segment": "s"}, "calendar": {"day": "double_11"}}
+    more = {"entered": {"segment": "s"}, "calendar": {"day": "double_11"}, "tier_change": {"classification": "levels"}}
     for on in KINDS:
         checked_trigger(Trigger(on, "P30D", more.get(on, {})))
 

@@ -10,6 +10,7 @@ from engine.storage.live_segments import live_rules
 from engine.storage.online import connect_live
 from engine.storage.past_campaigns import PastCampaigns, record_past_campaigns
 from engine.storage.past_offers import adopt_past_offers
+from tests.engine.storage import campaigns
 from tests.engine.storage.shoppers import NOW, Shoppers, order
 
 GOLD, SILVER, REST = "class:tier:gold", "class:tier:silver", "class:tier:rest"
@@ -45,7 +46,7 @@ def refreshed(office, *, days_later=0.0):
     now = (NOW + timedelta(days=days_later)).timestamp()
     office.runtime._real_time = lambda: now
     with office.runtime.doors.ledger._opened().connect() as connection:
-        rules = live_rules(office.runtime.settings, connection)
+        rules = live_rules(office.runtime.settings, connection).rules
     return refresh_customers(office.home, now=now, zone="UTC", rules=rules)
 
 
@@ -179,6 +180,33 @@ def test_the_response_counts_past_campaigns_and_redemptions(shop):
         "contacted": 3, "responded": 1, "rate": 1 / 3, "redemptions": 0, "discount": 0
     }  # fmt: skip
     assert found["silver"]["response"] is None
+
+
+def test_the_response_counts_own_campaigns_and_their_holdouts_by_the_class_of_that_day(shop, ledger):
+    refreshed(shop, days_later=-9.5)
+    early, over = NOW - timedelta(days=9), NOW - timedelta(days=1)
+    then = [(f"u{number}", "treatment" if number % 2 else "holdout", {}) for number in range(10)]
+    campaigns.launched(ledger, then, at=early, window_days=7, offers=["ten"], state="completed")
+    campaigns.launched(ledger, then, at=over, window_days=28, campaign_id="open")
+    campaigns.offered(ledger)
+    for user in ("u5", "u7", "u9"):
+        campaigns.sent(ledger, user, early)
+    campaigns.redeemed(ledger, "c1", "u7", early + timedelta(days=2), 500)
+    campaigns.redeemed(ledger, "c2", "u9", early + timedelta(days=8), 500)  # after its window
+    campaigns.redeemed(ledger, "c3", "u8", early + timedelta(days=2), 500)  # was held out
+    shop.shop.happened(*(order(user, 8, 100) for user in ("u7", "u9", "u8", "u5")))
+    assign(shop, "rest", "u9")  # today they are in another class than when the campaign began
+    refreshed(shop)
+    _, found = scores(shop)
+    response, contrast = found["gold"]["response"], found["gold"]["against_holdout"]
+    assert (response["contacted"], response["responded"], response["redemptions"]) == (1, 1, 2)
+    assert found["rest"]["response"]["contacted"] == 1
+    then = {name: contrast[name] for name in ("campaigns", "treated", "held_out", "treated_bought", "held_out_bought")}
+    assert then == {"campaigns": 1, "treated": 2, "held_out": 1, "treated_bought": 2, "held_out_bought": 1}
+    assert (contrast["difference"], contrast["low"] < 0 < contrast["high"]) == (0.0, True)
+    silver = found["silver"]["against_holdout"]
+    assert (silver["treated"], silver["treated_bought"], silver["held_out"], silver["held_out_bought"]) == (1, 1, 2, 0)
+    assert found["rest"]["against_holdout"] is None
 
 
 def test_a_class_of_too_few_or_too_many_gets_another_threshold_that_holds_what_it_says(shop):

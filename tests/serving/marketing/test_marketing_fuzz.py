@@ -34,7 +34,7 @@ def shop(office, ledger_url):
     Shoppers(office.home).knows(**{f"u{number}": {} for number in range(30)})
     with opened_ledger(ledger_url, SHOP) as ledger:
         _, office.key = create_key(ledger, "fuzz", ["admin"], now=AS_OF)
-        refresh_customers(office.home, now=AS_OF, zone="UTC", rules=live_rules(office.runtime.settings, ledger))
+        refresh_customers(office.home, now=AS_OF, zone="UTC", rules=live_rules(office.runtime.settings, ledger).rules)
     return office
 
 

@@ -30,9 +30,19 @@ def test_a_placement_is_put_shown_and_removed(office):
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_placement")
 
 
+def test_what_is_defined_is_kept_in_a_file_for_commands(office):
+    office.client.put("/v1/placements/cart", json=CART)
+    assert remembered(office.home)["cart"] == CART
+    office.client.delete("/v1/placements/cart")
+    assert "cart" not in remembered(office.home)
+
+
 @pytest.mark.parametrize(
     ("name", "body", "field"),
     [
+        ("cart", {"like": "best-sellers", "window": "2d"}, "window"),
+        ("cart", {"like": "home", "window": "7d"}, "window"),
+        ("cart", {"like": "home", "segment": "vips"}, "segment"),
         ("cart", {"like": "hom"}, "like"),
         ("cart", {"like": "home", "sources": ["poplar"]}, "sources"),
         ("cart", {"like": "home", "filter": "prise > 1"}, "filter"),
@@ -81,3 +91,38 @@ def test_a_file_that_is_wrong_stops_the_start_and_a_later_change_of_it_does_not(
         file.unlink()
         eventually(lambda: shop.ask(placement="cart").status_code == 404)
         assert shop.get("/health/ready").json()["problem"] is None
+
+
+def test_an_experiment_is_put_goes_on_under_its_name_and_ends_with_a_kept_variant(office):
+    running = {"name": "e", "variants": {"control": {"weight": 0.5}, "b": {"weight": 0.5, "diversity": 0.6}}}
+    body = {"like": "home", "diversity": 0.2, "explore": 0.1, "experiment": running}
+    assert office.client.put("/v1/placements/cart", json=body).json()["definition"] == body
+    assert office.client.put("/v1/placements/cart", json=body).status_code == 200
+    heavier = {**running, "variants": {"control": {"weight": 0.9}, "b": {"weight": 0.1, "diversity": 0.6}}}
+    refused = office.client.put("/v1/placements/cart", json={**body, "experiment": heavier})
+    assert (refused.status_code, refused.json()["code"]) == (409, "experiment_runs")
+    named_anew = {**body, "experiment": {**heavier, "name": "f"}}
+    assert office.client.put("/v1/placements/cart", json=named_anew).status_code == 200
+    assert office.client.post("/v1/placements/cart/keep", json={"variant": "z"}).json()["field"] == "variant"
+    kept = office.client.post("/v1/placements/cart/keep", json={"variant": "b"}).json()["definition"]
+    assert kept == {"like": "home", "diversity": 0.6, "explore": 0.1}
+    again = office.client.post("/v1/placements/cart/keep", json={"variant": "b"})
+    assert (again.status_code, again.json()["code"]) == (409, "no_experiment")
+    assert office.client.post("/v1/placements/home/keep", json={"variant": "b"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"explore": 2}, "explore.share"),
+        ({"experiment": {"name": "e"}}, "experiment.variants"),
+        ({"experiment": {"name": "e", "variants": {"control": {"weight": 0.5}, "b": {"weight": 0.4}}}},
+         "experiment.variants"),
+        ({"experiment": {"name": "e", "variants": {"control": {"weight": 0.5},
+                                                   "b": {"weight": 0.5, "sources": ["poplar"]}}}},
+         "experiment.variants.b.sources"),
+    ],
+)  # fmt: skip
+def test_an_experiment_that_means_nothing_is_refused_by_name(office, body, field):
+    refused = office.client.put("/v1/placements/cart", json={"like": "home", **body})
+    assert (refused.status_code, refused.json()["field"]) == (422, field)

@@ -106,7 +106,7 @@ def test_learned_clusters_are_proposed_within_those_whom_the_goal_is_about(offic
     ("body", "field"),
     [
         ({"goal": "more", "budget": 1}, "goal"),
-        ({"goal": "clear-stock", "budget": 1}, "item"),
+        ({"goal": "clear-stock", "budget": 1}, "item_id"),
         ({"goal": "win-back"}, "budget"),
         ({"goal": "win-back", "budget": -1}, "budget"),
         ({"goal": "win-back", "budget": 1, "channel": "fax"}, "channel"),

@@ -9,6 +9,7 @@ import pytest
 from checkerboard import ITEMS, USERS, checkerboard, log_of, shop, withheld
 
 from engine.errors import BadInput, NotEnoughData
+from engine.visits import Followers, Visits
 from training.models import MODELS
 from training.models.contract import Factors, Neighbours, Scores, score_users
 
@@ -19,8 +20,11 @@ TOY = {
     "hybrid": {"factors": 4, "epochs": 20},
     "graph_filter": {"rank": 2},
     "user_neighbours": {"neighbours": 10},
+    "transitions": {"gap_minutes": float("inf")},
+    "visit_neighbours": {"gap_minutes": float("inf")},
 }
 PERSONAL = ["als", "bpr", "item_neighbours", "basket", "graph_filter", "user_neighbours", "hybrid"]
+PERSONAL += ["transitions", "visit_neighbours"]
 
 
 def fitted(name, interactions, seed=3):
@@ -58,9 +62,13 @@ def test_results_are_plain_finite_arrays_of_the_right_shape(name):
         assert array.dtype in (np.float32, np.int32) and np.isfinite(array).all()
     if isinstance(result, Factors):
         assert result.users.shape == (USERS, result.items.shape[1]) and len(result.items) == ITEMS
+    elif isinstance(result, Visits):
+        assert len(result.met) == len(result.telling) + 1 == ITEMS + 1
+        assert len(result.indptr) == len(result.weights) + 1 and result.met_in.max() < len(result.weights)
     else:
-        rows = ITEMS if isinstance(result, Neighbours) else USERS
-        values = result.weights if isinstance(result, Neighbours) else result.scores
+        by_item = isinstance(result, Neighbours | Followers)
+        rows = ITEMS if by_item else USERS
+        values = result.weights if by_item else result.scores
         assert len(result.indptr) == rows + 1 and result.indptr[-1] == len(result.items) == len(values)
         for start, end in zip(result.indptr[:-1], result.indptr[1:], strict=True):
             assert (np.diff(values[start:end]) <= 0).all()

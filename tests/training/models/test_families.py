@@ -182,6 +182,70 @@ def test_class_affinity_equals_its_definition_and_leaves_items_without_a_class_a
     assert other.of(slice(0, 2)) == pytest.approx(np.ones((2, 4)))
 
 
+HOUR = 1 / 24
+
+
+def one_after_the_other(*visits, n_items):
+    """A town where each visitor took these items a minute apart, the last visitor today, each other a day before."""
+    pairs, ages = [], []
+    for visitor, items in enumerate(visits):
+        pairs += [(visitor, item) for item in items]
+        ages += [len(visits) - visitor - place * HOUR / 60 for place in range(len(items))]
+    return shop(log_of(pairs, len(visits), n_items, days_ago=ages))
+
+
+def followers_of(result, item):
+    items, weights = result.of(item)
+    return dict(zip(items.tolist(), weights.tolist(), strict=True))
+
+
+def test_transitions_count_what_followed_the_nearer_the_more_and_the_way_back_less():
+    town = one_after_the_other((0, 1, 2), n_items=4)
+    plain = {"row_power": 0.0, "column_power": 0.0, "half_life_days": float("inf"), "back": 0.25}
+    result = MODELS["transitions"].fit(town, plain)
+    assert followers_of(result, 0) == pytest.approx({1: 1.0, 2: 0.5})
+    assert followers_of(result, 1) == pytest.approx({2: 1.0, 0: 0.25})
+    assert followers_of(result, 2) == pytest.approx({1: 0.25, 0: 0.125})
+    assert followers_of(result, 3) == {}
+    near = MODELS["transitions"].fit(town, {**plain, "window": 1})
+    assert followers_of(near, 0) == pytest.approx({1: 1.0})
+
+
+def test_transitions_fade_and_end_with_the_visit():
+    town = one_after_the_other((0, 1), (0, 2), n_items=3)
+    result = MODELS["transitions"].fit(town, {"half_life_days": 1.0, "row_power": 0.0, "column_power": 0.0})
+    found = followers_of(result, 0)
+    assert found[2] == pytest.approx(2 * found[1])
+    long_ago = replace(town.log, user=np.zeros(4, np.int32))
+    joined = MODELS["transitions"].fit(shop(long_ago), {"row_power": 0.0, "column_power": 0.0})
+    assert 2 not in followers_of(joined, 1)  # a day lies between
+
+
+def test_what_strangers_did_teaches_transitions_and_visits_too():
+    town = one_after_the_other((0, 1), n_items=3)
+    strangers = one_after_the_other((0, 1), (0, 2), (0, 2), n_items=3).log
+    both = replace(town, strangers=replace(strangers, user=strangers.user + 1, n_users=4))
+    assert 2 not in followers_of(MODELS["transitions"].fit(town), 0)
+    assert followers_of(MODELS["transitions"].fit(both), 0)[2] > 0
+    assert len(MODELS["visit_neighbours"].fit(both).weights) == 4
+
+
+def test_of_each_item_only_the_newest_visits_are_kept():
+    town = one_after_the_other((0, 1), (0, 2), (0, 3), n_items=4)
+    result = MODELS["visit_neighbours"].fit(town, {"most_each": 2, "half_life_days": float("inf"), "size_power": 1.0})
+    assert result.met_in[result.met[0] : result.met[1]].tolist() == [2, 1]
+    assert result.weights == pytest.approx(np.full(3, 0.5))
+    rarity = np.log(np.array([4 / 3, 4.0, 4.0, 4.0]))
+    assert result.telling == pytest.approx(rarity, rel=1e-6)
+
+
+def test_a_user_is_told_what_visits_like_the_last_one_held():
+    town = one_after_the_other((0, 1, 2), (0, 1, 2), (3, 4, 5), (0, 1), (3, 4), n_items=6)
+    for name in ("transitions", "visit_neighbours"):
+        result = MODELS[name].fit(town)
+        assert [best(result, town, user, n=1, kind="new") for user in (3, 4)] == [[2], [5]], name
+
+
 def with_classes(interactions, n_items):
     columns = np.arange(n_items) % 2
     one_hot = sparse.csr_matrix((np.ones(n_items, np.float32), (np.arange(n_items), columns)), shape=(n_items, 2))

@@ -7,7 +7,8 @@ import pytest
 
 from engine.errors import NotAllowed, NotEnoughData
 from training.response.choose import Worth, choose
-from training.response.learners import LEARNERS, Wish, learn_effects
+from training.response.growing import Wish
+from training.response.learners import LEARNERS, learn_effects
 from training.response.model import ResponseModel, read_model
 from training.response.redemption import learn_redemption
 from training.response.trial import Trial
@@ -25,8 +26,9 @@ def planted(rows: int = 6_000, seed: int = 1, *, effect: float = 0.3):
     arm = np.where(draw.random(rows) < many, draw.integers(1, 3, rows), 0)
     propensity = np.where(arm > 0, many / 2, 1 - many)
     chance = 0.2 + 0.1 * (columns[:, 1] > 0) + np.where(arm > 0, truth[np.arange(rows), np.maximum(arm - 1, 0)], 0)
-    luck = draw.random(rows)
-    redeemed = (arm > 0) & (luck < chance / 2)
+    anyway, luck = 0.2 + 0.1 * (columns[:, 1] > 0), draw.random(rows)
+    # Half of those who come anyway redeem, and all who come for the offer.
+    redeemed = (arm > 0) & (luck < chance) & ((luck < anyway / 2) | (luck >= anyway))
     trial = Trial(
         columns, ("days_since_order", "orders_90d", "views_90d"), arm, LEVELS, propensity,
         (luck < chance).astype(float), redeemed, np.arange(rows) // 2, np.zeros(rows, int),
@@ -46,7 +48,7 @@ def test_learners_find_the_planted_effects(name):
         assert np.corrcoef(found.ravel(), truth.ravel())[0, 1] > 0.7
 
 
-@pytest.mark.parametrize("name", ["dr", "s"])
+@pytest.mark.parametrize("name", ["redeemed", "dr", "s"])
 def test_more_discount_never_brings_less_where_that_is_wished(name):
     trial, _ = planted(2_000, effect=0.0)
     found = learn_effects(name, trial, trial.orders, Wish(monotone=True)).at(trial.columns)
@@ -77,7 +79,7 @@ def test_the_learner_is_chosen_by_those_who_were_held_out():
 
 def test_the_reading_of_a_written_model_answers_alike():
     trial, _ = planted(1_500)
-    for name in ("same", "dr", "x"):
+    for name in ("same", "redeemed", "dr", "x"):
         effects = learn_effects(name, trial, trial.orders, Wish())
         model = ResponseModel(trial.names, LEVELS, learn_redemption(trial, Wish()), effects, name)
         again = read_model(model.to_text())

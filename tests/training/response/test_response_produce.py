@@ -21,6 +21,8 @@ from engine.targeting.response_inputs import PROPENSITY_INPUTS, REDEEMED_BEFORE,
 from tests.trained import close_mlflow, settings_of, with_mlflow
 from tests.training.predictions.planted import filled, planted
 from training.recipe import read_document
+from training.response.learners import Wish, learn_effects
+from training.response.outcomes import read_trial
 from training.response.produce import record_responses
 from training.response.propensity import Campaigns
 from training.response.recipe import ResponseRecipe, is_response, parse_response
@@ -97,6 +99,63 @@ def test_outcomes_of_a_randomised_campaign_become_what_plans_read(home):
     everybody = len(buyers(home))
     assert {each["subject"]: each["n"] for each in rows.to_pylist()} == dict.fromkeys(told["outputs"], everybody)
     assert {each["run_id"] for each in rows.to_pylist()} == {done.run_id}
+    assert Lake(home).query("SELECT count(low) + count(high) AS n FROM predictions")["n"].to_pylist() == [0]
+
+
+def planned(home, rows=6_000, campaign="plan", few=0):
+    """A plan that gives the deep offer to those who buy often anyway. Both offers bring .2 orders; a fifth is held out.
+
+    `few` got a third offer.
+    """
+    draw = np.random.default_rng(2)
+    often, held = draw.integers(0, 10, rows).astype(float), draw.random(rows) < 0.2
+    offer = np.where(often > 5, 1, 0)
+    offer[:few] = 2
+    ordered = draw.random(rows) < np.where(often > 5, 0.6, 0.1) + 0.2 * ~held
+    return pa.table({
+        "campaign_id": [campaign] * rows,
+        "user_id": [f"p{number}" for number in range(rows)],
+        "arm": np.where(held, "holdout", np.array(["five", "ten", "odd"])[offer]),
+        "offer_id": np.array(["five", "ten", "odd"])[offer],
+        "depth": np.array([0.05, 0.1, 0.4])[offer],
+        "propensity": np.where(held, 0.2, 0.8),
+        "launched_at": pa.array([end_of(home) - 30 * DAY] * rows, pa.timestamp("us", tz="UTC")),
+        "redeemed": ordered & ~held,
+        "orders": ordered.astype(int),
+        "revenue": ordered * 5_000,
+        "margin": ordered * 1_500,
+        "cost": (ordered & ~held) * 250,
+        "x_orders_365d": often,
+    })  # fmt: skip
+
+
+def test_a_planned_campaign_teaches_by_those_held_out_who_would_have_got_the_same(home):
+    record_outcomes(home, planned(home))
+    trial, _ = read_trial(Lake(home))
+    assert trial.levels == (0.05, 0.1)
+    same = learn_effects("same", trial, trial.orders, Wish()).effects
+    assert same == pytest.approx((0.2, 0.2), abs=0.05)
+    # Compared with everybody held out, the deep offer would look as if it brought twice as much.
+    held = trial.arm == 0
+    assert trial.orders[trial.arm == 2].mean() - trial.orders[held].mean() > 0.4
+
+
+def test_a_depth_that_few_got_by_a_plan_keeps_nothing_else_from_teaching(home):
+    record_outcomes(home, outcomes(home))
+    record_outcomes(home, planned(home, few=100))
+    trial, _ = read_trial(Lake(home))
+    assert trial.levels == (0.05, 0.1)
+    assert len(trial) == 1_500 + 6_000 - 100
+    trial.check()
+
+
+def test_a_drawn_and_a_planned_campaign_are_each_compared_in_themselves(home):
+    record_outcomes(home, outcomes(home))
+    record_outcomes(home, planned(home))
+    trial, _ = read_trial(Lake(home))
+    assert len(np.unique(trial.campaign)) == 3  # the drawn one, and the two offers of the plan
+    for arm in (1, 2):
+        assert len(np.unique(trial.campaign[trial.facing(arm)])) == 2
 
 
 def test_without_one_imported_campaigns_teach_who_redeems_and_it_is_said(home, ledger):

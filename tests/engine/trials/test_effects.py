@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from engine.targeting.effects import (
+from engine.trials.effects import (
     TUNED_FOR,
     Arm,
     Estimate,
@@ -21,8 +21,8 @@ from engine.targeting.effects import (
     relative,
     told,
 )
-from engine.targeting.quantiles import chi_square_beyond, normal_beyond, t_beyond, t_quantile
-from engine.targeting.sample_ratio import pooled_ratio, sample_ratio
+from engine.trials.quantiles import chi_square_beyond, normal_beyond, t_beyond, t_quantile
+from engine.trials.sample_ratio import pooled_ratio, sample_ratio
 
 
 def summed(total, squares, n):

@@ -1,4 +1,4 @@
-"""Effects: what a campaign changed, as differences in means between those who were assigned to it and those held out.
+"""Effects: what a trial changed, as differences in means between those who were assigned to it and those who were not.
 
 Everything is made of the means and covariances of each arm, so that a million customers are summed once and each
 question costs nothing. Customers count in the arm that they were assigned to, whatever reached them. Nothing is cut or
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.targeting.quantiles import t_beyond, t_quantile
+from engine.trials.quantiles import t_beyond, t_quantile
 
 Floats = NDArray[np.float64]
 
@@ -142,6 +142,19 @@ def ratio_of_means(treated: Arm, control: Arm, above: int, below: int) -> Estima
         weights.append((_unit(len(arm.means), above) - value * _unit(len(arm.means), below)) / bottom)
         values.append(value)
     return _summed(treated, weights[0], control, weights[1], values[0] - values[1])
+
+
+def relative_ratio(treated: Arm, control: Arm, above: int, below: int) -> Estimate:
+    """The same difference as a part of the control's ratio, by the delta method; NaN where that is 0 or none."""
+    if float(control.means[above]) == 0 or float(treated.means[below]) == 0 or float(control.means[below]) == 0:
+        return Estimate(math.nan, math.nan, 1.0)
+    weights, values = [], []
+    for arm in (treated, control):
+        value = float(arm.means[above] / arm.means[below])
+        weights.append((_unit(len(arm.means), above) - value * _unit(len(arm.means), below)) / arm.means[below])
+        values.append(value)
+    found = values[0] / values[1]
+    return _summed(treated, weights[0] / values[1], control, weights[1] * found / values[1], found - 1)
 
 
 def told(estimate: Estimate, n: int, *, tuned_for: float = TUNED_FOR) -> Mapping[str, Any]:

@@ -1,0 +1,173 @@
+"""Quick: the recommendations that every page asks for, without what FastAPI does around a route.
+
+Solving a route's dependencies takes as long as the whole of an answer may. The routes stay where they are, in the
+OpenAPI document too, and answer whatever is not plain: another content type, a body or a parameter that is refused, a
+key that lacks the scope. What is plain is read with their own schemas and answered by their own functions, so that
+there is one meaning of every request.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.errors import HawkerError, Overloaded
+from serving.gate import key_of
+from serving.json_body import read_json
+from serving.runtime import Runtime
+from serving.schemas import ListQuery, RecommendationRequest, UserListQuery, decoded_id
+from serving.stages import Stages, mark_of
+from serving.storefront.listing import Ask, ask_of
+from serving.storefront.recommendations import answered, short_ask
+from serving.wire import JsonResponse, refusal
+
+#: Lists in work at once, about a tenth of a second's; those asked for besides are turned away before they cost
+#: anything, since behind so many others nobody waits for them.
+MOST_AT_ONCE = 128
+SCOPES = ("recommend", "browser")
+_LONG_FORM = "/v1/recommendations"
+_SHORT_FORM = re.compile(r"/v1/(users|items)/([^/]+)/([a-z-]+)")
+#: The placements of short forms; the first takes one by name.
+_PLACED = {
+    ("users", "recommendations"): "",
+    ("users", "buy-again"): "buy-again",
+    ("items", "similar"): "similar",
+    ("items", "bought-together"): "bought-together",
+}
+_JSON = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What the metrics and the log call a request by."""
+
+    path_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A request that was understood."""
+
+    route: str
+    ask: Ask
+    user_id: str | None = None
+    session_id: str | None = None
+
+
+class Quick:
+    """Plain ASGI, inside of the gate."""
+
+    def __init__(self, app: ASGIApp, *, runtime: Runtime) -> None:
+        self._app = app
+        self._runtime = runtime
+        self._stages = Stages(runtime.metrics)
+        self._at_once = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        form = _form(scope)
+        if form is None:
+            await self._app(scope, receive, send)
+            return
+        self._stages.begin(scope)
+        if form == ():
+            body = await _whole(receive)
+            plain, receive = None if isinstance(body, Exception) else _long(scope, body), _again(body, receive)
+        else:
+            plain = _short(scope, *form)
+        request = Request(scope)
+        key = key_of(request)
+        if plain is None or (key is not None and not key.may(*SCOPES)):
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = _Route(plain.route)
+        mark = mark_of(request)
+        mark("parse")
+        answer = await self._answer(request, plain)
+        mark("encode")
+        await answer(scope, receive, send)
+        mark("send")
+        self._stages.end(scope)
+
+    async def _answer(self, request: Request, plain: _Plain) -> JsonResponse:
+        self._at_once += 1
+        try:
+            if self._at_once > MOST_AT_ONCE:
+                raise Overloaded("more lists are asked for than can be made; try again in a second")
+            return await answered(self._runtime, request, plain.ask, plain.user_id, plain.session_id)
+        except HawkerError as error:
+            return refusal(error, request)
+        finally:
+            self._at_once -= 1
+
+
+def _form(scope: Scope) -> tuple[str, ...] | None:
+    """Of a short form its kind, name and list; nothing in it of the long form; None for what is neither."""
+    if scope["type"] != "http":
+        return None
+    if scope["method"] == "GET":
+        found = _SHORT_FORM.fullmatch(scope["path"])
+        return None if found is None or (found[1], found[3]) not in _PLACED else found.groups()
+    return () if scope["path"] == _LONG_FORM and scope["method"] == "POST" else None
+
+
+def _long(scope: Scope, body: bytes) -> _Plain | None:
+    if dict(scope["headers"]).get(b"content-type", b"").lower() not in _JSON:
+        return None
+    try:
+        asked = RecommendationRequest.model_validate(read_json(body))
+        return _Plain(_LONG_FORM, ask_of(asked), asked.user_id, asked.session_id)
+    except (ValidationError, HTTPException, HawkerError):
+        return None  # the route says what is wrong
+
+
+def _short(scope: Scope, kind: str, name: str, list_: str) -> _Plain | None:
+    given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    once = dict(given)
+    if len(once) < len(given):
+        return None
+    try:
+        named = decoded_id(name)
+        route = f"/v1/{kind}/{{{kind[:-1]}_id}}/{list_}"
+        if kind == "items":
+            return _Plain(route, short_ask(_PLACED[kind, list_], ListQuery.model_validate(once), item_ids=[named]))
+        if list_ == "recommendations":
+            options = UserListQuery.model_validate(once)
+            return _Plain(route, short_ask(options.placement, options), named)
+        return _Plain(route, short_ask(_PLACED[kind, list_], ListQuery.model_validate(once)), named)
+    except (ValidationError, ValueError, HawkerError):
+        return None
+
+
+async def _whole(receive: Receive) -> bytes | HTTPException:
+    """The body, of a caller who left what came of it; or what the edge says of one that is too long or damaged."""
+    parts, more = [], True
+    while more:
+        try:
+            message = await receive()
+        except HTTPException as problem:
+            return problem
+        parts.append(message.get("body", b""))
+        more = message["type"] == "http.request" and message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _again(body: bytes | HTTPException, receive: Receive) -> Receive:
+    """What was read already, for somebody else to read."""
+    told = False
+
+    async def receive_again() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        if isinstance(body, Exception):
+            raise body
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again

@@ -1,0 +1,110 @@
+"""Live reads: together in one round trip, each its own answer, and never longer than a page can wait."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from engine.storage.live_profiles import LiveProfiles
+from engine.storage.live_reads import LiveReads
+from engine.storage.online import StoreError, open_async
+from tests.engine.storage.test_live_profiles import event
+
+LONG = 30.0  # seconds: a busy test machine is no late store
+
+
+def with_client(url, use):
+    async def inside():
+        client = open_async(url, "HAWKER_REDIS_URL", seconds=10)
+        try:
+            return await use(client)
+        finally:
+            await client.aclose()
+
+    return asyncio.run(inside())
+
+
+@asynccontextmanager
+async def black_hole():
+    """A server that takes every connection and says nothing; gives its address."""
+    over = asyncio.Event()
+
+    async def swallow(reader, writer):
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    try:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        over.set()
+        server.close()
+        await server.wait_closed()
+
+
+def test_those_who_ask_at_one_moment_share_a_round_trip_and_get_their_own(stores, live):
+    live.mset({"a": b"1", "b": b"2"})
+
+    async def use(client):
+        reads = LiveReads(client, patience=LONG)
+        first = await asyncio.gather(reads.get([b"a"]), reads.get([b"b", b"none"]), reads.get([b"a", b"b"]))
+        return first, await reads.get([b"b"])
+
+    live.config_resetstat()
+    first, later = with_client(stores.live_url, use)
+    assert first == [[b"1"], [b"2", None], [b"1", b"2"]] and later == [b"2"]
+    assert live.info("commandstats")["cmdstat_mget"]["calls"] == 2
+
+
+def test_what_is_read_within_a_request_is_what_is_read_alone(stores, live):
+    async def use(client):
+        profiles, reads = LiveProfiles(client, "default"), LiveReads(client, patience=LONG)
+        await profiles.record([event("a"), event("b", user=None, session="s"), event("c", user="other")])
+        await profiles.merge("session", "merged", "u")
+        live.set("default:items:version", 7)
+        live.set("more", b"x")
+        for asked in (("u", None), (None, "s"), ("u", "s"), ("nobody", None), (None, "merged"), ("other", "merged")):
+            alone = await profiles.read(*asked, ["more", "none"])
+            assert await profiles.read_within(reads, *asked, ["more", "none"]) == alone, asked
+        return alone
+
+    assert with_client(stores.live_url, use).catalogue_version == 7
+
+
+def test_a_store_that_says_nothing_is_not_waited_for():
+    async def inside():
+        async with black_hole() as url:
+            client = open_async(url, "HAWKER_REDIS_URL", seconds=10)
+            reads = LiveReads(client, patience=0.01)
+            asked = [reads.get([b"a"]), reads.get([b"b"])]
+            found = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), LONG)
+            await client.aclose()
+            return found
+
+    assert all(isinstance(each, StoreError) for each in asyncio.run(inside()))
+
+
+def test_a_store_that_is_away_is_told_to_all_who_ask():
+    async def use(client):
+        reads = LiveReads(client, patience=LONG)
+        return await asyncio.gather(reads.get([b"a"]), reads.get([b"b"]), return_exceptions=True)
+
+    found = with_client("redis://127.0.0.1:1", use)
+    assert len(found) == 2 and all(isinstance(each, StoreError) for each in found)
+
+
+def test_one_who_leaves_takes_nothing_from_the_others(stores, live):
+    live.set("a", b"1")
+
+    async def use(client):
+        reads = LiveReads(client, patience=LONG)
+        leaving, staying = asyncio.create_task(reads.get([b"a"])), asyncio.create_task(reads.get([b"a"]))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        return await staying
+
+    assert with_client(stores.live_url, use) == [b"1"]
