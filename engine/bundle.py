@@ -28,10 +28,10 @@ from engine.ids import IdMap
 from engine.index import ItemIndex
 from engine.item_facts import ItemFacts
 from engine.item_table import Changes, ItemTable, Kept
-from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Newcomers, Ranking, Scores
+from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Newcomers, Peers, Ranking, Scores
 from engine.profile import History, Profile
 
-FORMAT = 3
+FORMAT = 4
 DAY = 86_400.0
 _INDEX, _MANIFEST = "index.faiss", "manifest.json"
 
@@ -79,6 +79,7 @@ class Bundle:
     rankings: dict[str, Ranking]
     content: Content
     facts: ItemFacts
+    peers: Peers
     #: Laid over a loaded bundle, never saved with it.
     newcomers: Newcomers | None = None
     #: What the shop said of items since, oldest first; of newcomers, where there are any, in the first place.

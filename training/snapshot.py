@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from training.features import one_hot
 from training.interactions import Log, interactions, purchase_counts, type_tables
 from training.models import MODELS
 from training.models.contract import Interactions, Result
+from training.peers import learn_peers
 from training.recipe import Recipe
 from training.shop_data import ShopData
 from training.statistics import best_of_category, growth, item_statistics, leaders
@@ -58,14 +60,19 @@ def snapshot(
     *,
     rankings: Mapping[str, Ranking] | None = None,
     seen: Interactions | None = None,
+    fitted: Mapping[str, Result] = MappingProxyType({}),
     say: Progress = lambda _: None,
 ) -> Bundle:
-    """Everything a storefront would have known at `now` (epoch seconds); `rankings` were learned before."""
+    """Everything a storefront would have known at `now` (epoch seconds); `rankings` were learned before.
+
+    `fitted` are families that were fitted on the same already, by name.
+    """
     seen = seen or interactions_at(shop, recipe, now)
     learned: dict[str, Any] = {}
     for field, name in {**CARRIED, "factors": recipe.factors}.items():
-        say(f"fit {name}")
-        learned[field] = fit(name, seen, recipe)
+        if name not in fitted:
+            say(f"fit {name}")
+        learned[field] = fitted[name] if name in fitted else fit(name, seen, recipe)
     purchases = seen.log.of_type("purchase")
     before = shop.log.time < now
     amounts = shop.list_amounts[before][seen.log.type == purchases.type[0]] if len(purchases) else np.zeros(0)
@@ -90,6 +97,7 @@ def snapshot(
         rankings=dict(rankings or {}),
         content=shop.content,
         facts=shop.facts,
+        peers=learn_peers(seen.bought, shop.declared, statistics.recent, max(recipe.peers, 0.0)),
         **learned,
     )
 

@@ -39,7 +39,7 @@ _ALL = (
         RANKED,
         most=120,
         ranking="home",
-        fallback=("popular",),
+        fallback=("peers", "popular"),
         newcomers="new_for_you",
     ),
     Placement(
@@ -49,7 +49,7 @@ _ALL = (
         most=120,
         filters=("unsellable", "excluded", "context", "dismissed", "purchased"),
         ranking="discover",
-        fallback=("popular",),
+        fallback=("peers", "popular"),
         newcomers="new_for_you",
     ),
     Placement("buy-again", "What this user bought before, the likeliest next first.", ("own",), 120, ranking="home"),

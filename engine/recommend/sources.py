@@ -98,6 +98,19 @@ def popular(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.in
     return bundle.popular.items, bundle.popular.scores
 
 
+def peers(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
+    """What sells best, bent to those who declare the same: region, source of the first visit, attributes."""
+    if not profile.declared:
+        return NOTHING
+    rows = bundle.peers.words.rows(profile.declared)
+    rows = rows[rows >= 0]
+    if not len(rows):
+        return NOTHING
+    items = bundle.peers.items
+    bend = np.exp(bundle.peers.bend[rows].sum(axis=0, dtype=np.float64))
+    return _best_first(items, (bundle.statistics.recent[items] * bend).astype(np.float32))
+
+
 def trending(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """What sells clearly better than it used to."""
     return bundle.trending.items, bundle.trending.scores
@@ -145,6 +158,7 @@ SOURCES: dict[str, Source] = {
     "similar_users": similar_users,
     "factors": factors,
     "category": category,
+    "peers": peers,
     "trending": trending,
     "popular": popular,
     "similar_items": similar_items,
@@ -155,7 +169,9 @@ SOURCES: dict[str, Source] = {
     "viewed": viewed,
 }
 #: Those that speak from the user's own profile.
-PERSONAL = frozenset({"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed"})
+PERSONAL = frozenset(
+    {"own", "browsed", "neighbours", "similar_users", "factors", "category", "peers", "new_for_you", "viewed"}
+)
 #: Those that may stand behind a learned ranking.
 RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")
 

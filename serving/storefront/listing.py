@@ -13,9 +13,11 @@ from engine.bundle import Bundle
 from engine.recommend.answer import Answer, AnsweredItem, answer
 from engine.recommend.control import NOTHING, Control, joined
 from engine.recommend.placements import Placement
+from engine.storage.live_documents import document_key
 from serving.gate import refuse_naming_users, refuse_secrets
 from serving.item_offers import offers_on
 from serving.live_profile import Known
+from serving.newcomer import introduced
 from serving.runtime import Runtime
 from serving.schemas import ListRequest
 from serving.storefront.pages import keep_rest, served_row
@@ -81,7 +83,11 @@ async def visited(
         control = joined(runtime.placements.find(each.placement).control, each.wishes)
         keys += [key for key in runtime.lists.keys(control, user_id, session_id) if key not in keys]
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
-    known = await runtime.reader.read(live.bundle, user_id, session_id, keys)
+    document = None
+    if user_id is not None and not len(live.bundle.profile(user_id) or ()):
+        document = document_key(runtime.home.shop, "users", user_id)
+        keys += [] if document in keys else [document]
+    known = introduced(await runtime.reader.read(live.bundle, user_id, session_id, keys), keys, document)
     bundle, obeyed = await runtime.catalog.obey(live.bundle, known.catalogue_version, now)
     degraded = known.degraded or not obeyed
     if degraded:
@@ -107,6 +113,7 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
         told=told,
     )
     request.scope["hawker.placement"] = placement.name  # after the answer: only names that exist become labels
+    _count_unknown(runtime, visit, ask, found)
     content = _content(found, visit.version, degraded=visit.degraded)
     if _rotates(placement, ask):
         runtime.lists.note_shown(visit.user_id, visit.session_id, told, [each.id for each in found.items], visit.now)
@@ -120,6 +127,17 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
             each["offers"] = given.get(each["id"], [])
     runtime.served.note(served_row(content, placement.name, visit.user_id, visit.session_id, visit.now))
     return content
+
+
+def _count_unknown(runtime: Runtime, visit: Visit, ask: Ask, found: Answer) -> None:
+    """How many of those who ask, and of what they look at, are newer than the bundle: it ages."""
+    asked = runtime.metrics.asked
+    if visit.user_id is not None:
+        asked.labels("user", "yes" if visit.bundle.users.row(visit.user_id) >= 0 else "no").inc()
+    if ask.item_ids:
+        missing = len(found.missing_ids)
+        asked.labels("item", "yes").inc(len(ask.item_ids) - missing)
+        asked.labels("item", "no").inc(missing)
 
 
 def _rotates(placement: Placement, ask: Ask) -> bool:
