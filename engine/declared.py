@@ -14,14 +14,18 @@ _MOST = 24  # words of a customer
 
 def declared_words(document: Mapping[str, Any], source: str | None) -> tuple[str, ...]:
     """A user's document in wire form (attributes as an object), and the source of their first visit, as `name=value`
-    words, each once."""
-    return tuple(dict.fromkeys(_words(document, source)))[:_MOST]
+    words. Of one name there is one: an attribute that is called like a field, or `source`, counts where that is silent.
+    """
+    told: dict[str, str] = {}
+    for name, value in _told(document, source):
+        told.setdefault(name, value)
+    return tuple(f"{name}={value}" for name, value in told.items())[:_MOST]
 
 
-def _words(document: Mapping[str, Any], source: str | None) -> Iterator[str]:
-    yield from (f"{name}={document[name]}" for name in FIELDS if document.get(name))
+def _told(document: Mapping[str, Any], source: str | None) -> Iterator[tuple[str, str]]:
+    yield from ((name, str(document[name])) for name in FIELDS if document.get(name))
     if source:
-        yield f"{SOURCE}={source.encode('utf-8', 'surrogatepass')[:_LONGEST].decode('utf-8', 'replace')}"
+        yield SOURCE, source.encode("utf-8", "surrogatepass")[:_LONGEST].decode("utf-8", "replace")
     for name, value in (document.get("attributes") or {}).items():
         if isinstance(value, bool | str) and value != "":
-            yield f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+            yield name, str(value).lower() if isinstance(value, bool) else value

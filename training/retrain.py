@@ -22,7 +22,7 @@ from training.report import gates_json
 from training.snapshot import Progress
 from training.tracking import Tracker
 
-_PATIENCE = 30.0  # seconds for one that was told to end
+_PATIENCE = 15.0  # seconds for one that was told to end
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,15 +95,15 @@ def test_versions_of_other_periods_are_compared_above_their_baselines(home):
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say(tmp_path):
-    """Forty pairs without any difference: 95 % intervals miss about two of them."""
+    """Twenty pairs without any difference: 95 % intervals miss about one of them."""
     missed = 0
-    for seed in range(40):
+    for seed in range(20):
         home = Home(tmp_path / str(seed))
         bundle = toy_bundle(n_users=60)
         store(home, outcome(seed=2 * seed + 1, bundle=bundle))
         store(home, outcome(seed=2 * seed + 2, bundle=bundle))
         missed += compared(home).differences[0].verdict != "not told apart"
-    assert missed <= 7  # 1 in 1,000 of binomial(40, 0.05) lies above
+    assert missed <= 5  # 3 in 10,000 of binomial(20, 0.05) lie above
 
 
 def test_what_cannot_be_compared_is_refused_by_name(home):

@@ -38,7 +38,7 @@ def test_what_sells_where_they_live_comes_first_and_says_so(bundle, placement):
 
 
 def test_several_words_count_together(bundle):
-    found = listed(bundle, "region=2", "source=social", limit=40)
+    found = listed(bundle, "region=2", "source=social", limit=24)
     assert tastes(found) == {1, 2}
     reasons = {int(each.id[1:]) % TASTES: each.reason for each in found.items}
     assert reasons == {2: "popular in 2", 1: "popular with customers who came by social"}
@@ -89,5 +89,8 @@ def test_words_are_what_the_shop_said_and_where_they_came_from():
     }  # fmt: skip
     assert declared_words(document, "paid") == ("region=north", "source=paid", "student=true", "pet=cat")
     assert declared_words({}, None) == ()
+    twice = {"region": "north", "attributes": {"region": "south", "source": "leaflet"}}
+    assert declared_words(twice, "paid") == ("region=north", "source=paid")
+    assert declared_words(twice, None) == ("region=north", "source=leaflet")
     assert declared_words({"attributes": None}, "x" * 100) == (f"source={'x' * 40}",)
     assert len(declared_words({"attributes": {f"a{n}": "b" for n in range(100)}}, None)) == 24
