@@ -16,7 +16,7 @@ from engine.settings import Settings
 from engine.storage.home import Home
 from hawker_campaigns import campaign
 from hawker_keys import keys
-from hawker_models import models, retrain
+from hawker_models import evaluate, models, retrain
 from hawker_offers import offer
 from hawker_segments import segment
 from hawker_users import user
@@ -117,16 +117,7 @@ def train(
 
 
 app.command()(retrain)
-
-
-@app.command()
-def evaluate(version: Annotated[int | None, typer.Argument()] = None, as_json: AsJson = False) -> None:
-    """Show what a trained version measured (default: the newest) beside its baselines."""
-    from training.report import evaluation_of, evaluation_table
-
-    _, home = here()
-    found = evaluation_of(home, version)
-    answer(found, as_json, evaluation_table(found["scores"]))
+app.command()(evaluate)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`hawker models` and `hawker retrain`: trained versions beside each other, and the routine that makes new ones."""
+"""`hawker models`, `evaluate` and `retrain`: what trained versions are worth, and the routine that makes new ones."""
 
 from __future__ import annotations
 
@@ -39,6 +39,15 @@ def compare(
     _, home = here()
     found = compare_versions(home, one, other, period=period)
     answer(found.as_json(), as_json, comparison_table(found))
+
+
+def evaluate(version: Annotated[int | None, typer.Argument()] = None, as_json: AsJson = False) -> None:
+    """Show what a trained version measured (default: the newest) beside its baselines."""
+    from training.report import evaluation_of, evaluation_table
+
+    _, home = here()
+    found = evaluation_of(home, version)
+    answer(found, as_json, evaluation_table(found["scores"]))
 
 
 def retrain(
