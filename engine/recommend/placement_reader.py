@@ -46,6 +46,8 @@ def read_placement(name: str, given: Any) -> Placement:
     for word in given:
         if word not in WORDS:
             raise BadInput(f"{word!a}: no placement has this word{nearest(str(word), WORDS)}", field=str(word))
+    # First what is wrong in itself, then what it lacks.
+    control = control_of({word: given.get(word) for word in WISHES if word in given})
     base = _base(name, given)
     made = replace(
         base,
@@ -60,7 +62,7 @@ def read_placement(name: str, given: Any) -> Placement:
         newcomers=_one_of(given, "newcomers", base.newcomers, NEWCOMERS),
         window=_one_of(given, "window", base.window, tuple(WINDOWS)),
         segment=_text(given, "segment", base.segment or "") or None,
-        control=control_of({word: given.get(word) for word in WISHES if word in given}),
+        control=control,
     )
     _check_whole(made)
     return made

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.recommend.filters import FILTERS
-from engine.recommend.placement_reader import LONGEST_MEANING, MOST_CANDIDATES, NEWCOMERS, RANKINGS
+from engine.recommend.placement_reader import LONGEST_MEANING, MOST_CANDIDATES, NAME_PATTERN, NEWCOMERS, RANKINGS
 from engine.recommend.placements import PLACEMENTS, Placement
 from engine.recommend.sources import SOURCES
 from engine.storage.placements import (
@@ -28,6 +28,9 @@ from serving.wire import JsonResponse
 from serving.wish_schema import WINDOW_SCHEMA, Wishes
 
 _ONE = "/v1/placements/{name}"
+_Named = Annotated[
+    StoredPathId, Field(description="What pages call it.", json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})
+]
 
 
 def _of(names: Any) -> Any:
@@ -102,7 +105,7 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
         return JsonResponse(_stored(stored[0] if stored else await ask(lambda ledger: find_placement(ledger, name))))
 
     @router.put(_ONE, response_model=PlacementAnswer)
-    async def put(name: StoredPathId, body: PlacementBody, request: Request) -> JsonResponse:
+    async def put(name: _Named, body: PlacementBody, request: Request) -> JsonResponse:
         """Define a list, or define it anew; one of a built-in name takes its place."""
         actor, now = actor_of(request), runtime.now()
         definition = body.model_dump(exclude_none=True, exclude_unset=True)
