@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,6 +27,19 @@ from training.recipe import Recipe, parse_recipe
 from training.shop_data import ShopData
 from training.snapshot import snapshot
 
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A recipe of `hawker train` as its TOML would say it, and what the train customers' next baskets teach.
+
+    As `purchases` they are the latest purchases of the shop besides: what is popular now, what others like the user
+    bought. To the `ranking alone` they only say what should have stood on top; models then know histories alone.
+    """
+
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    next_teaches: Literal["ranking alone", "purchases and ranking"] = "purchases and ranking"
+
+
 K = 10
 RECALL, NDCG, HITS = f"recall@{K}", f"ndcg@{K}", f"hit_rate@{K}"
 #: Computed on these very files and keysets, none from the next baskets of the train customers.
@@ -36,9 +50,11 @@ PUBLISHED: Mapping[str, Mapping[str, float]] = {
     "GP-TopFreq, fading by 0.9 a basket": {RECALL: 0.1244, NDCG: 0.1014, HITS: 0.3876},
     "user neighbours": {RECALL: 0.1488, NDCG: 0.1240, HITS: 0.4354},
 }
-#: What is tried on the val customers of each keyset: recipes of `hawker train`, but for the ranking's folds.
-TRIED: Mapping[str, Mapping[str, Any]] = {
-    "as shipped": {},
+#: What is tried on the val customers of each keyset.
+TRIED: Mapping[str, Way] = {
+    "default recipe": Way(),
+    "900 neighbours": Way({"models": {"user_neighbours": {"neighbours": 900}}}),
+    "default recipe, histories alone": Way(next_teaches="ranking alone"),
 }
 _FOLDS = 3
 _QUICK_USERS = 900
@@ -68,20 +84,29 @@ def measure_nextbasket(conditions: Conditions) -> Findings:
     return Findings(figures, () if conditions.quick else asked)
 
 
-def learn(shop: ShopData, train: np.ndarray, recipe: Recipe) -> Bundle:
-    """A bundle as of now that knows the histories of all and the next baskets of the `train` users.
+def learn(shop: ShopData, train: np.ndarray, way: Way, *, threads: int) -> Bundle:
+    """A bundle as of now that knows the histories of all and, of next baskets, those of the `train` users at most.
 
-    The ranking is taught by a part of them at a time, by a bundle that does not know that part's next baskets.
+    A part of them at a time teaches the ranking, by a bundle that does not know that part's next baskets.
     """
-    fold = np.random.default_rng(recipe.seed).permutation(np.arange(len(train)) % _FOLDS)
-    replays = []
-    for part in range(_FOLDS):
-        before = snapshot(knowing(shop, train[fold != part]), recipe, NOW)
-        asked = next_baskets(shop, train[fold == part])
-        most = max(1, recipe.ranking_users // _FOLDS)
-        replays.append(ranking.replay(before, PLACEMENTS["home"], asked, most, seed=recipe.seed))
-    learned = ranking.learn(replays, seed=recipe.seed, threads=recipe.threads)
-    return snapshot(knowing(shop, train), recipe, NOW, rankings={"home": learned})
+    recipe = parse_recipe({"name": "nextbasket", "threads": threads, **way.recipe})
+    if way.next_teaches == "ranking alone":
+        known = snapshot(knowing(shop, train[:0]), recipe, NOW)
+        replays = [_replay(known, shop, train, recipe.ranking_users, recipe)]
+    else:
+        fold = np.random.default_rng(recipe.seed).permutation(np.arange(len(train)) % _FOLDS)
+        replays = []
+        for part in range(_FOLDS):
+            before = snapshot(knowing(shop, train[fold != part]), recipe, NOW)
+            most = max(1, recipe.ranking_users // _FOLDS)
+            replays.append(_replay(before, shop, train[fold == part], most, recipe))
+        known = snapshot(knowing(shop, train), recipe, NOW)
+    learned = ranking.learn(replays, seed=recipe.seed, threads=threads)
+    return replace(known, rankings={"home": learned})
+
+
+def _replay(bundle: Bundle, shop: ShopData, users: np.ndarray, most: int, recipe: Recipe) -> ranking.Replay:
+    return ranking.replay(bundle, PLACEMENTS["home"], next_baskets(shop, users), most, seed=recipe.seed)
 
 
 def judge(bundle: Bundle, shop: ShopData, users: np.ndarray) -> dict[str, float]:
@@ -95,9 +120,8 @@ def judge(bundle: Bundle, shop: ShopData, users: np.ndarray) -> dict[str, float]
 def _measure_keyset(shop: ShopData, parts: Mapping[str, np.ndarray], *, threads: int) -> dict[str, Any]:
     began = time.perf_counter()
     bundles, validation = {}, {}
-    for name, document in TRIED.items():
-        recipe = parse_recipe({"name": "nextbasket", "threads": threads, **document})
-        bundles[name] = learn(shop, parts["train"], recipe)
+    for name, way in TRIED.items():
+        bundles[name] = learn(shop, parts["train"], way, threads=threads)
         validation[name] = judge(bundles[name], shop, parts["val"])
     chosen = max(validation, key=lambda name: validation[name][RECALL])
     test = judge(bundles[chosen], shop, parts["test"])

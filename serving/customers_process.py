@@ -27,7 +27,8 @@ from engine.storage.memberships import Rule
 from engine.storage.offered_segments import Move, named_segments, offer_segments
 from engine.storage.online import Client, connect_live
 from engine.storage.segment_listing import each_member
-from engine.storage.sellers import Counter, Line, renew_sellers
+from engine.storage.sellers import Line, renew_sellers
+from engine.storage.sellers_count import Counter
 from engine.storage.shop_secrets import HOLDOUT_SALT, shop_secret
 from serving.child import run_duty
 

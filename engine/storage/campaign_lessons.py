@@ -25,7 +25,8 @@ from engine.targeting.offers import checked_offer
 from engine.targeting.response_inputs import TRAIT_INPUTS
 from engine.targeting.suggestions import discount_of
 
-_NOTHING = pa.scalar(None, pa.string())
+# Not pa.scalar, which loads pandas.
+_NOTHING = pa.nulls(1, pa.string())[0]
 
 
 def outcomes_of(

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput
 from engine.recommend.exploration import BY
@@ -20,8 +20,10 @@ from engine.recommend.placement_text import read_placements
 from engine.recommend.placements import Placement
 from engine.storage.durable import replace_file
 from engine.storage.home import Home
-from engine.storage.lake import Lake
 from engine.storage.placements import placement_file, remembered
+
+if TYPE_CHECKING:  # storefronts read the file alone
+    from engine.storage.lake import Lake
 
 #: What was tried longer ago tells little of today; days.
 TRIED_DAYS = 28

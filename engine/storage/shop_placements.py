@@ -18,7 +18,8 @@ from engine.storage.home import Home
 from engine.storage.lake import Lake
 from engine.storage.placements import Definitions, placement_file, remembered
 from engine.storage.rebuild import documents_of
-from engine.storage.sellers import EVERYBODY, Counter, sales_of
+from engine.storage.sellers import EVERYBODY, sales_of
+from engine.storage.sellers_count import Counter
 
 
 def shop_placement(home: Home, name: str, ask_ledger: Callable[[], Definitions]) -> Placement:

@@ -11,13 +11,12 @@ from engine.errors import BadInput
 from engine.recommend.placements import PLACEMENTS
 from experiments.basket_shop import NEXT, NOW, knowing, next_baskets, open_shop
 from experiments.bench import run_bench
-from experiments.nextbasket_bench import PUBLISHED, RECALL, TRIED, learn
+from experiments.nextbasket_bench import PUBLISHED, RECALL, TRIED, Way, learn
 from experiments.tafeng import read_tafeng
 from tests.experiments.public_shapes import write_tafeng
 from training.evaluate import Truth
 from training.interactions import DAY
 from training.lists import served
-from training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +57,10 @@ def test_no_list_changes_with_the_next_baskets_of_those_who_choose_or_are_tested
     others = np.repeat(np.isin(np.arange(len(future.sizes)), asked), future.sizes)
     items[others] = (items[others] + 17) % data.baskets.n_items
     changed = open_shop(replace(data.baskets, future=Truth(future.indptr, items)), tmp_path / "changed")
-    recipe = Recipe(threads=1)
-    one, two = (served(learn(each, parts["train"], recipe), PLACEMENTS["home"], asked, 10) for each in (shop, changed))
-    assert np.array_equal(one, two)
+    for way in (Way(), Way(next_teaches="ranking alone")):
+        bundles = [learn(each, parts["train"], way, threads=1) for each in (shop, changed)]
+        one, two = (served(bundle, PLACEMENTS["home"], asked, 10) for bundle in bundles)
+        assert np.array_equal(one, two)
 
 
 def test_the_next_baskets_of_the_train_customers_do_teach(data, shop):

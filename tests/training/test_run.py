@@ -89,7 +89,7 @@ def test_the_bundle_says_what_made_it(outcome, tiny_data):
 def test_what_is_due_again_is_learned_calibrated_and_judged_where_there_is_enough_of_it(tiny_data, monkeypatch):
     monkeypatch.setattr("training.due._LEAST_OF_EACH", 5)
     made = train(tiny_data, TINY)
-    assert made.bundle.rankings.keys() == {"home", "discover", "buy-again"}
+    assert made.bundle.rankings.keys() == {"home", "discover", "buy-again", "onward"}
     assert made.bundle.chances.keys() == {"buy-again"}
     assert made.due["calibration"] == made.chosen["due"] in ("line", "steps")
     told = made.due["test"]["called due"]
@@ -108,7 +108,7 @@ def test_a_horizon_shorter_than_a_week_teaches_nothing_of_what_is_due(tiny_data,
     monkeypatch.setattr("training.due._LEAST_OF_EACH", 5)
     made = train(tiny_data, dataclasses.replace(TINY, horizon_days=6))
     assert (made.due, made.chosen["due"], dict(made.bundle.chances)) == ({}, None, {})
-    assert made.bundle.rankings.keys() == {"home", "discover"}
+    assert made.bundle.rankings.keys() == {"home", "discover", "onward"}
 
 
 def test_the_same_data_and_recipe_give_the_same_arrays_and_scores(outcome, tiny_data, tmp_path):

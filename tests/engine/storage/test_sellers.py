@@ -9,7 +9,8 @@ from engine.storage.customer_files import CustomerFiles
 from engine.storage.customer_refresh import refresh_customers
 from engine.storage.home import Home
 from engine.storage.memberships import Rule
-from engine.storage.sellers import EVERYBODY, Counter, read_lines, renew_sellers, sellers_key
+from engine.storage.sellers import EVERYBODY, read_lines, renew_sellers, sellers_key
+from engine.storage.sellers_count import Counter
 from tests.engine.storage.shoppers import NOW, Shoppers, order
 
 NOW_SECONDS = NOW.timestamp()
@@ -51,7 +52,7 @@ def test_those_of_a_segment_are_its_members_alone(shop):
 
 
 def test_of_many_items_the_best_sold_and_those_that_rose_most_are_kept(shop, monkeypatch):
-    monkeypatch.setattr("engine.storage.sellers.MOST_SOLD", 1)
+    monkeypatch.setattr("engine.storage.sellers_count.MOST_SOLD", 1)
     assert counted(shop, EVERYBODY)["1d"] == [("beer", 2, 1), ("milk", 2, 0)]
     assert counted(shop, EVERYBODY)["7d"] == [("milk", 4, 0)]
 
