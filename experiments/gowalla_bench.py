@@ -46,8 +46,15 @@ TRIED: Mapping[str, Sequence[Mapping[str, Any]]] = {
             (0.5, 0.5, 256, 0.3), (0.5, 0.4, 512, 0.3), (0.4, 0.4, 512, 0.5), (0.35, 0.4, 640, 1.0),
         )
     ),
-    "als": (
-        {"factors": 256, "regularization": 5.0, "alpha": 1.0, "iterations": 12, "half_life_days": float("inf")},
+    # Implicit ALS as it is usually started with; then what absent pairs must weigh so that 30,000 places stay apart.
+    "als": tuple(
+        {
+            "factors": factors, "alpha": alpha, "regularization": strength, "popularity_power": power,
+            "iterations": 10, "half_life_days": float("inf"),
+        }
+        for factors, alpha, strength, power in (
+            (128, 40.0, 50.0, 0.0), (256, 100.0, 100.0, 0.0), (256, 300.0, 300.0, 0.5), (512, 100.0, 100.0, 0.4),
+        )
     ),
 }  # fmt: skip
 _QUICK_USERS, _QUICK_SIZES = 1_500, {"rank": 32, "factors": 16, "iterations": 5}
