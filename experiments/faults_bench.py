@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from experiments.served_million import QUICK, WHOLE, large_home
 from experiments.serving_bench import page_requests, pinned, rate_of, told
 from experiments.traffic.asking import as_fast_as_answered, at_pace
 from experiments.traffic.drive import Load
+from experiments.traffic.meanwhile import meanwhile
 from experiments.traffic.served import Served, served
 
 _PACE = 500
@@ -126,19 +127,11 @@ def _frozen(shop: Served, name: str) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
-@contextmanager
-def _killed(shop: Served, name: str) -> Iterator[None]:
+def _killed(shop: Served, name: str) -> AbstractContextManager[None]:
     """A store that is killed again as soon as the supervisor has started it."""
-    over = threading.Event()
 
-    def kill() -> None:
+    def kill(over: Event) -> None:
         while not over.wait(0.02):
             shop.kill(name)
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return meanwhile(kill)

@@ -13,7 +13,6 @@ import numpy as np
 from engine.bundle import Bundle, Manifest
 from engine.catalog import NOT_TRACKED, Catalog
 from engine.content import Content, codes_of
-from engine.events import TYPE_CODES
 from engine.ids import IdMap, TextTable
 from engine.index import ItemIndex
 from engine.item_facts import ItemFacts, facts_of
@@ -156,7 +155,3 @@ def _content(sold: Sold) -> Content:
     told = [np.array([codes_of([word])[0] for word in words], np.uint32)[of] for words, of in kinds]
     codes = np.sort(np.stack(told, axis=1), axis=1)
     return Content(np.arange(len(codes) + 1, dtype=np.int64) * codes.shape[1], codes.ravel())
-
-
-#: What people do after the bundle was made.
-LATER = tuple(TYPE_CODES[name] for name in ("view", "cart_add", "purchase"))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from experiments.findings import Asked, Conditions, Findings
 from experiments.served_million import QUICK, WHOLE, large_home, published
 from experiments.serving_bench import failed, page_requests, pinned, told
 from experiments.traffic.asking import at_pace
+from experiments.traffic.meanwhile import meanwhile
 from experiments.traffic.served import Served, served
 
 _DEARER = 1_000_000
@@ -88,45 +89,32 @@ class _Answers:
         self.mixed += any((price >= _DEARER) != (version == self._dearer) for price in prices)
 
 
-@contextmanager
-def _swapping(home: Home, versions: tuple[int, int], every: float) -> Iterator[None]:
+def _swapping(home: Home, versions: tuple[int, int], every: float) -> AbstractContextManager[None]:
     """The two take turns, beginning with the one that is not served."""
-    over = threading.Event()
 
-    def swap() -> None:
+    def swap(over: Event) -> None:
         for turn in range(_SWAPS):
             if over.wait(every):
                 return
             releases.point_to(home, versions[turn % 2], time.time())
 
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return meanwhile(swap)
 
 
 @contextmanager
 def _watched(shop: Served) -> Iterator[list[float]]:
     """MiB that the storefront shares with nobody, again and again; the last one when the block has ended."""
-    pid, over = shop.processes("storefront")[0], threading.Event()
+    pid = shop.processes("storefront")[0]
     found = [_private_mib(pid)]
 
-    def watch() -> None:
+    def watch(over: Event) -> None:
         while not over.wait(0.2):
             found.append(_private_mib(pid))
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with meanwhile(watch):
         yield found
-    finally:
-        over.set()
-        thread.join()
-        time.sleep(1.0)
-        found.append(_private_mib(pid))
+    time.sleep(1.0)
+    found.append(_private_mib(pid))
 
 
 def _private_mib(pid: int) -> float:

@@ -31,6 +31,8 @@ _GAINED: Mapping[str, Any] = {**EFFECT, **_PARTS}
 _GAINED_ROUNDS = 60
 #: Where fewer of the orders come without a redemption, they say too little of what comes anyway.
 _LEAST_LEFT = 0.1
+#: Orders a customer, where nobody ordered without a redemption: a logarithm needs more than none.
+_HARDLY_ANY = 1e-6
 
 
 def learn_from_redemptions(trial: Trial, outcome: np.ndarray, wish: Wish) -> Redeemed:
@@ -65,7 +67,9 @@ def _anyway(trial: Trial, unredeemed: np.ndarray, left: float, wish: Wish) -> tu
     given = trial.arm > 0
     seen = np.ones(len(trial), bool) if left >= _LEAST_LEFT else ~given
     part = np.where(given, left, 1.0)[seen]
-    return _several(trial.columns[seen], unredeemed[seen] / part, _ANYWAY, _ANYWAY_ROUNDS, trial, wish, part)
+    labels = unredeemed[seen] / part
+    labels = labels if labels.any() else labels + _HARDLY_ANY
+    return _several(trial.columns[seen], labels, _ANYWAY, _ANYWAY_ROUNDS, trial, wish, part)
 
 
 def _shape(trial: Trial, gained: np.ndarray, heavy: np.ndarray, wish: Wish) -> tuple[float, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,17 @@ def test_more_discount_never_brings_less_where_that_is_wished(name):
     trial, _ = planted(2_000, effect=0.0)
     found = learn_effects(name, trial, trial.orders, Wish(monotone=True)).at(trial.columns)
     assert (np.diff(found, axis=1) >= -1e-12).all()
+
+
+def test_redemptions_teach_also_where_nobody_orders_without_one_or_nobody_orders_at_all():
+    trial, _ = planted(2_000)
+    alone = replace(trial, orders=trial.redeemed.astype(float))
+    found = learn_effects("redeemed", alone, alone.orders, Wish()).at(trial.columns)
+    rates = [alone.orders[trial.arm == arm].mean() for arm in (1, 2)]
+    assert found.mean(axis=0) == pytest.approx(rates, abs=0.05)
+    nothing = replace(trial, orders=np.zeros(len(trial)), redeemed=np.zeros(len(trial), bool))
+    found = learn_effects("redeemed", nothing, nothing.orders, Wish()).at(trial.columns)
+    assert found == pytest.approx(0, abs=1e-4)
 
 
 def test_an_arm_is_compared_within_the_campaigns_that_had_it():
