@@ -13,7 +13,7 @@ WORKDIR /app
 FROM house AS serving
 COPY requirements-serving.lock ./
 RUN python -m pip install --no-cache-dir --require-hashes --requirement requirements-serving.lock
-COPY hawker.py hawker_campaign_report.py hawker_campaigns.py hawker_keys.py hawker_lists.py hawker_offers.py hawker_placements.py hawker_segments.py hawker_suggest.py hawker_users.py terminal.py ./
+COPY hawker.py hawker_campaign_report.py hawker_campaigns.py hawker_keys.py hawker_lists.py hawker_models.py hawker_offers.py hawker_placements.py hawker_segments.py hawker_suggest.py hawker_users.py terminal.py ./
 COPY engine ./engine
 COPY serving ./serving
 USER hawker
@@ -33,7 +33,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY requirements-training.lock ./
 RUN python -m pip install --no-cache-dir --require-hashes --requirement requirements-training.lock
-COPY hawker.py hawker_campaign_report.py hawker_campaigns.py hawker_keys.py hawker_lists.py hawker_offers.py hawker_placements.py hawker_segments.py hawker_suggest.py hawker_users.py terminal.py ./
+COPY hawker.py hawker_campaign_report.py hawker_campaigns.py hawker_keys.py hawker_lists.py hawker_models.py hawker_offers.py hawker_placements.py hawker_segments.py hawker_suggest.py hawker_users.py terminal.py ./
 COPY engine ./engine
 COPY training ./training
 COPY experiments ./experiments

@@ -17,6 +17,7 @@ from engine.storage.home import Home
 from hawker_campaigns import campaign
 from hawker_keys import keys
 from hawker_lists import recommend, similar
+from hawker_models import models, retrain
 from hawker_offers import offer
 from hawker_placements import placement
 from hawker_segments import segment
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(campaign, name="campaign")
 app.add_typer(keys, name="keys")
+app.add_typer(models, name="models")
 app.add_typer(offer, name="offer")
 app.add_typer(placement, name="placement")
 app.add_typer(segment, name="segment")
@@ -98,17 +100,26 @@ def import_(
 def train(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a TOML file.")] = "default",
     until: Annotated[str | None, typer.Option(help="Use nothing later than this time.")] = None,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Try what the recipe's [sweep] table spans instead.")] = False,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials of a sweep; default: the recipe's.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Minutes after which no further trial begins.")] = None,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="The best recipe's file; default NAME-best.toml.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train what the placements need, to be published with `hawker publish`; or write a prediction into the lake."""
     from engine.storage.batch import read_moment
-    from training.train_command import run_recipe
+    from training.train_command import Wish, run_recipe
 
     settings, home = here()
-    moment = None if until is None else read_moment(until)
+    wish = Wish(None if until is None else read_moment(until), sweep, trials, timeout, out_file)
     with progress() as say:
-        made = run_recipe(home, settings, recipe, until=moment, say=say)
+        made = run_recipe(home, settings, recipe, wish, say=say)
     answer(made.as_json(), as_json, made.table())
+
+
+app.command()(retrain)
 
 
 @app.command()
@@ -119,16 +130,6 @@ def evaluate(version: Annotated[int | None, typer.Argument()] = None, as_json: A
     _, home = here()
     found = evaluation_of(home, version)
     answer(found, as_json, evaluation_table(found["scores"], found.get("due", {})))
-
-
-@app.command()
-def models(as_json: AsJson = False) -> None:
-    """List the trained versions and which one is served."""
-    from training.report import models_table, trained_versions
-
-    _, home = here()
-    found = trained_versions(home)
-    answer({"models": found}, as_json, models_table(found))
 
 
 @app.command()

@@ -36,6 +36,7 @@ from engine.learned import (
     Leaders,
     Neighbours,
     Newcomers,
+    Peers,
     Ranking,
     Repurchase,
     Sales,
@@ -95,6 +96,7 @@ class Bundle:
     content: Content
     facts: ItemFacts
     onward: Onward
+    peers: Peers
     #: Laid over a loaded bundle, never saved with it.
     newcomers: Newcomers | None = None
     sales: Sales | None = None  # of the window that a request asks for

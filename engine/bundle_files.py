@@ -11,7 +11,7 @@ from typing import Any
 from engine.errors import BundleUnusable
 from engine.index import FILE as INDEX_FILE
 
-FORMAT = 6
+FORMAT = 7
 MANIFEST = "manifest.json"
 
 

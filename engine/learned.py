@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.ids import IdMap
+
 
 @dataclass(frozen=True, slots=True)
 class Factors:
@@ -142,6 +144,20 @@ class Chance:
 
     def of(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.interp(scores, self.scores, self.chances)
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """How what customers declare of themselves bends what sells best: `words` are `region=north`, `source=social`, ...
+
+    `bend` float32 [n_words, n] is what having the word adds to the logarithm of how well each of `items` (int32 [n],
+    ascending) sells. `people` int32 [n_words] are the customers behind each word.
+    """
+
+    words: IdMap
+    people: NDArray[np.int32]
+    items: NDArray[np.int32]
+    bend: NDArray[np.float32]
 
 
 NEVER = np.float32(9999.0)  # days: further back than any shop remembers, and still finite for trees

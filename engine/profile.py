@@ -23,6 +23,7 @@ class Profile:
     that these are exactly the events which the bundle was trained on, so that what was learned for
     this very user (factors, score lists) fits. `is_continued`: they begin with exactly those events, and newer
     ones follow; what was learned for this user is older than the profile, and says nothing of its future.
+    `declared` is what is known of somebody who did nothing yet (`engine/declared.py`).
     """
 
     row: int
@@ -32,6 +33,7 @@ class Profile:
     quantities: NDArray[np.float32]
     is_stored: bool = False
     is_continued: bool = False
+    declared: tuple[str, ...] = ()
     _known: dict[Hashable, tuple[object, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -63,9 +65,10 @@ class Profile:
         return np.asarray(items[self.types[telling][::-1][newest] == DISMISS])
 
 
-def unknown() -> Profile:
-    """Somebody of whom nothing is known."""
-    return Profile(-1, np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.float32))
+def unknown(declared: tuple[str, ...] = ()) -> Profile:
+    """Somebody who did nothing yet, and of whom nothing is known but what is `declared`."""
+    nothing = np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.float32)
+    return Profile(-1, *nothing, declared=declared)
 
 
 def with_tail(

@@ -16,6 +16,7 @@ from engine.access import checked_origin
 from engine.errors import BadInput
 from engine.events import EventType, own_types
 from engine.mail_address import mail_address
+from engine.schedule import Schedule, read_schedule
 from engine.thresholds import read_thresholds
 
 
@@ -51,6 +52,13 @@ def _share(text: str) -> float:
 def _amount(text: str) -> int:
     value = int(text)
     if value < 0:
+        raise ValueError(text)
+    return value
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 1:
         raise ValueError(text)
     return value
 
@@ -165,6 +173,17 @@ SETTINGS = (
         "Messages of campaigns that a customer gets a day and channel; 0: no bound.",
         _amount,
     ),
+    Setting(
+        "HAWKER_RETRAIN",
+        "off",
+        "When the shop is trained anew and published: off, 90m, 6h, 2d, 03:30 or mon,thu 03:30, in its zone.",
+        read_schedule,
+    ),
+    Setting("HAWKER_RETRAIN_EVENTS", "0", "Train anew once so many events are new, too; 0: never for that.", _amount),
+    Setting("HAWKER_RETRAIN_RECIPE", "default", "The recipe of these trainings: a shipped one's name, or a TOML file."),
+    Setting("HAWKER_RETRAIN_MEMORY_MIB", "4096", "Memory that such a training may take; it is ended above it.", _whole),
+    Setting("HAWKER_RETRAIN_HOURS", "6", "Time that such a training may take; it is ended after it.", _positive_number),
+    Setting("HAWKER_KEEP_VERSIONS", "10", "Trained versions that are kept; a retraining drops older ones.", _whole),
     Setting("HAWKER_ACCESS_LOG", "on", "One line a request on stderr: on or off.", _switch),
 )
 
@@ -200,6 +219,12 @@ class Settings:
     mail_hours: float
     quiet_hours: tuple[str, str] | None
     messages_per_day: int
+    retrain: Schedule | None
+    retrain_events: int
+    retrain_recipe: str
+    retrain_memory_mib: int
+    retrain_hours: float
+    keep_versions: int
     access_log: bool
 
 

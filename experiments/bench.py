@@ -155,6 +155,11 @@ BENCHES: Mapping[str, Bench] = {
         "A filter that keeps one in a hundred of a million items: places filled, time without it.",
         bench_rooms.filters,
     ),
+    "coldstart": Bench(
+        "Customers who did nothing yet and items that nobody bought yet, as served, beside popularity.",
+        bench_rooms.coldstart,
+        is_recorded=True,
+    ),
     "browse": Bench("What browsing adds to purchases on never-bought items, on a generated shop.", bench_rooms.browse),
     "ingest": Bench(
         "Events a second over HTTP, durably acknowledged, and whether all of them arrive.", bench_rooms.ingest

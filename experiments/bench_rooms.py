@@ -29,6 +29,12 @@ def diginetica(conditions: Conditions) -> Findings:
     return measure_diginetica(conditions)
 
 
+def coldstart(conditions: Conditions) -> Findings:
+    from experiments.coldstart_bench import measure_coldstart
+
+    return measure_coldstart(conditions)
+
+
 def browse(conditions: Conditions) -> Findings:
     from experiments.browse_bench import measure_browse
 

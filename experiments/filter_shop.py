@@ -18,6 +18,7 @@ from engine.learned import Factors, ItemStatistics, Leaders, Neighbours, Ranking
 from engine.profile import History
 from engine.recommend.features import FEATURES
 from engine.visits import Onward
+from training.peers import nobodys_peers
 from training.statistics import best_of_category
 
 AS_OF = 1_750_000_000
@@ -63,6 +64,7 @@ def large_bundle(n_items: int, n_users: int, *, seed: int) -> Bundle:
         rankings={"home": _ranking(random)},
         chances={},
         onward=Onward.silent(n_items),
+        peers=nobodys_peers(),
         content=Content(np.zeros(n_items + 1, np.int64), np.zeros(0, np.uint32)),
         facts=_facts(random, n_items),
     )

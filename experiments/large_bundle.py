@@ -29,6 +29,7 @@ from experiments.shop.catalog import Catalog as Sold
 from experiments.shop.departments import SHELVES
 from training.interactions import Log, type_tables
 from training.models import MODELS
+from training.peers import nobodys_peers
 from training.recipe import Recipe
 from training.repurchase import repurchase
 from training.run import train
@@ -70,6 +71,7 @@ def large_bundle(shop: LargeShop, rankings: dict[str, Ranking], *, seed: int, th
         rankings=rankings,
         chances={},
         onward=Onward.silent(size.items),
+        peers=nobodys_peers(),
         content=_content(shop.catalog),
         facts=facts,
     )

@@ -2,7 +2,8 @@
 
 Beside them it keeps the coupons' promises in order: what was redeemed is told to the stream, wallets follow, and
 reservations whose time is over are given back although nobody asks.
-The senders of webhooks and of campaigns and the campaigns' clock live in it, too: all of them wait for the ledger.
+The senders of webhooks and of campaigns and the campaigns' clock live in it, too, as do the watch over the served
+bundle's age and the routine that trains it anew: all of them wait for the ledger.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from serving.campaign_triggers import pulling_triggers
 from serving.child import run_duty
 from serving.doors import Doors
 from serving.job_kinds import JobShop, Running, work_on
+from serving.metrics import TrainingMetrics
+from serving.retraining import retraining
+from serving.staleness import watching_staleness
 from serving.webhook_sender import sending_webhooks
 
 log = logging.getLogger("hawker.jobs")
@@ -51,11 +55,14 @@ def _both(settings: Settings, home: Home, stopping: threading.Event) -> None:
     async def together() -> None:
         await asyncio.gather(work(settings, home, stopping), keep_promises(settings, home, stopping))
 
+    figures = TrainingMetrics()
     with (
         sending_webhooks(settings, stopping),
         sending_campaigns(settings, home, stopping),
         pulling_triggers(settings, home, stopping),
         keeping_campaigns(settings, home, stopping),
+        watching_staleness(settings, home, figures, stopping),
+        retraining(settings, home, figures, stopping),
     ):
         asyncio.run(together())
 

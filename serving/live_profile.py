@@ -21,12 +21,14 @@ REST_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of who asks. `degraded`: the live store, which might know more, could not be asked."""
+    """What is known of who asks. `degraded`: the live store, which might know more, could not be asked. `source` is
+    where their first visit came from."""
 
     profile: Profile
     catalogue_version: int | None
     degraded: bool
     also: tuple[bytes, ...] = ()
+    source: str | None = None
 
 
 class ProfileReader:
@@ -51,7 +53,8 @@ class ProfileReader:
         history = _history(bundle, view.user_id) if view.user_id is not None else unknown()
         if not len(history):
             history = _history(bundle, user_id)
-        return Known(_joined(bundle, history, tail), view.catalogue_version, degraded=False, also=view.also)
+        profile = _joined(bundle, history, tail)
+        return Known(profile, view.catalogue_version, degraded=False, also=view.also, source=_first_source(view))
 
     async def _view(
         self, profiles: LiveProfiles, reads: LiveReads, user_id: str | None, session_id: str | None, also: Sequence[str]
@@ -63,6 +66,11 @@ class ProfileReader:
         except (StoreError, OSError):
             self._rests_until = time.monotonic() + REST_SECONDS
             return None
+
+
+def _first_source(view: LiveView) -> str | None:
+    touches = [(each.first_touch_at, each.first_touch) for each in view.persons if each.first_touch]
+    return min(touches)[1] if touches else None
 
 
 def _history(bundle: Bundle, user_id: str | None) -> Profile:

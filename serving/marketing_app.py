@@ -25,6 +25,7 @@ from serving.marketing import (
     previews,
     readiness,
     reports,
+    retrainings,
     segments,
     suggestions,
     webhooks,
@@ -52,6 +53,7 @@ def create_marketing_app(runtime: MarketingRuntime) -> FastAPI:
         suggestions,
         campaigns,
         reports,
+        retrainings,
         webhooks,
     ):
         app.include_router(resource.routes(runtime), responses=_PROBLEMS, dependencies=[needs("marketing")])

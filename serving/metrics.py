@@ -74,8 +74,24 @@ class Metrics(RequestMetrics):
             registry=self._registry,
             multiprocess_mode="livemin",
         )
+        self._of_the_bundle()
+
+    def _of_the_bundle(self) -> None:
+        """Which one is served, and how well it fits who asks."""
         self.bundle_version = Gauge(
             "hawker_bundle_version", "Bundle that is served.", registry=self._registry, multiprocess_mode="livemin"
+        )
+        self.bundle_age = Gauge(
+            "hawker_bundle_age_seconds",
+            "Time since the last event that the served bundle knows.",
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
+        self.asked = Counter(
+            "hawker_asked",
+            "Users and items in view that lists were asked for, and whether the served bundle knows them.",
+            ("what", "known"),
+            registry=self._registry,
         )
         self.swaps = Counter(
             "hawker_bundle_swaps", "Bundles taken into service while running.", registry=self._registry
@@ -89,7 +105,7 @@ class WorkerMetrics:
     """Figures of the worker, which the storefront's page shows too."""
 
     def __init__(self) -> None:
-        registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self.waiting = Gauge(
             "hawker_stream_entries",
             "Accepted batches that are not in the lake yet.",
@@ -101,3 +117,32 @@ class WorkerMetrics:
         )
         self.rows = Counter("hawker_drained_rows", "Rows brought from the stream into the lake.", registry=registry)
         self.dead = Counter("hawker_dead_letters", "Rows that no table could hold.", registry=registry)
+
+
+class TrainingMetrics:
+    """Figures of the jobs process on how well the served bundle still fits, which the storefront's page shows too."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.events_since = Gauge(
+            "hawker_events_since_bundle",
+            "Events of the lake that the served bundle does not know.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.drift = Gauge(
+            "hawker_drift",
+            "Population stability index of what happened since against training: above 0.25 much moved.",
+            ("of",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.running = Gauge(
+            "hawker_retraining", "Whether a retraining runs.", registry=registry, multiprocess_mode="livemax"
+        )
+        self.ended = Counter(
+            "hawker_retrainings",
+            "Retrainings that ended: published, refused at a gate, failed or cancelled.",
+            ("outcome",),
+            registry=registry,
+        )

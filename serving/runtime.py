@@ -129,6 +129,7 @@ class Runtime:
         self.placements.look_at_file()
         self.tried.look()
         if self.live is not None:
+            self.metrics.bundle_age.set(max(0.0, self.now() - self.live.bundle.manifest.as_of))
             await self.catalog.refresh(self.live.bundle, self.now())
 
     async def check(self) -> None:

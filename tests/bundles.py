@@ -21,7 +21,18 @@ from engine.events import EVENT_TYPES, TYPE_CODES
 from engine.ids import IdMap, TextTable
 from engine.index import ItemIndex
 from engine.item_facts import facts_of
-from engine.learned import NEVER, Chance, Factors, ItemStatistics, Leaders, Neighbours, Ranking, Repurchase, Scores
+from engine.learned import (
+    NEVER,
+    Chance,
+    Factors,
+    ItemStatistics,
+    Leaders,
+    Neighbours,
+    Peers,
+    Ranking,
+    Repurchase,
+    Scores,
+)
 from engine.profile import History
 from engine.recommend.features import FEATURES
 from engine.recommend.onward import ONWARD_FEATURES
@@ -81,7 +92,17 @@ def toy_bundle(
         content=Content.of([[f"category=taste {taste(row)}", f"tag=t{row % 8}"] for row in range(n_items)]),
         facts=facts_of([facts_told(row) for row in range(n_items)]),
         onward=_onward(n_items),
+        peers=_peers(n_items),
     )
+
+
+def _peers(n_items: int) -> Peers:
+    """Who lives in region 2 takes what has taste 2; who came by social, what has taste 1, and that a little less."""
+    items = np.arange(n_items, dtype=np.int32)
+    bend = np.zeros((2, n_items), np.float32)
+    bend[0, items % TASTES == 2] = 3.0
+    bend[1, items % TASTES == 1] = 2.0
+    return Peers(IdMap.of(["region=2", "source=social"]), np.array([40, 30], np.int32), items, bend)
 
 
 def facts_told(row: int) -> dict[str, Any]:

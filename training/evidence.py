@@ -122,6 +122,19 @@ def digest_of(folder: Path) -> str:
         raise BundleUnusable(f"bundle {folder.name} has no readable manifest: {problem}") from problem
 
 
+def content_digest(folder: Path) -> str:
+    """The SHA-256 of what a version is: its arrays and index, what it was made of and how; not when, nor how fast.
+
+    Two runs of one recipe over the same versions of the data have the same one, where all models are deterministic.
+    """
+    manifest = read_manifest(folder)
+    files = {
+        name: facts["sha256"] for name, facts in manifest["files"].items() if name not in (RUN_FILE, EVIDENCE_FILE)
+    }
+    told = {name: manifest[name] for name in ("format", "shop", "as_of", "features", "recipe", "data_versions")}
+    return hashlib.sha256(json.dumps({**told, "files": files}, sort_keys=True).encode()).hexdigest()
+
+
 def _key(row: Mapping[str, Any]) -> str:
     return f"{row['period']}/{row['subject']}/{row['kind']}"
 

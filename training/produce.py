@@ -13,7 +13,8 @@ from engine.errors import HawkerError
 from engine.settings import Settings
 from engine.storage.home import Home
 from engine.storage.lake import Lake
-from training.evidence import store
+from engine.storage.releases import version_folder
+from training.evidence import content_digest, store
 from training.outcome import Outcome
 from training.recipe import Recipe, read_recipe
 from training.report import evaluation_table
@@ -25,16 +26,19 @@ from training.tracking import Tracker
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """A stored version. `warning` says what MLflow lacks; nothing of the version is lost by it."""
+    """A stored version. `content` is the digest of what was made (`training.evidence.content_digest`). `warning` says
+    what MLflow lacks; nothing of the version is lost by it."""
 
     version: int
     outcome: Outcome
     seconds: dict[str, float]
+    content: str
     warning: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {
             "version": self.version,
+            "content": self.content,
             "chosen": self.outcome.chosen,
             "scores": self.outcome.bundle.manifest.metrics["scores"],
             "due": self.outcome.bundle.manifest.metrics["due"],
@@ -70,7 +74,8 @@ def produce(
     before = time.perf_counter()
     warning = _record(home, settings, version)
     seconds = {"read": read, **outcome.seconds, "record": time.perf_counter() - before}
-    return Produced(version, outcome, {stage: round(value, 2) for stage, value in seconds.items()}, warning)
+    content = content_digest(version_folder(home, version))
+    return Produced(version, outcome, {stage: round(value, 2) for stage, value in seconds.items()}, content, warning)
 
 
 def _record(home: Home, settings: Settings, version: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from engine.errors import BadInput
 from engine.events import EVENT_TYPES
 from training.models import MODELS
+from training.sweep_space import Space, read_space, with_values
 
 _LARGEST_SEED = 2**32 - 1  # more do not fit into the generators of some libraries
 _SHIPPED = Path(__file__).parent.parent / "experiments" / "recipes"
@@ -28,6 +29,8 @@ class Recipe:
     test period teach the ranking. `compare`: families that are fitted and evaluated beside the served
     ones. `factors`: the factor model that is served through the index. `weights` and `half_lives`
     (days) by event type, `models` parameters by family; what they leave out keeps its default.
+    `peers`: how far what new customers declare bends the best sellers for them, from 0 to 1; below 0 it is
+    chosen on validation. `sweep`: what `hawker train --sweep` tries (see `training/sweep_space.py`).
     """
 
     name: str = "default"
@@ -41,6 +44,8 @@ class Recipe:
     weights: Mapping[str, float] = field(default_factory=dict)
     half_lives: Mapping[str, float | None] = field(default_factory=dict)
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    peers: float = -1.0
+    sweep: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_recipe(name_or_path: str) -> Recipe:
@@ -76,7 +81,7 @@ def parse_recipe(document: Mapping[str, Any]) -> Recipe:
     defaults = Recipe()
     for name, value in values.items():
         usual = getattr(defaults, name)
-        expected = Mapping if isinstance(usual, Mapping) else type(usual)
+        expected = Mapping if isinstance(usual, Mapping) else int | float if isinstance(usual, float) else type(usual)
         _check(isinstance(value, expected) and not isinstance(value, bool), name, _kind(usual), value)
     recipe = dataclasses.replace(defaults, **values)
     _check_numbers(recipe)
@@ -97,7 +102,20 @@ def parse_recipe(document: Mapping[str, Any]) -> Recipe:
     for family, params in recipe.models.items():
         _check(isinstance(params, Mapping), f"models.{family}", "a table", params)
         MODELS[family].complete(params)
+    if recipe.sweep:
+        for knob in space_of(recipe).knobs:
+            for value in knob.ends:
+                parse_recipe(with_values(document, {knob.path: value}))
     return recipe
+
+
+def space_of(recipe: Recipe) -> Space:
+    """What a sweep of this recipe tries; BadInput where it names nothing to try."""
+    if not recipe.sweep:
+        raise BadInput(
+            f"the recipe {recipe.name!r} has no table [sweep]; REFERENCE.md shows how to say what to try", field="sweep"
+        )
+    return read_space(recipe.sweep, {**dict.fromkeys(("home", "discover")), **MODELS})
 
 
 def _check_numbers(recipe: Recipe) -> None:
@@ -107,6 +125,7 @@ def _check_numbers(recipe: Recipe) -> None:
         _at_least(recipe, name, 1)
     # One window teaches the ranking that is judged on validation, the next one is validation.
     _at_least(recipe, "windows", 2)
+    _check(recipe.peers <= 1, "peers", "1 or less", recipe.peers)
     _check(recipe.seed <= _LARGEST_SEED, "seed", f"{_LARGEST_SEED} or less", recipe.seed)
 
 
@@ -136,4 +155,4 @@ def _at_least(recipe: Recipe, name: str, least: int) -> None:
 def _kind(usual: Any) -> str:
     if isinstance(usual, Mapping):
         return "a table"
-    return {str: "a text", int: "a whole number", tuple: "a list of names"}[type(usual)]
+    return {str: "a text", int: "a whole number", float: "a number", tuple: "a list of names"}[type(usual)]

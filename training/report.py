@@ -12,6 +12,7 @@ from engine.errors import HawkerError, UnknownThing
 from engine.storage.checkup import Finding
 from engine.storage.home import Home
 from engine.storage.releases import current, version_folder, versions
+from training.evidence import content_digest
 from training.gates import Gate
 from training.outcome import K
 from training.publish import Published
@@ -78,6 +79,7 @@ def trained_versions(home: Home) -> list[dict[str, Any]]:
                 "as_of": moment(manifest["as_of"]).isoformat(),
                 "trained_at": moment(manifest["created_at"]).isoformat(),
                 "recipe": manifest["recipe"].get("name"),
+                "content": content_digest(version_folder(home, version)),
                 "data_versions": manifest["data_versions"],
                 f"ndcg@{K}": {
                     row["subject"]: row[f"ndcg@{K}"]["mean"]

@@ -35,6 +35,7 @@ from training.models.contract import Interactions, Result
 from training.models.top_lists import Kind
 from training.onward import replay_window
 from training.outcome import K, Outcome, Score
+from training.peers_strength import with_peers
 from training.ranking import Replay
 from training.recipe import Recipe
 from training.shop_data import ShopData, moment
@@ -56,9 +57,10 @@ def train(shop: ShopData, recipe: Recipe, *, say: Progress = lambda _: None) -> 
     Raises NotEnoughData when the history is too short or too thin to be judged; it says what is missing.
     """
     clock = _Stages(say)
-    cuts = _periods(shop, recipe)
+    cuts = periods_of(shop, recipe)
     with clock("choose weights and half-lives"):
         recipe, curves = choose(shop, recipe, cuts)
+        recipe = with_peers(shop, recipe, cuts, curves)
     past = _through_windows(shop, recipe, cuts, clock)
     scores = past.scores
     with clock("rankings"):
@@ -69,22 +71,28 @@ def train(shop: ShopData, recipe: Recipe, *, say: Progress = lambda _: None) -> 
     with clock("snapshots"):
         bundle = snapshot(shop, recipe, cuts.test, **learned, seen=seen, say=say)
     with clock("judge"):
-        scores += _judge_placements(bundle, seen, shop, "test", cuts)
+        scores += judge_placements(bundle, seen, shop, "test", cuts)
         due = _judge_due(bundle, seen, shop, recipe, cuts, again)
         for name in BASELINES:
-            scores += _judge(name, _fit_compared(name, seen, recipe), seen, shop, "test", cuts)
+            scores += judge(name, _fit_compared(name, seen, recipe), seen, shop, "test", cuts)
     with clock("snapshots"):
         bundle = snapshot(shop, recipe, shop.until, **learned, say=say)
     return Outcome(
         recipe=recipe,
         periods=cuts,
-        chosen={"weights": dict(recipe.weights), "half_lives": dict(recipe.half_lives), "due": due.get("calibration")},
+        chosen=_chosen(recipe, due),
         scores=tuple(scores),
         due=due,
         curves=curves | past.curves,
         seconds=clock.seconds,
         bundle=_documented(bundle, shop, recipe, scores, cuts, due),
     )
+
+
+def _chosen(recipe: Recipe, due: Mapping[str, Any]) -> dict[str, Any]:
+    """What the validation period decided."""
+    told = {"weights": dict(recipe.weights), "half_lives": dict(recipe.half_lives), "peers": recipe.peers}
+    return {**told, "due": due.get("calibration")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +122,18 @@ def _through_windows(shop: ShopData, recipe: Recipe, cuts: Periods, clock: _Stag
         if start == cuts.validation:
             scores += _judge_models(bundle, seen, shop, recipe, cuts, clock)
             with clock("rankings"):
-                bundle = _ranked(bundle, _learn(replays, recipe))
+                bundle = ranked(bundle, learn_rankings(replays, recipe))
             with clock("judge"):
-                scores += _judge_placements(bundle, seen, shop, "validation", cuts)
+                scores += judge_placements(bundle, seen, shop, "validation", cuts)
         with clock("replay"):
             for name, kind in LEARNED.items():
-                truth = _truth(shop, seen, start, start + step, kind)
+                truth = truth_between(shop, seen, start, start + step, kind)
                 most = recipe.ranking_users
                 replays[name].append(ranking.replay(bundle, PLACEMENTS[name], truth, most, seed=recipe.seed))
             later = _telling_between(shop, recipe, start, start + step)
             replays[ONWARD].append(replay_window(bundle.onward, later, most=recipe.ranking_users, seed=recipe.seed))
             if step >= HORIZON:  # else what is looked ahead at would reach into the next window
-                truth = _truth(shop, seen, start, start + HORIZON, "whole")
+                truth = truth_between(shop, seen, start, start + HORIZON, "whole")
                 due.append(replay_due(bundle, truth, recipe.ranking_users, seed=recipe.seed))
         if start == cuts.validation:
             # Learned before this window, looked at in it: a curve on data that the ranking never saw.
@@ -138,7 +146,7 @@ def _through_windows(shop: ShopData, recipe: Recipe, cuts: Periods, clock: _Stag
 
 def _learned(past: _Windows, recipe: Recipe) -> tuple[dict[str, Any], DueModel | None]:
     """What a snapshot takes, learned from all windows; of what is due again once more, with what speaks for it."""
-    rankings = _learn(past.replays, recipe)
+    rankings = learn_rankings(past.replays, recipe)
     again = learn_due(past.due, seed=recipe.seed, threads=recipe.threads) if past.due else None
     if again is None:
         return {"rankings": rankings}, None
@@ -152,7 +160,7 @@ def _judge_due(
     """Of validation what was held out, and of the test period what the storefront would have called due."""
     if again is None:
         return {}
-    truth = _truth(shop, seen, cuts.test, cuts.test + HORIZON, "whole")
+    truth = truth_between(shop, seen, cuts.test, cuts.test + HORIZON, "whole")
     judged = judge_due(bundle, truth, seed=recipe.seed)
     return {"calibration": again.calibration, "validation": dict(again.held_out), "test": judged}
 
@@ -163,7 +171,8 @@ def _documented(
     """The bundle, with what made it and what it measured in its manifest."""
     manifest = dataclasses.replace(
         bundle.manifest,
-        recipe=dataclasses.asdict(recipe),
+        # What a sweep might try has no part in what was made.
+        recipe={name: value for name, value in dataclasses.asdict(recipe).items() if name != "sweep"},
         data_versions=dict(shop.versions),
         metrics={
             "scores": [score.row(recipe.seed) for score in scores],
@@ -174,7 +183,7 @@ def _documented(
     return dataclasses.replace(bundle, manifest=manifest)
 
 
-def _periods(shop: ShopData, recipe: Recipe) -> Periods:
+def periods_of(shop: ShopData, recipe: Recipe) -> Periods:
     """The cuts; the windows and the test period take as many horizons, and as much again lies before them."""
     if not len(shop.log.of_type("purchase")):
         raise NotEnoughData(f"none of the shop's {len(shop.log):,} events is a purchase; training predicts purchases")
@@ -192,7 +201,7 @@ def _periods(shop: ShopData, recipe: Recipe) -> Periods:
     return periods(shop.until // DAY * DAY, horizon)
 
 
-def _truth(shop: ShopData, seen: Interactions, start: int, end: int, kind: Kind) -> Truth:
+def truth_between(shop: ShopData, seen: Interactions, start: int, end: int, kind: Kind) -> Truth:
     after = shop.log.where((shop.log.time >= start) & (shop.log.time < end))
     return truth_of(after, seen, kind=kind)
 
@@ -204,7 +213,7 @@ def _telling_between(shop: ShopData, recipe: Recipe, start: int, end: int) -> Lo
     return log.where((log.time >= start) & (log.time < end) & (weight[log.type] > 0) & (log.quantity > 0))
 
 
-def _learn(replays: Mapping[str, list[Replay]], recipe: Recipe) -> dict[str, Ranking]:
+def learn_rankings(replays: Mapping[str, list[Replay]], recipe: Recipe) -> dict[str, Ranking]:
     """Side by side, each on its share of the threads: small data keep few threads busy."""
     each_has = max(1, recipe.threads // len(LEARNED))
     with ThreadPoolExecutor(max_workers=len(LEARNED) if recipe.threads > 1 else 1) as pool:
@@ -217,7 +226,7 @@ def _learn(replays: Mapping[str, list[Replay]], recipe: Recipe) -> dict[str, Ran
         return {name: each.result() for name, each in running.items()}
 
 
-def _ranked(bundle: Bundle, rankings: Mapping[str, Ranking]) -> Bundle:
+def ranked(bundle: Bundle, rankings: Mapping[str, Ranking]) -> Bundle:
     return dataclasses.replace(bundle, rankings=dict(rankings))
 
 
@@ -232,7 +241,7 @@ def _judge_models(
         with clock("compare"):
             result = results[name] if name in results else _fit_compared(name, seen, recipe)
         with clock("judge"):
-            scores += _judge(name, result, seen, shop, "validation", cuts)
+            scores += judge(name, result, seen, shop, "validation", cuts)
     return scores
 
 
@@ -242,7 +251,7 @@ def _fit_compared(name: str, seen: Interactions, recipe: Recipe) -> Result:
     return fit(name, seen, recipe)
 
 
-def _judge(name: str, result: Any, seen: Interactions, shop: ShopData, period: str, cuts: Periods) -> list[Score]:
+def judge(name: str, result: Any, seen: Interactions, shop: ShopData, period: str, cuts: Periods) -> list[Score]:
     start, end = _bounds(period, cuts)
     after = shop.log.where((shop.log.time >= start) & (shop.log.time < end))
     return [Score.of(name, period, kind, found) for kind, found in evaluate_kinds(result, seen, after, k=K).items()]
@@ -251,15 +260,15 @@ def _judge(name: str, result: Any, seen: Interactions, shop: ShopData, period: s
 _JUDGED: Mapping[str, tuple[Kind, ...]] = {"home": ("whole", "repeat", "new"), "discover": ("new",)}
 
 
-def _judge_placements(bundle: Bundle, seen: Interactions, shop: ShopData, period: str, cuts: Periods) -> list[Score]:
+def judge_placements(bundle: Bundle, seen: Interactions, shop: ShopData, period: str, cuts: Periods) -> list[Score]:
     """What the storefront would have shown, measured as it would have been served."""
     scores = []
     for name, kinds in _JUDGED.items():
-        whole = _truth(shop, seen, *_bounds(period, cuts), "whole")
+        whole = truth_between(shop, seen, *_bounds(period, cuts), "whole")
         users = np.flatnonzero(whole.sizes > 0)
         lists = served(bundle, PLACEMENTS[name], users, K)
         for kind in kinds:
-            truth = _truth(shop, seen, *_bounds(period, cuts), kind)
+            truth = truth_between(shop, seen, *_bounds(period, cuts), kind)
             found: Evaluation = measure(lists, truth, users=users, popularity=buyers(seen), k=K)
             # In a shop of books nobody buys a thing twice: of "repeat" there is nothing to report.
             if len(found.users):

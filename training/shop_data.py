@@ -18,6 +18,7 @@ from engine.errors import NotEnoughData
 from engine.events import TYPE_CODES
 from engine.ids import IdMap, TextTable
 from engine.item_facts import ItemFacts, facts_of
+from engine.storage.declared import declared_by_user
 from engine.storage.lake import Lake
 from training.interactions import Log
 
@@ -30,7 +31,8 @@ class ShopData:
 
     `log` is ordered by time; `list_amounts` [len(log)] are minor units before discounts, NaN where
     the event names none. `item_words` and `user_words` [n] are the known attributes of each row, as
-    `name=value`. `strangers` are events of sessions whose user nobody knows, in rows beyond those of the users. The
+    `name=value`; `declared` [n_users] what a customer would be known by before doing anything, the source of the first
+    visit included. `strangers` are events of sessions whose user nobody knows, in rows beyond those of the users. The
     catalogue has no history: it is read as it stands, so nothing learned may use
     its price or stock.
     """
@@ -45,6 +47,7 @@ class ShopData:
     facts: ItemFacts
     item_words: list[list[str]]
     user_words: list[list[str]]
+    declared: list[tuple[str, ...]]
     versions: Mapping[str, int]
     strangers: Log | None = None
 
@@ -67,6 +70,7 @@ def read_shop(lake: Lake, until: datetime | None = None) -> ShopData:
     items = items.filter(pc.invert(pc.fill_null(items["deleted"], False)))
     item_ids = _all_ids(items["item_id"], events["item_id"])
     user_ids = _all_ids(events["user_id"])
+    declared_of = declared_by_user(lake, until=until)
     events = _in_order(events, item_ids)
     times = _seconds(events)
     documents = _documents(items, item_ids)
@@ -91,6 +95,7 @@ def read_shop(lake: Lake, until: datetime | None = None) -> ShopData:
         facts=facts_of(documents),
         item_words=_words(items, "item_id", item_ids, ("brand",)),
         user_words=_words(users, "user_id", user_ids, ("region", "gender", "age_band")),
+        declared=[declared_of.get(user, ()) for user in user_ids.to_pylist()],
         versions=versions,
         strangers=_strangers(told, item_ids, len(user_ids)),
     )

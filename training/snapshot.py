@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from training.interactions import Log, interactions, purchase_counts, type_table
 from training.models import MODELS
 from training.models.contract import Interactions, Result
 from training.onward import onward_of
+from training.peers import learn_peers
 from training.recipe import Recipe
 from training.repurchase import repurchase
 from training.shop_data import ShopData
@@ -62,16 +64,15 @@ def snapshot(
     rankings: Mapping[str, Ranking] | None = None,
     chances: Mapping[str, Chance] | None = None,
     seen: Interactions | None = None,
+    fitted: Mapping[str, Any] = MappingProxyType({}),
     say: Progress = lambda _: None,
 ) -> Bundle:
-    """Everything a storefront would have known at `now` (epoch seconds); `rankings`, `chances` are learned before."""
+    """Everything a storefront would have known at `now` (epoch seconds); `rankings`, `chances` are learned before.
+
+    `fitted` are families that were fitted on the same already, by name, and what visits taught, as `onward`.
+    """
     seen = seen or interactions_at(shop, recipe, now)
-    learned: dict[str, Any] = {}
-    for field, name in {**CARRIED, "factors": recipe.factors}.items():
-        say(f"fit {name}")
-        learned[field] = fit(name, seen, recipe)
-    say("fit onward")
-    onward = onward_of(seen, recipe.models, seed=recipe.seed, threads=recipe.threads)
+    learned = _learned(seen, recipe, fitted, say)
     purchases = seen.log.of_type("purchase")
     before = shop.log.time < now
     amounts = shop.list_amounts[before][seen.log.type == purchases.type[0]] if len(purchases) else np.zeros(0)
@@ -98,9 +99,23 @@ def snapshot(
         chances=dict(chances or {}),
         content=shop.content,
         facts=shop.facts,
-        onward=onward,
+        peers=learn_peers(seen.bought, shop.declared, statistics.recent, max(recipe.peers, 0.0)),
         **learned,
     )
+
+
+def _learned(seen: Interactions, recipe: Recipe, fitted: Mapping[str, Any], say: Progress) -> dict[str, Any]:
+    """What the families learned, by the bundle's field."""
+    found: dict[str, Any] = {}
+    for field, name in {**CARRIED, "factors": recipe.factors}.items():
+        if name not in fitted:
+            say(f"fit {name}")
+        found[field] = fitted[name] if name in fitted else fit(name, seen, recipe)
+    if "onward" in fitted:
+        return {**found, "onward": fitted["onward"]}
+    say("fit onward")
+    onward = onward_of(seen, recipe.models, seed=recipe.seed, threads=recipe.threads)
+    return {**found, "onward": onward}
 
 
 def _history(log: Log, weights: np.ndarray) -> History:

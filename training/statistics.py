@@ -25,7 +25,7 @@ def item_statistics(purchases: Log, list_amounts: np.ndarray, now: int) -> ItemS
     first[item[::-1]] = age[::-1]
     last[item] = age
     columns = {
-        "recent": np.bincount(item, np.exp2(-age / _RECENT), n),
+        "recent": recent_sales(purchases, now),
         "lasting": np.bincount(item, np.exp2(-age / _LASTING), n),
         "buyers": buyers,
         "repeat_share": repeaters / np.maximum(buyers, 1),
@@ -36,6 +36,12 @@ def item_statistics(purchases: Log, list_amounts: np.ndarray, now: int) -> ItemS
         "winning": _winning(purchases, age, buyers),
     }
     return ItemStatistics(**{name: values.astype(np.float32) for name, values in columns.items()})
+
+
+def recent_sales(purchases: Log, now: int) -> np.ndarray:
+    """What `recent` of the statistics holds: purchase lines of each item before `now`, fading."""
+    age = (now - purchases.time) / DAY
+    return np.bincount(purchases.item, np.exp2(-age / _RECENT), purchases.n_items).astype(np.float32)
 
 
 def leaders(scores: np.ndarray, most: int) -> Leaders:

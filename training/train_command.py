@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+from engine.errors import BadInput
 from engine.settings import Settings
 from engine.storage.home import Home
 from training.predictions.produce import Predicted, produce_prediction
@@ -13,13 +16,35 @@ from training.recipe import parse_recipe, read_document
 from training.response.produce import Responded, produce_responses
 from training.response.recipe import is_response, parse_response
 from training.snapshot import Progress
+from training.sweep import Bounds, Swept, sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How to train: on what lies before `until`. With `sweep`: how many trials, for how long, where the best goes."""
+
+    until: datetime | None = None
+    sweep: bool = False
+    trials: int | None = None
+    minutes: float | None = None
+    out: Path | None = None
 
 
 def run_recipe(
-    home: Home, settings: Settings, name_or_path: str, *, until: datetime | None, say: Progress = lambda _: None
-) -> Produced | Predicted | Responded:
+    home: Home, settings: Settings, name_or_path: str, wish: Wish, *, say: Progress = lambda _: None
+) -> Produced | Predicted | Responded | Swept:
     """Train what the storefront serves, a prediction, or responses to offers: the recipe's file says which."""
     document = read_document(name_or_path)
+    until = wish.until
+    if not wish.sweep and (given := [name for name in ("trials", "minutes", "out") if getattr(wish, name) is not None]):
+        option = {"minutes": "timeout"}.get(given[0], given[0])
+        raise BadInput(f"--{option} says something of a sweep; add --sweep", field=option)
+    if wish.minutes is not None and not wish.minutes > 0:
+        raise BadInput("--timeout is a number of minutes above 0", field="timeout")
+    if wish.sweep:
+        if is_prediction(document) or is_response(document):
+            raise BadInput("a sweep tries recipes of what the storefront serves, not of predictions", field="sweep")
+        return sweep(home, settings, document, Bounds(wish.trials, wish.minutes, wish.out), until=until, say=say)
     if is_prediction(document):
         return produce_prediction(home, settings, parse_prediction(document), until=until, say=say)
     if is_response(document):

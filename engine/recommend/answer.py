@@ -138,7 +138,7 @@ def answer(
     return Answer(
         items=_items(made.shown, *about),
         missing_ids=tuple(item_id for item_id, row in known.items() if row < 0),
-        personalized=len(profile) > 0 and any(each.source in PERSONAL for each in (*made.shown, *made.rest)),
+        personalized=_is_personal(profile, (*made.shown, *made.rest)),
         overruled=tuple(made.lost),
         rest=_items(made.rest, *about),
         propensities=made.propensities,
@@ -207,6 +207,11 @@ def _deeper(control: Control, *, pages: bool) -> int:
     if pages or control.pins or control.promotions or control.mmr:
         return DEEPER
     return A_LITTLE_DEEPER if control.most else 0
+
+
+def _is_personal(profile: Profile, found: Sequence[Recommendation]) -> bool:
+    """Whether what somebody did, or declared, had a say."""
+    return bool(len(profile) or profile.declared) and any(each.source in PERSONAL for each in found)
 
 
 def _check(asked: Placement, item_ids: Sequence[str], limit: int, fields: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
+from engine.declared import SOURCE
 from engine.learned import Neighbours
 from engine.recommend.onward import visit_of
 from engine.recommend.query import Query, Recommendation
@@ -44,6 +45,8 @@ def _evidence(found: Recommendation, query: Query, bundle: Bundle) -> str:
         return f"popular in {bundle.catalog.category_names[int(bundle.catalog.category[found.row])]}"
     if source in ("new_for_you", "new_alike"):
         return "new, and like what you take" if source == "new_for_you" else "new, and like it"
+    if source == "peers":
+        return _popular_with(found.row, query, bundle)
     return {
         "similar_users": "people who buy like you buy it",
         "factors": "fits your taste",
@@ -51,6 +54,21 @@ def _evidence(found: Recommendation, query: Query, bundle: Bundle) -> str:
         "popular": "popular now",
         "pinned": "chosen by the shop",
     }[source]
+
+
+def _popular_with(row: int, query: Query, bundle: Bundle) -> str:
+    """Of what the customer declared, that which speaks most for the item: others who declared it buy it oftener."""
+    known = bundle.peers
+    place = int(np.searchsorted(known.items, row))
+    rows = {word: found for word in query.profile.declared if (found := known.words.row(word)) >= 0}
+    best = max(rows, key=lambda word: float(known.bend[rows[word], place]), default="")
+    what, _, value = best.partition("=")
+    if not best or known.bend[rows[best], place] <= 0:
+        return "popular now"
+    if what == SOURCE:
+        return f"popular with customers who came by {value}"
+    # Nobody wants to read their age or sex beside a cup.
+    return f"popular in {value}" if what == "region" else "popular with customers like you"
 
 
 def name(row: int, bundle: Bundle) -> str:

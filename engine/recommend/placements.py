@@ -68,7 +68,7 @@ _ALL = (
         RANKED,
         most=120,
         ranking="home",
-        fallback=("popular",),
+        fallback=("peers", "popular"),
         newcomers="new_for_you",
     ),
     Placement(
@@ -78,7 +78,7 @@ _ALL = (
         most=120,
         filters=("unsellable", "excluded", "context", "dismissed", "purchased"),
         ranking="discover",
-        fallback=("popular",),
+        fallback=("peers", "popular"),
         newcomers="new_for_you",
     ),
     Placement(

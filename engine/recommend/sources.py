@@ -15,6 +15,7 @@ from engine.profile import Profile
 from engine.recommend.allowed import Allowed
 from engine.recommend.due import due
 from engine.recommend.onward import onward
+from engine.recommend.peers import peers
 from engine.recommend.shared import falling
 
 DAY = 86_400.0
@@ -164,6 +165,7 @@ SOURCES: dict[str, Source] = {
     "similar_users": similar_users,
     "factors": factors,
     "category": category,
+    "peers": peers,
     "trending": trending,
     "popular": popular,
     "similar_items": similar_items,
@@ -180,6 +182,7 @@ SOURCES: dict[str, Source] = {
 #: Those that speak from the user's own profile.
 PERSONAL = frozenset(
     {"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed", "due", "onward"}
+    | {"peers"}
 )
 #: Those that may stand behind a learned ranking.
 RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from engine.profile import Profile, unknown
 from engine.recommend.answer import NOTHING_TOLD, Told, answer
 from engine.recommend.placements import Placement
 from engine.recommend.placements import placement as find_placement
+from engine.storage.declared import declared_by_user
 from engine.storage.durable import replace_file
 from engine.storage.lake import Lake
 
@@ -57,6 +59,10 @@ def lists_for_users(
         profiles = {user: bundle.profile(user) or unknown() for user in user_ids}
     else:
         profiles, now = rebuilt_profiles(bundle, lake, user_ids, as_of), as_of.timestamp()
+    nobody_knows = [user for user in user_ids if not len(profiles[user])]
+    if nobody_knows and len(bundle.peers.words):
+        for user, words in declared_by_user(lake, until=as_of, users=nobody_knows).items():
+            profiles[user] = replace(profiles[user], declared=words)
     answers = (
         (user, answer(bundle, placement, profiles[user], now, limit=limit, told=told(user))) for user in user_ids
     )

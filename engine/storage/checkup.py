@@ -20,6 +20,7 @@ from engine.storage.live_segments import words_of
 from engine.storage.migrate import is_current, missing_tables
 from engine.storage.online import connect_live, connect_stream
 from engine.storage.releases import current, open_bundle
+from engine.storage.retrainings import last_retraining, told_of
 from engine.storage.set_aside import defined
 
 # Below this, a day's events and a new bundle of a middle-sized shop may not fit.
@@ -103,6 +104,7 @@ def _ledger(url: str, settings: Settings) -> Iterator[Finding]:
                 yield _migrations(shop, missing, current=current)
                 if current and not missing:
                     yield _segments(connection, settings)
+                    yield _retraining(connection)
     finally:
         engine.dispose()
 
@@ -127,6 +129,16 @@ def _segments(connection: Ledger, settings: Settings) -> Finding:
     return Finding(
         "segments", False, f"Set aside until somebody mends their rules, their members as of then: {told}{more}."
     )
+
+
+def _retraining(connection: Ledger) -> Finding:
+    """What came of the last one: a bundle that grows old without anybody knowing sells less each week."""
+    name = "retraining"
+    last = last_retraining(connection)
+    if last is None:
+        return Finding(name, True, "The bundle was not retrained by itself yet; HAWKER_RETRAIN says when.")
+    ended = last.finished_at or last.created_at
+    return Finding(name, last.state != "failed", f"Retraining of {ended:%Y-%m-%d %H:%M}: {told_of(last)}.")
 
 
 def _found(name: str, check: Callable[[], None], sentence: str) -> Finding:

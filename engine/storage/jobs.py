@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,9 @@ from engine.errors import UnknownThing
 from engine.storage.ledger import Ledger, connection_of, rows_of
 
 #: Kinds of jobs; what one does stands in its arguments.
-BY_FILTER, LAUNCH = "change_by_filter", "launch_campaign"
+BY_FILTER, LAUNCH, RETRAIN = "change_by_filter", "launch_campaign", "retrain"
+#: What the runner does one after another; a retraining, which takes hours, holds up none of them.
+IN_TURN = (BY_FILTER, LAUNCH)
 _COLUMNS = "job_id, kind, arguments, actor, state, done, result, error, created_at, started_at, finished_at, checkpoint"
 _ID = re.compile(r"[0-9a-f]{32}")
 #: So many runners may die of a job.
@@ -69,23 +71,25 @@ def find_job(ledger: Ledger, job_id: str) -> Job:
     return _one(ledger, f"SELECT {_COLUMNS} FROM jobs WHERE job_id = :id", id=_checked(job_id))
 
 
-def next_job(ledger: Ledger, *, now: float) -> Job | None:
-    """The oldest job that is not over, now running; only for the one who runs the shop's jobs and has none in hand."""
+def next_job(ledger: Ledger, *, now: float, kinds: Collection[str] = IN_TURN) -> Job | None:
+    """The oldest job of these kinds that is not over, now running; only for who runs them and has none in hand."""
     with connection_of(ledger) as connection:
         rows_of(
             connection,
             "UPDATE jobs SET state = 'failed', finished_at = :at, error = :error"
-            " WHERE state = 'running' AND attempt >= :most",
+            " WHERE state = 'running' AND attempt >= :most AND kind = ANY(:kinds)",
             at=_moment(now),
             error=f"begun {MOST_ATTEMPTS} times, and each time its runner died",
             most=MOST_ATTEMPTS,
+            kinds=list(kinds),
         )
         rows = rows_of(
             connection,
             "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = coalesce(started_at, :at)"
-            " WHERE job_id = (SELECT job_id FROM jobs WHERE state IN ('queued', 'running')"
+            " WHERE job_id = (SELECT job_id FROM jobs WHERE state IN ('queued', 'running') AND kind = ANY(:kinds)"
             f" ORDER BY created_at, job_id LIMIT 1) RETURNING {_COLUMNS}",
             at=_moment(now),
+            kinds=list(kinds),
         )
     return Job(*rows[0]) if rows else None
 
@@ -148,6 +152,18 @@ def has_job(ledger: Ledger, kind: str, **arguments: str) -> bool:
                 arguments=json.dumps(arguments),
             )
         )
+
+
+def jobs_of(ledger: Ledger, kind: str, *, most: int) -> list[Job]:
+    """The newest jobs of a kind, newest first."""
+    with connection_of(ledger) as connection:
+        rows = rows_of(
+            connection,
+            f"SELECT {_COLUMNS} FROM jobs WHERE kind = :kind ORDER BY created_at DESC, job_id DESC LIMIT :most",
+            kind=kind,
+            most=most,
+        )
+    return [Job(*row) for row in rows]
 
 
 def cancel_job(ledger: Ledger, job_id: str, *, now: float) -> Job:

@@ -21,7 +21,8 @@ from engine.errors import BundleUnusable, NotAllowed, UnknownThing
 from engine.storage.durable import locked, replace_file, sync_folder
 from engine.storage.home import Home
 
-_BUILDING = ".building-"
+_BUILDING, _DROPPED = ".building-", ".dropped-"
+_ROLLBACKS = 2  # versions before the served one that stay, however old
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,29 @@ def new_version_folder(home: Home) -> Iterator[Reserved]:
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
         alive.close()
+
+
+def drop_old_versions(home: Home, keep: int) -> tuple[int, ...]:
+    """Remove all but the newest `keep` versions, what is served and what a rollback returns to; which ones went.
+
+    A storefront that still answers from one keeps its files until it lets go of them.
+    """
+    with _changing(home):
+        pointer = _current_or_none(home)
+        there = versions(home)
+        needed = set(there[-keep:])
+        if pointer is not None:
+            needed |= {pointer.version, *[each for each in pointer.history if each in there][-_ROLLBACKS:]}
+        elif pointer_path(home).exists():
+            return ()  # nobody knows what is served
+        dropped = tuple(version for version in there if version not in needed)
+        for version in dropped:
+            # Under another name first: a version that is there is whole.
+            gone = home.bundles / f"{_DROPPED}{version:06d}"
+            version_folder(home, version).rename(gone)
+        for left in _folders(home, _DROPPED):  # what a killed one left, too
+            shutil.rmtree(left, ignore_errors=True)
+    return dropped
 
 
 def version_folder(home: Home, version: int) -> Path:

@@ -18,9 +18,11 @@ from engine.recommend.exploring import seed_of
 from engine.recommend.last_resort import last_resort
 from engine.recommend.placements import Placement, seen_by
 from engine.recommend.windows import window_of
+from engine.storage.live_documents import document_key
 from serving.gate import refuse_naming_users, refuse_secrets, refuse_segments
 from serving.live_profile import Known
 from serving.losses import Losses
+from serving.newcomer import introduced
 from serving.runtime import Runtime
 from serving.schemas import ListRequest
 from serving.stages import mark_of
@@ -95,7 +97,11 @@ async def visited(
         asked = window_of(placement, each.window, each.segment)
         keys += [] if asked is None or (key := runtime.sales.key(*asked)) in keys else [key]
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
-    known = await runtime.reader.read(live.bundle, user_id, session_id, keys)
+    document = None
+    if user_id is not None and not len(live.bundle.profile(user_id) or ()):
+        document = document_key(runtime.home.shop, "users", user_id)
+        keys += [] if document in keys else [document]
+    known = introduced(await runtime.reader.read(live.bundle, user_id, session_id, keys), keys, document)
     bundle, obeyed = await runtime.catalog.obey(live.bundle, known.catalogue_version, now)
     mark_of(request)("profile")
     degraded = known.degraded or not obeyed
@@ -120,6 +126,7 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
     found = _found(visit, placement, ask, told, losses)
     degraded = without or losses.any
     request.scope["hawker.placement"] = placement.name  # after the answer: only names that exist become labels
+    _count_unknown(runtime, visit, ask, found)
     content = _content(recommendation_id, found, visit.version, variant=seen.variant, degraded=degraded)
     mark("answer")
     served = Served(placement.name, visit.user_id, visit.session_id, seen.experiment, seen.share)
@@ -171,6 +178,17 @@ def _sales(runtime: Runtime, visit: Visit, window: str, segment: str | None) -> 
         return None
     told = f"no published segment is called {segment[:80]!a}; a new one counts within a minute"
     raise UnknownThing(f"segment: {told}", code="unknown_segment", field="segment")
+
+
+def _count_unknown(runtime: Runtime, visit: Visit, ask: Ask, found: Answer) -> None:
+    """How many of those who ask, and of what they look at, are newer than the bundle: it ages."""
+    asked = runtime.metrics.asked
+    if visit.user_id is not None:
+        asked.labels("user", "yes" if visit.bundle.users.row(visit.user_id) >= 0 else "no").inc()
+    if ask.item_ids:
+        missing = len(found.missing_ids)
+        asked.labels("item", "yes").inc(len(ask.item_ids) - missing)
+        asked.labels("item", "no").inc(missing)
 
 
 def _rotates(placement: Placement, ask: Ask) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 import pytest
 
 from engine.errors import BadInput, UnknownThing
+from engine.ids import IdMap
+from engine.learned import Peers
 from engine.storage.batch import (
     lists_for_items,
     lists_for_users,
@@ -24,6 +28,7 @@ from engine.storage.lake import Lake
 from engine.storage.releases import open_bundle
 from tests.serving.conftest import storefront
 from tests.trained import SIZE
+from training.peers import nobodys_peers
 
 USERS = [f"u{row}" for row in range(0, SIZE.users, 5)]
 LONG_AGO, LAST = "2025-01-20T12:00:00+00:00", "2025-02-10T12:00:00+00:00"
@@ -136,10 +141,23 @@ def test_the_moment_moves_the_profile_with_it(bundle, lake):
 
 
 def test_before_the_first_event_everybody_gets_the_popular_list(bundle, lake):
-    lists = lists_as_of(bundle, lake, "2024-12-31", users=["u1", "u2", "nobody"])
-    items = lists["item_id"].to_pylist()
-    assert items[:20] == items[20:40] == items[40:]
-    assert set(lists["source"].to_pylist()) == {"popular"}
+    """But for what they declared: where that says something, it is bent to those who declared the same."""
+    lists = lists_as_of(bundle, lake, "2024-12-31", users=["u1", "nobody", "no one"])
+    items, sources = lists["item_id"].to_pylist(), lists["source"].to_pylist()
+    assert items[20:40] == items[40:]
+    assert set(sources[20:]) == {"popular"}
+    plain = dataclasses.replace(bundle, peers=nobodys_peers())
+    again = lists_as_of(plain, lake, "2024-12-31", users=["u1", "nobody"])["item_id"].to_pylist()
+    assert again[:20] == again[20:] == items[20:40]
+    bent = dataclasses.replace(bundle, peers=_of_the_first_item(bundle))
+    assert lists_as_of(bent, lake, "2024-12-31", users=["u1"])["source"].to_pylist()[0] == "peers"
+
+
+def _of_the_first_item(bundle):
+    """Whatever the region, people there buy one item a hundred times as often."""
+    words = IdMap.of([f"region={each}" for each in ("north", "south", "east", "west")])
+    row = bundle.popular.items[5:6]
+    return Peers(words, np.full(4, 50, np.int32), row, np.full((4, 1), np.log(100.0), np.float32))
 
 
 def test_an_unknown_user_gets_the_popular_list_and_nothing_to_buy_again(bundle, lake):

@@ -26,7 +26,8 @@ def test_a_migrated_home_is_found_well_and_left_as_it_was(home: Path) -> None:
     findings = _examined(home)
     assert [finding.name for finding in findings.values() if not finding.ok and finding.name != "disk"] == []
     assert set(findings) == {
-        *("home", "disk", "live", "stream", "ledger", "durability", "migrations", "segments", "ledger_place"),
+        *("home", "disk", "live", "stream", "ledger", "durability", "migrations", "segments", "retraining"),
+        "ledger_place",
         *("mlflow", "bundle"),
     }
     assert running(home) == set()

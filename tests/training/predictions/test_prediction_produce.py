@@ -22,7 +22,7 @@ from training.predictions.produce import produce_prediction
 from training.predictions.recipe import PredictionRecipe
 from training.predictions.record import record
 from training.tracking import Tracker
-from training.train_command import run_recipe
+from training.train_command import Wish, run_recipe
 
 RECIPE = PredictionRecipe(name="purchase", moments=3, refits=10, candidates=("trees",))
 TOML = '[prediction]\nmoments = 3\nrefits = 10\ncandidates = ["trees"]\n'
@@ -49,7 +49,7 @@ def client_of(home: Home):
 def test_a_recipe_by_file_becomes_rows_and_a_run(home, tmp_path):
     path = tmp_path / "soon.toml"
     path.write_text(TOML)
-    done = run_recipe(home, settings_of(home), str(path), until=None)
+    done = run_recipe(home, settings_of(home), str(path), Wish())
     stored = rows(home)
     assert len(stored) == done.trained.rows.num_rows > 300
     assert {row["name"] for row in stored} == {"soon"}
