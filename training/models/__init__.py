@@ -1,34 +1,28 @@
-"""The model families, one file each, and the table of them all."""
+"""The model families, one file each; the table of them all is whatever the files of this room define."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 
 from training.models.contract import ModelFamily
-from training.models.frequency import FREQUENCY
-from training.models.graph_filter import GRAPH_FILTER
-from training.models.hybrid import HYBRID
-from training.models.implicit_factors import ALS, BPR
-from training.models.item_neighbours import BASKET, ITEM_NEIGHBOURS
-from training.models.popularity import NEWLY_BOUGHT, POPULARITY
-from training.models.transitions import TRANSITIONS
-from training.models.user_neighbours import USER_NEIGHBOURS
-from training.models.visit_neighbours import VISIT_NEIGHBOURS
 
-MODELS: Mapping[str, ModelFamily] = {
-    family.name: family
-    for family in (
-        POPULARITY,
-        NEWLY_BOUGHT,
-        FREQUENCY,
-        ALS,
-        BPR,
-        ITEM_NEIGHBOURS,
-        BASKET,
-        GRAPH_FILTER,
-        USER_NEIGHBOURS,
-        TRANSITIONS,
-        VISIT_NEIGHBOURS,
-        HYBRID,
-    )
-}
+
+def _families() -> Iterator[ModelFamily]:
+    """In the order of the files' names, and within a file in its own."""
+    for module in sorted(each.name for each in iter_modules(__path__)):
+        yield from (
+            each for each in vars(import_module(f"{__name__}.{module}")).values() if isinstance(each, ModelFamily)
+        )
+
+
+def _by_name() -> Mapping[str, ModelFamily]:
+    found: dict[str, ModelFamily] = {}
+    for family in _families():
+        if found.setdefault(family.name, family) is not family:
+            raise ValueError(f"two model families are called {family.name!r}; each needs a name of its own")
+    return found
+
+
+MODELS: Mapping[str, ModelFamily] = _by_name()
