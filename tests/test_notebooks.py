@@ -52,22 +52,22 @@ def test_a_notebook_is_valid_stripped_and_defines_nothing(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_on_a_small_shop_and_changes_nothing(path, trained_home, request, monkeypatch, tmp_path):
+def test_a_notebook_runs_on_a_small_shop_and_changes_nothing(path, own_home, request, monkeypatch, tmp_path):
     # Imported here: it brings an event loop with it, which the other tests need not load.
     from nbclient import NotebookClient
 
     for name in [name for name in os.environ if name.startswith("HAWKER_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("HAWKER_HOME", str(trained_home.root))
+    monkeypatch.setenv("HAWKER_HOME", str(own_home.root))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     if path.stem == "read_a_finished_campaign":
-        monkeypatch.setenv("HAWKER_POSTGRES_URL", with_a_campaign(trained_home, request.getfixturevalue("ledger_url")))
-    before = Lake(trained_home).versions(), versions(trained_home), current(trained_home)
+        monkeypatch.setenv("HAWKER_POSTGRES_URL", with_a_campaign(own_home, request.getfixturevalue("ledger_url")))
+    before = Lake(own_home).versions(), versions(own_home), current(own_home)
     notebook = read(path)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    assert (Lake(trained_home).versions(), versions(trained_home), current(trained_home)) == before
+    assert (Lake(own_home).versions(), versions(own_home), current(own_home)) == before
     kinds, told = set(), ""
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine.settings import Settings, read_settings
+from engine.storage.customer_files import CustomerFiles
 from engine.storage.home import Home
 from engine.storage.lake import Lake
 from experiments.shop import Shop, ShopSize, generate
@@ -50,7 +51,7 @@ def tiny_shop() -> Shop:
 
 
 @pytest.fixture(scope="session")
-def trained_home(tmp_path_factory: pytest.TempPathFactory, mlflow_store: Path, tiny_shop: Shop) -> Home:
+def trained_home(tmp_path_factory: pytest.TempPathFactory, mlflow_store: Path, tiny_shop: Shop) -> Iterator[Home]:
     """A home with version 1 trained and published. No test changes it: those that must take `own_home`."""
 
     def make(folder: Path) -> None:
@@ -62,7 +63,9 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory, mlflow_store: Path, t
         publish(home, version, now=PUBLISHED_AT, registry=Tracker(home, settings), force=True)
         close_mlflow(home)
 
-    return Home(once(tmp_path_factory, "trained", make))
+    home = Home(once(tmp_path_factory, "trained", make))
+    yield home
+    assert not CustomerFiles(home).folder.exists(), "a test computed the customers of the home that all tests share"
 
 
 @pytest.fixture
