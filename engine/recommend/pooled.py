@@ -1,0 +1,44 @@
+"""Pooled: what several sources propose as one table of candidates."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.compiled import FLOATS, PLACES, ROWS, WHOLE, compiled
+
+_FAINT = 1e-30  # the smallest share that float32 still keeps apart from 0 with room to spare
+
+
+@compiled(ROWS, FLOATS, PLACES, PLACES, WHOLE)
+def pooled(
+    rows: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    lines: NDArray[np.int64],
+    n_lines: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The rows ascending, each once, and a line [n_lines, n] a source with its scores over its best.
+
+    What a source proposes, best first, stands from its start to the next one's. A faint proposal is still one: 0 means
+    that there was none.
+    """
+    keys = np.empty(len(rows), np.int64)
+    for at, row in enumerate(rows):
+        keys[at] = np.int64(row) << 32 | at
+    keys.sort()
+    found, column = np.empty(len(rows), np.int32), np.empty(len(rows), np.int64)
+    n = 0
+    for key in keys:
+        row = key >> 32
+        if n == 0 or found[n - 1] != row:
+            found[n] = row
+            n += 1
+        column[key & 0xFFFFFFFF] = n - 1
+    table = np.zeros((n_lines, n), np.float32)
+    for source, line in enumerate(lines):
+        start, end = starts[source], starts[source + 1]
+        best = max(np.float64(scores[start]), _FAINT) if end > start else 1.0
+        for at in range(start, end):
+            table[line, column[at]] = max(np.float64(scores[at]) / best, _FAINT)
+    return found[:n], table
