@@ -136,7 +136,7 @@ class Bundle:
         vectors = self.item_vectors(rows).astype(np.float64)
         confidence = self.fold_in[0] * weights
         left = self._gram + (vectors * confidence[:, None]).T @ vectors
-        return np.linalg.solve(left, ((1.0 + confidence)[:, None] * vectors).sum(axis=0)).astype(np.float32)
+        return np.linalg.solve(left, (1.0 + confidence) @ vectors).astype(np.float32)
 
     def item_vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """[len(rows), d] the vectors of items, those of newcomers included."""

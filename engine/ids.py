@@ -40,6 +40,12 @@ class TextTable:
     def __getitem__(self, row: int) -> str:
         return self.raw(row).decode("utf-8", "surrogatepass")
 
+    def texts(self, rows: NDArray[np.integer]) -> list[str]:
+        """The texts of several rows, which is cheaper than one by one."""
+        bounds = zip(self.offsets[rows].tolist(), self.offsets[rows + 1].tolist(), strict=True)
+        blob = memoryview(self.blob)
+        return [str(blob[start:end], "utf-8", "surrogatepass") for start, end in bounds]
+
     def __iter__(self) -> Iterator[str]:
         return (self[row] for row in range(len(self)))
 
@@ -83,6 +89,8 @@ class IdMap:
     def rows(self, texts: Iterable[str]) -> NDArray[np.int32]:
         """[n] the row of each id, -1 where it is not here."""
         wanted = [text.encode("utf-8", "surrogatepass") for text in texts]
+        if not wanted:
+            return np.zeros(0, np.int32)
         hashed = [_hash(each) for each in wanted]
         first = np.searchsorted(self.hashes, np.array(hashed, np.uint64)).tolist()
         return np.array([self._row(*each) for each in zip(wanted, hashed, first, strict=True)], np.int32)

@@ -18,7 +18,7 @@ from engine.recommend.due import rhythm
 from engine.recommend.feature_values import due, of_groups, of_looked_at, of_own, of_user, shares
 from engine.recommend.grouped import Grouped
 from engine.recommend.readied import Readied
-from engine.recommend.shared import Block, Column, Place
+from engine.recommend.shared import Block, Place
 from engine.recommend.sources import RANKED, Pool
 
 DAY = 86_400.0
@@ -78,25 +78,24 @@ _PRICE_RATIO = FEATURES.index("item_price_ratio")
 class Table:
     """The features of one user's candidates; what many of them share stands there once.
 
-    `single` are the columns that each candidate has for itself, by feature. What is said of the items alone is looked
+    `single` are the columns that each candidate has for itself, of the last features. What is said of the items alone is looked
     up where it is needed; `usual_price` is what this user usually pays (minor units).
     """
 
     bundle: Bundle
     rows: NDArray[np.int32]
     shared: list[Block]
-    single: list[tuple[int, Column]]
+    single: NDArray[np.float32]
     usual_price: float
 
-    def dense(self, at: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
-        """[len(FEATURES), n] of the candidates at these places."""
-        rows = self.rows[at]
-        found = np.empty((len(FEATURES), len(rows)), np.float32)
+    def dense(self, at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """[len(FEATURES), n] of the candidates at these places, or of all."""
+        at = np.arange(len(self.rows)) if at is None else at
+        found = np.empty((len(FEATURES), len(at)), np.float32)
         for each in self.shared:
-            found[each.first : each.first + len(each.values)] = each.values.take(each.place.at[at], axis=1)
-        for feature, column in self.single:
-            found[feature] = column[at]
-        for feature, column in zip(_OF_ITEMS, _item_columns(self.bundle, rows, self.usual_price), strict=True):
+            each.spread(found, at)
+        found[_FACTORS:] = self.single.take(at, axis=1)
+        for feature, column in zip(_OF_ITEMS, _item_columns(self.bundle, self.rows[at], self.usual_price), strict=True):
             found[feature] = column
         return found
 
@@ -106,8 +105,8 @@ class Table:
         for each in self.shared:
             ranking.add_block(scores, each)
         price = self.bundle.statistics.price[self.rows] / np.float32(max(self.usual_price, 1.0))
-        for feature, column in (*self.single, (_PRICE_RATIO, price)):
-            ranking.add_column(scores, feature, column)
+        ranking.add_columns(scores, _PRICE_RATIO, price[None, :])
+        ranking.add_columns(scores, _FACTORS, self.single)
         return scores
 
 
@@ -131,7 +130,7 @@ def _sum_of_items(ranking: Readied, bundle: Bundle, rows: NDArray[np.int32] | sl
     scores = np.zeros(len(bundle.statistics.recent[rows]))
     for feature, column in told:
         if feature != _PRICE_RATIO:
-            ranking.add_column(scores, feature, column)
+            ranking.add_columns(scores, feature, column[None, :])
     return scores
 
 
@@ -165,8 +164,7 @@ def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
             shared.append(_block("category_due", place, due(group.days, group.starts, _missing("category_due", 1))))
     everywhere = Place(np.zeros(len(rows), np.int64), 0)
     shared.append(_block("user_orders", everywhere, of_user(own.starts, orders, _MONTH)))
-    single = [(_FACTORS, _factor_column(profile, bundle, rows, now))]
-    single += [(_FACTORS + 1 + source, line) for source, line in enumerate(pool.scores[: len(RANKED)])]
+    single = np.concatenate([_factor_column(profile, bundle, rows, now)[None, :], pool.scores[: len(RANKED)]])
     usual = bundle.statistics.price[items]
     return Table(bundle, rows, shared, single, float(usual.mean()) if len(usual) else 0.0)
 

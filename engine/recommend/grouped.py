@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,7 @@ Keys = NDArray[np.int32]
 Days = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Grouped:
+class Grouped(NamedTuple):
     """Happenings grouped by a key: `keys` [n_groups] ascending, and where each group begins in the sorted `days`, and
     the last one ends: `starts` [n_groups + 1].
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.compiled import FLOATS, PLACES, ROWS, WHOLE, compiled
+from engine.compiled import FLOATS, LINES, PLACES, ROWS, WHOLE, compiled
 
 _FAINT = 1e-30  # the smallest share that float32 still keeps apart from 0 with room to spare
 
@@ -42,3 +42,15 @@ def pooled(
         for at in range(start, end):
             table[line, column[at]] = max(np.float64(scores[at]) / best, _FAINT)
     return found[:n], table
+
+
+@compiled(LINES, PLACES)
+def first_lines(table: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[len(columns)] the first line in which each of these columns has a proposal, 0 for one that has none."""
+    found = np.zeros(len(columns), np.int64)
+    for place, column in enumerate(columns):
+        for line in range(len(table)):
+            if table[line, column] > 0:
+                found[place] = line
+                break
+    return found

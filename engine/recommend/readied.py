@@ -34,9 +34,9 @@ class Readied:
         """Add to the candidates' scores what the tables of a block's features say of them."""
         _add_block(scores, block.values, block.place.at, *self._tables, block.first)
 
-    def add_column(self, scores: NDArray[np.float64], feature: int, column: NDArray[np.float32]) -> None:
-        """The same of a feature that each candidate has for itself."""
-        _add_column(scores, column, *self._tables, feature)
+    def add_columns(self, scores: NDArray[np.float64], first: int, columns: NDArray[np.float32]) -> None:
+        """The same of features from the `first` on that each candidate has for itself."""
+        _add_columns(scores, columns, *self._tables, first)
 
     def of_trees(self, columns: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """[n] the sum over the trees for `columns` [features, n]; None where they are too large for this."""
@@ -73,19 +73,21 @@ def _add_block(
         scores[candidate] += sums[at[candidate]]
 
 
-@compiled(WRITTEN, FLOATS, FLOATS, PLACES, DOUBLES, WHOLE)
-def _add_column(
+@compiled(WRITTEN, LINES, FLOATS, PLACES, DOUBLES, WHOLE)
+def _add_columns(
     scores: NDArray[np.float64],
-    column: NDArray[np.float32],
+    columns: NDArray[np.float32],
     steps: NDArray[np.float32],
     starts: NDArray[np.int64],
     told: NDArray[np.float64],
-    feature: int,
+    first: int,
 ) -> None:
-    start, end = starts[feature], starts[feature + 1]
-    if end > start:
-        for candidate in range(len(scores)):
-            scores[candidate] += told[start + feature + _passed(steps, start, end, column[candidate])]
+    for line in range(columns.shape[0]):
+        feature = first + line
+        start, end = starts[feature], starts[feature + 1]
+        if end > start:
+            for candidate in range(len(scores)):
+                scores[candidate] += told[start + feature + _passed(steps, start, end, columns[line, candidate])]
 
 
 class _Trees:

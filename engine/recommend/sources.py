@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,7 +178,6 @@ SOURCES: dict[str, Source] = {
     "rising": rising,
     "onward": onward,
 }
-_LINES = {name: line for line, name in enumerate(SOURCES)}
 #: Those that speak from the user's own profile.
 PERSONAL = frozenset(
     {"own", "browsed", "neighbours", "similar_users", "factors", "category", "new_for_you", "viewed", "due", "onward"}
@@ -216,10 +217,9 @@ def propose(
             rows, scores = NOTHING
         found[name] = rows[:most], scores[:most]
         mark("index" if name == "factors" else "sources")
-    starts = np.cumsum([0, *(len(rows) for rows, _ in found.values())])
-    lines = np.array([_LINES[name] for name in found], np.int64)
+    ends = list(accumulate((len(rows) for rows, _ in found.values()), initial=0))
     rows, scores = (np.concatenate(each) for each in zip(*found.values(), strict=True))
-    rows, table = pooled(rows, scores, starts, lines, len(SOURCES))
+    rows, table = pooled(rows, scores, np.array(ends), _lines(tuple(found)), len(SOURCES))
     mark("sources")
     return Pool(rows, table)
 
@@ -242,6 +242,12 @@ def _among(
     scores = bundle.item_vectors(few) @ vector
     top = np.argpartition(-scores, 100)[:100] if len(few) > 100 else np.arange(len(few))
     return best_first(few[top], scores[top])
+
+
+@lru_cache
+def _lines(names: tuple[str, ...]) -> NDArray[np.int64]:
+    order = list(SOURCES)
+    return np.array([order.index(name) for name in names], np.int64)
 
 
 def _called(

@@ -46,7 +46,7 @@ def test_a_value_on_between_and_beside_steps_counts_as_in_the_plain_form():
         passed = np.array([(learned.steps[start:end] < value).sum() for value in near.astype(np.float64)])
         wanted = learned.values[start + feature + passed] if end > start else np.zeros(len(near))
         alone, shared = np.zeros(len(near)), np.zeros(len(near))
-        readied.add_column(alone, feature, near)
+        readied.add_columns(alone, feature, near[None, :])
         readied.add_block(shared, Block(feature, near[None, :], Place(np.arange(len(near)), len(near) - 1)))
         np.testing.assert_array_equal(alone, wanted)
         np.testing.assert_array_equal(shared, wanted)
