@@ -11,7 +11,7 @@ Loops have no bounds checks: give them gathered columns, of which numpy has chec
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -37,15 +37,13 @@ def compiled(*types: Any) -> Callable[[_F], _F]:
 
     def made(function: _F) -> _F:
         try:
-            found: _F = numba.njit(types, cache=True, nogil=True)(function)
+            return cast(_F, numba.njit(types, cache=True, nogil=True)(function))
         except RuntimeError:  # there is no place for what was compiled
-            found = numba.njit(types, nogil=True)(function)
-        return found
+            return cast(_F, numba.njit(types, nogil=True)(function))
 
     return made
 
 
 def inner(function: _F) -> _F:
     """A part of compiled functions, for whatever types they give it."""
-    found: _F = numba.njit(nogil=True, inline="never")(function)
-    return found
+    return cast(_F, numba.njit(nogil=True)(function))

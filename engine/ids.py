@@ -43,7 +43,7 @@ class TextTable:
     def texts(self, rows: NDArray[np.integer]) -> list[str]:
         """The texts of several rows, which is cheaper than one by one."""
         bounds = zip(self.offsets[rows].tolist(), self.offsets[rows + 1].tolist(), strict=True)
-        blob = memoryview(self.blob)
+        blob = memoryview(self.blob.data)
         return [str(blob[start:end], "utf-8", "surrogatepass") for start, end in bounds]
 
     def __iter__(self) -> Iterator[str]:

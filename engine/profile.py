@@ -58,7 +58,8 @@ class Profile:
     @cached_property
     def orders(self) -> NDArray[np.int64]:
         """The times of the purchases, ascending, each once: what is bought in one second is one order."""
-        return np.unique(self.times[self.purchases])
+        times = self.times[self.purchases]
+        return times[np.flatnonzero(np.diff(times, prepend=-1))] if len(times) else times
 
     @cached_property
     def dismissed(self) -> NDArray[np.int32]:

@@ -182,7 +182,8 @@ def _made(query: Query, limit: int, told: Told, exploring: Exploration | None, b
 def controlled(query: Query, told: Told, bundle: Bundle, *, least: int = 0) -> Query:
     """The query with what its wishes need: the request's own values, what is allowed, and room to choose from."""
     control = query.control
-    scope = Scope(query.now, in_view(control, query.items, bundle), of_user(told.user, query.profile, query.now))
+    user = of_user(told.user, query.profile, query.now) if control.asks_user else {}
+    scope = Scope(query.now, in_view(control, query.items, bundle), user)
     allowed = None if control.condition is None else Allowed(control.condition, scope, bundle)
     rows = bundle.items.rows(item_id for item_id, _ in told.shown)
     times = np.array([time for _, time in told.shown], np.float64)
@@ -202,8 +203,8 @@ def _arranged(
     if not query.control.arranges:
         return found, nothing_left(found, query, bundle)
     list_, lost = arranged(found, query, bundle, limit)
-    deeper = replace(query, limit=limit + DEEPER)
-    if len(list_) < limit and query.limit < deeper.limit:
+    if len(list_) < limit and query.limit < limit + DEEPER:
+        deeper = replace(query, limit=limit + DEEPER)
         list_, lost = arranged(recommend(deeper, bundle), deeper, bundle, limit)
     return list_, lost + nothing_left(list_, query, bundle)
 

@@ -51,7 +51,8 @@ def arranged(
         )
     fitting = filter(caps.admits, rest)
     # Where nothing fits any more, what was decided on for a later place moves up.
-    list_ = [each for place in range(limit) if (each := places.get(place) or next(fitting, None)) is not None]
+    chosen = (places.get(place) or next(fitting, None) for place in range(limit))
+    list_ = [each for each in chosen if each is not None]
     return _falling(list_), lost
 
 

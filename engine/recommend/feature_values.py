@@ -17,7 +17,7 @@ _NEVER = float(NEVER)
 
 
 @inner
-def _begun(n_features, n_groups, missing):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _begun(n_features: int, n_groups: int, missing: NDArray[np.float32]) -> Values:
     values = np.empty((n_features, n_groups + 1), np.float32)
     values[:, n_groups] = missing
     return values
@@ -102,7 +102,7 @@ def shares(
         values[0, item] = lines
         if of_items[item] >= 0:
             group = np.searchsorted(keys, of_items[item])
-            values[0, item] = lines / max(np.float32(starts_of_groups[group + 1] - starts_of_groups[group]), 1)
+            values[0, item] = lines / np.float32(starts_of_groups[group + 1] - starts_of_groups[group])
     return values
 
 

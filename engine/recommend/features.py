@@ -78,8 +78,8 @@ _PRICE_RATIO = FEATURES.index("item_price_ratio")
 class Table:
     """The features of one user's candidates; what many of them share stands there once.
 
-    `single` are the columns that each candidate has for itself, of the last features. What is said of the items alone is looked
-    up where it is needed; `usual_price` is what this user usually pays (minor units).
+    `single` are the columns of the last features, which each candidate has for itself. What is said of items alone is
+    looked up where it is needed; `usual_price` is what this user usually pays (minor units).
     """
 
     bundle: Bundle
@@ -166,7 +166,7 @@ def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
     shared.append(_block("user_orders", everywhere, of_user(own.starts, orders, _MONTH)))
     single = np.concatenate([_factor_column(profile, bundle, rows, now)[None, :], pool.scores[: len(RANKED)]])
     usual = bundle.statistics.price[items]
-    return Table(bundle, rows, shared, single, float(usual.mean()) if len(usual) else 0.0)
+    return Table(bundle, rows, shared, single, float(usual.sum()) / max(len(usual), 1))
 
 
 def _block(first: str, place: Place, values: NDArray[np.float32]) -> Block:

@@ -47,7 +47,7 @@ def substitutes(query: Query, bundle: Bundle, rows: Rows) -> Kept:
 
 def purchased(query: Query, bundle: Bundle, rows: Rows) -> Kept:
     """Drops what the user ever bought."""
-    return ~_among(rows, query.profile.purchased)
+    return ~_among(rows, query.profile.items[query.profile.purchases])
 
 
 def dismissed(query: Query, bundle: Bundle, rows: Rows) -> Kept:

@@ -32,10 +32,6 @@ class Grouped(NamedTuple):
         return cls(*_grouped(keys, days))
 
     @property
-    def count(self) -> Days:
-        return np.diff(self.starts).astype(np.float32)
-
-    @property
     def first(self) -> Days:
         return self.days[self.starts[:-1]]
 
@@ -63,11 +59,11 @@ def _grouped(keys: Keys, days: Days) -> tuple[Keys, NDArray[np.int64], Days, NDA
     ordered, order = np.empty(n, np.float32), np.empty(n, np.int64)
     m = 0
     for place, code in enumerate(coded):
-        key, at = (code >> 32) - 1, code & 0xFFFFFFFF
+        key, before = (code >> 32) - 1, code & 0xFFFFFFFF
         if m == 0 or groups[m - 1] != key:
             groups[m], starts[m] = key, place
             m += 1
-        ordered[place], order[place] = days[at], at
+        ordered[place], order[place] = days[before], before
     starts[m] = n
     return groups[:m], starts[: m + 1], ordered, order
 

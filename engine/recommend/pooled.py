@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.compiled import FLOATS, LINES, PLACES, ROWS, WHOLE, compiled
+from engine.compiled import FLOATS, LINES, PLACES, WHOLE, compiled
 
 _FAINT = 1e-30  # the smallest share that float32 still keeps apart from 0 with room to spare
 
 
-@compiled(ROWS, FLOATS, PLACES, PLACES, WHOLE)
 def pooled(
     rows: NDArray[np.int32],
     scores: NDArray[np.float32],
@@ -23,12 +22,20 @@ def pooled(
     What a source proposes, best first, stands from its start to the next one's. A faint proposal is still one: 0 means
     that there was none.
     """
-    keys = np.empty(len(rows), np.int64)
-    for at, row in enumerate(rows):
-        keys[at] = np.int64(row) << 32 | at
+    keys = (rows.astype(np.int64) << 32) | np.arange(len(rows))
     keys.sort()
-    found, column = np.empty(len(rows), np.int32), np.empty(len(rows), np.int64)
-    n = 0
+    return _table(keys, scores, starts, lines, n_lines)
+
+
+@compiled(PLACES, FLOATS, PLACES, PLACES, WHOLE)
+def _table(
+    keys: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    lines: NDArray[np.int64],
+    n_lines: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    found, column, n = np.empty(len(keys), np.int32), np.empty(len(keys), np.int64), 0
     for key in keys:
         row = key >> 32
         if n == 0 or found[n - 1] != row:

@@ -44,7 +44,7 @@ class Readied:
 
 
 @inner
-def _passed(steps, start, end, value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _passed(steps: NDArray[np.float32], start: np.int64, end: np.int64, value: np.float32) -> int:
     """How many of a table's steps lie below a value."""
     passed = 0
     for at in range(start, end):
