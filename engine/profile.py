@@ -59,7 +59,9 @@ class Profile:
     def orders(self) -> NDArray[np.int64]:
         """The times of the purchases, ascending, each once: what is bought in one second is one order."""
         times = self.times[self.purchases]
-        return times[np.flatnonzero(np.diff(times, prepend=-1))] if len(times) else times
+        first = np.ones(len(times), bool)
+        np.not_equal(times[1:], times[:-1], out=first[1:])
+        return times[first]
 
     @cached_property
     def dismissed(self) -> NDArray[np.int32]:

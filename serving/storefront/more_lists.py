@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -145,16 +146,23 @@ def _ranked(visit: Visit, body: RankRequest, told: Told) -> dict[str, Any]:
     about = about if told.control is NOTHING else controlled(about, told, bundle)
     found = ranked_given(replace(about, items=rows[rows >= 0]), bundle, body.strength)
     items: list[dict[str, Any]] = []
-    for each in found:
-        name = bundle.items.ids[each.row]
+    for name, each in zip(bundle.items.ids.texts(np.array([each.row for each in found], np.int64)), found, strict=True):
         why = None
         if body.explain:
             why = "as it was given" if each.source == AS_GIVEN else reason(each, about, bundle)
         facts = bundle.catalog.fields(each.row) if body.fields else {}
-        said = {"id": name, "score": each.score, "source": each.source, "reason": why}
-        items.append({**said, "position": place[name], "fields": {field: facts[field] for field in body.fields}})
+        items.append(
+            {
+                "id": name,
+                "score": each.score,
+                "source": each.source,
+                "reason": why,
+                "position": place[name],
+                "fields": {field: facts[field] for field in body.fields},
+            }
+        )
     missing = [name for name, row in zip(given, rows, strict=True) if row < 0]
-    stays = {each["id"] for each in items}
+    stays = {each["id"] for each in items}.union(missing)
     unknown = {"score": 0.0, "source": AS_GIVEN, "reason": "nobody knows it here" if body.explain else None}
     items += [{"id": name, **unknown, "position": place[name], "fields": {}} for name in missing]
     return {
@@ -163,7 +171,7 @@ def _ranked(visit: Visit, body: RankRequest, told: Told) -> dict[str, Any]:
         "personalized": bool(len(visit.known.profile)) and body.strength > 0,
         "degraded": visit.degraded,
         "missing_ids": missing,
-        "filtered_ids": [name for name in given if name not in stays and name not in missing],
+        "filtered_ids": [name for name in given if name not in stays],
     }
 
 
