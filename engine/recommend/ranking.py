@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -43,6 +44,21 @@ def order_of(table: Table, ranking: Readied) -> Ordered:
         return trees(ranking.learned, columns) if found is None else found
 
     return _ordered(table.scores(ranking), by_trees)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A table of candidates that share nothing: `values` float32 [n_features, n]."""
+
+    values: NDArray[np.float32]
+
+    def dense(self, at: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self.values.take(at, axis=1)
+
+    def scores(self, ranking: Readied) -> NDArray[np.float64]:
+        scores = np.zeros(self.values.shape[1])
+        ranking.add_columns(scores, 0, self.values)
+        return scores
 
 
 def readied(learned: Ranking, bundle: Bundle) -> Readied:
