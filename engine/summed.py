@@ -16,7 +16,7 @@ _SPREAD = 2_654_435_761  # Knuth's multiplicative hashing: neighbouring rows fal
 
 def best_first(rows: NDArray[np.int32], scores: NDArray[np.float32]) -> Found:
     """The rows whose score is above 0, best first; no row may be there twice."""
-    return _sorted(_keyed(rows, scores))
+    return _sorted(_keyed(np.ascontiguousarray(rows, np.int32), np.ascontiguousarray(scores, np.float32)))
 
 
 def summed(rows: NDArray[np.int32], weights: NDArray[np.float64]) -> Found:
