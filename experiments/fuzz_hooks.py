@@ -104,7 +104,7 @@ def _campaigns_and_lists(path: str, method: str, body: dict[str, Any]) -> None:
         body["campaign"] = new if method.upper() == "POST" else {"name": "Fuzzed"}
     if path.endswith("/consents") and isinstance(body.get("purpose"), str) and 0 < len(body["purpose"]) <= 200:
         body["purpose"] = "marketing"  # any printable word
-    if path.startswith("/v1/placements/"):
+    if path == "/v1/placements/{name}":
         for name, known in (("sources", SOURCES), ("filters", FILTERS)):
             given = body.get(name)
             if isinstance(given, list) and all(isinstance(each, str) and each in known for each in given):
@@ -160,7 +160,7 @@ def _make_sound(body: dict[str, Any]) -> None:
 
 def _about_sales(path: str, body: dict[str, Any]) -> None:
     """What sold within a window is asked of lists of what sells only."""
-    if path.startswith("/v1/placements/"):
+    if path == "/v1/placements/{name}":
         _drop(body, window=str, segment=str)
     elif path.startswith("/v1/recommendations") and any(isinstance(body.get(each), str) for each in _SALES):
         body["placement"] = "best-sellers"

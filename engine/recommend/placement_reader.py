@@ -75,6 +75,7 @@ def _variant(control: Placement, given: Mapping[str, Any], variant: str, changes
 def _one(name: str, given: Mapping[str, Any]) -> Placement:
     # First what is wrong in itself, then what it lacks.
     control = control_of({word: given.get(word) for word in WISHES if word in given})
+    exploration = None if given.get("explore") is None else exploration_of(given["explore"])
     base = _base(name, given)
     made = replace(
         base,
@@ -90,7 +91,7 @@ def _one(name: str, given: Mapping[str, Any]) -> Placement:
         window=_one_of(given, "window", base.window, tuple(WINDOWS)),
         segment=_text(given, "segment", base.segment or "") or None,
         control=control,
-        exploration=None if given.get("explore") is None else exploration_of(given["explore"]),
+        exploration=exploration,
     )
     _check_whole(made)
     return made
