@@ -8,9 +8,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from engine.bundle_files import read_manifest
-from engine.errors import HawkerError
+from engine.errors import BundleUnusable, HawkerError
 from engine.settings import Settings
 from engine.storage import clock
 from engine.storage.home import Home
@@ -52,19 +53,24 @@ class Watch:
         self._drift_at = -_DRIFT_EVERY
         self._drift_of: tuple[int, int] | None = None
 
-    def look(self, now: float) -> Seen:
-        """Count what is new since the last look (`now`: the shop's time), and set the figures."""
-        pointer = current(self._home)
-        version = pointer.version if pointer else 0
-        at = (version, self._lake.versions()["events"])
+    def look(self) -> Seen:
+        """Count what is new since the last look, and set the figures."""
+        at = (_served(self._home)[0], self._lake.versions()["events"])
         if at != self._of:
             self._seen = look_at_lake(self._home)
             self._figures.events_since.set(self._seen.events_since)
             self._of = at
-        if version and at != self._drift_of and time.monotonic() - self._drift_at > _DRIFT_EVERY:
-            self._tell(drift_of(open_bundle(self._home, version), self._lake, now))
-            self._drift_at, self._drift_of = time.monotonic(), at
         return self._seen
+
+    def measure_drift(self, now: float) -> None:
+        """Set the figures of drift, about once an hour, of what the last look saw.
+
+        Raises what opening the bundle and asking it do; then it waits for its hour all the same.
+        """
+        if self._seen.version and self._of != self._drift_of and time.monotonic() - self._drift_at > _DRIFT_EVERY:
+            self._drift_at = time.monotonic()
+            self._tell(drift_of(open_bundle(self._home, self._seen.version), self._lake, now))
+            self._drift_of = self._of
 
     def _tell(self, drift: Mapping[str, float]) -> None:
         self._figures.drift.clear()  # what too little is known of now has no figure any more
@@ -73,15 +79,33 @@ class Watch:
 
 
 def look_at_lake(home: Home) -> Seen:
-    """What is served, what the lake holds, and how much of that is new. Raises StoreUnavailable, BundleUnusable."""
-    there, pointer = versions(home), current(home)
-    trained_at: float | None = None
-    if there:
-        newest = read_manifest(version_folder(home, there[-1]))
-        trained_at = float(newest["created_at"]) + clock.read_offset(home)
-    as_of = int(read_manifest(version_folder(home, pointer.version))["as_of"]) if pointer else 0
+    """What is served, what the lake holds, and how much of that is new. Raises StoreUnavailable.
+
+    A bundle that cannot be read, such as one of an earlier format, counts as none: training anew is what mends it.
+    """
+    there = versions(home)
+    newest = _manifest(home, there[-1]) if there else None
+    trained_at = None if newest is None else float(newest["created_at"]) + clock.read_offset(home)
+    version, as_of = _served(home)
     events, since = count_events(Lake(home), as_of)
-    return Seen(events, since, trained_at, pointer.version if pointer else 0, as_of)
+    return Seen(events, since, trained_at, version, as_of)
+
+
+def _served(home: Home) -> tuple[int, int]:
+    """The version served and the first moment that it does not know; twice 0 for none that can be read."""
+    try:
+        pointer = current(home)
+    except BundleUnusable:
+        return 0, 0
+    manifest = _manifest(home, pointer.version) if pointer else None
+    return (0, 0) if pointer is None or manifest is None else (pointer.version, int(manifest["as_of"]))
+
+
+def _manifest(home: Home, version: int) -> Mapping[str, Any] | None:
+    try:
+        return read_manifest(version_folder(home, version))
+    except BundleUnusable:
+        return None
 
 
 def _watch(settings: Settings, home: Home, figures: TrainingMetrics, stopping: threading.Event) -> None:
@@ -92,18 +116,19 @@ def _watch(settings: Settings, home: Home, figures: TrainingMetrics, stopping: t
         pause = _PAUSE
         try:
             now = clock.now(home)
-            seen = watch.look(now)
+            seen = watch.look()
             if plan.schedule or plan.events:
                 ledger = ledger or open_ledger(settings.postgres_url, settings.shop)
                 job = retrain_if_due(ledger, plan, seen, recipe=settings.retrain_recipe, now=now)
                 if job is not None:
                     log.info("a retraining is due (%s): job %s", job.arguments["because"], job.id)
+            watch.measure_drift(now)  # last: a bundle that cannot be asked is trained anew all the same
             said = ""
         except (HawkerError, OSError) as problem:
             if str(problem) != said:
                 said = str(problem)
                 log.warning("staleness is not known: %s", said)
-        except Exception:  # a bundle that cannot be asked must not end the watch
+        except Exception:  # one look that fails must not end the watch
             log.exception("staleness is not known")
     if ledger is not None:
         ledger.dispose()

@@ -189,7 +189,8 @@ def test_the_watch_counts_and_asks_for_what_is_due(routine):
     assert (seen.version, seen.events_since) == (1, 0)
     assert seen.events > 1_000
     watch = Watch(routine.home, routine.figures)
-    assert watch.look(time.time()) == seen
+    assert watch.look() == seen
+    watch.measure_drift(time.time())
     assert routine.figures.events_since._value.get() == 0
 
 
@@ -205,3 +206,27 @@ def test_where_something_happened_the_schedule_makes_a_job_of_it(routine, tiny_s
     job = last_retraining(routine.ledger)
     assert (job.state, job.arguments["because"], job.actor) == ("queued", "schedule", None)
     assert routine.figures.events_since._value.get() > 0
+
+
+@pytest.mark.parametrize("what", ["an earlier format", "a broken file", "a broken pointer", "no folder"])
+def test_a_served_bundle_that_cannot_be_used_is_trained_anew(routine, what):
+    """What is broken is what a training mends: an upgrade that changes the format must not end the routine."""
+    folder = routine.home.bundles / "v000001"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    if what == "an earlier format":
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 1}))
+    elif what == "a broken file":  # and something happened since
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "as_of": manifest["as_of"] - 86_400}))
+        (folder / next(iter(manifest["files"]))).write_bytes(b"")
+    elif what == "a broken pointer":
+        (routine.home.bundles / "current").write_text("{")
+    else:
+        folder.rename(routine.home.bundles / "gone")
+    seen = look_at_lake(routine.home)
+    assert seen.events_since > 0
+    assert seen.version == (1 if what == "a broken file" else 0)
+    with watching_staleness(
+        routine.settings(HAWKER_RETRAIN_EVENTS="1"), routine.home, routine.figures, threading.Event()
+    ):
+        eventually(lambda: last_retraining(routine.ledger) is not None, within=60)
+    assert last_retraining(routine.ledger).arguments["because"] == "events"
