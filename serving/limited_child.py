@@ -59,7 +59,7 @@ def run_limited(
     goes_on: Callable[[str], bool] = lambda stage: True,
 ) -> Ended:
     """Run `command` to its end. About every second `goes_on` is told the last line that the child said of itself;
-    where it answers False, the child is ended.
+    where it answers False, the child is ended. Raises OSError where it cannot be started.
 
     The command gets `--lifeline N` before its `--`: a descriptor that reads as ended when this process is gone.
     """
@@ -126,7 +126,8 @@ class _Watched:
             most = self._limits.memory_mib * 2**20 + _ABOVE
             try:
                 resource.prlimit(self._process.pid, resource.RLIMIT_DATA, (most, most))
-            except (OSError, ValueError) as problem:  # it is over already, or the shop's own limit is lower
+            # It is over already, the shop's own limit is lower, or this one is beyond any machine.
+            except (OSError, ValueError, OverflowError) as problem:
                 log.debug("no limit was set: %s", problem)
 
     def until_end(self, goes_on: Callable[[str], bool]) -> str:
@@ -183,7 +184,8 @@ def _tail(descriptor: int) -> str:
 
 def _last_line(descriptor: int) -> str:
     lines = _tail(descriptor).strip().splitlines()
-    return lines[-1].strip() if lines else ""
+    # Only what a ledger and a terminal take: no NUL, nothing that moves a cursor.
+    return "".join(each for each in lines[-1] if each.isprintable()).strip() if lines else ""
 
 
 def _span(seconds: float) -> str:

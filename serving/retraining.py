@@ -96,8 +96,11 @@ def run_retraining(
 
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_TRAINING}
     recipe = str(job.arguments.get("recipe", settings.retrain_recipe))
-    ended = run_limited([*command, "--json", "--", recipe], limits, environment=environment, goes_on=goes_on)
-    if ended.why == "stopped" and stopping.is_set():
+    try:
+        ended = run_limited([*command, "--json", "--", recipe], limits, environment=environment, goes_on=goes_on)
+    except OSError as problem:  # no process or no disk to be had; begun again and again it would fail as often
+        ended = Ended(1, "", "", f"it could not be started: {problem}", 0.0, time.monotonic() - began)
+    if ended.why == "stopped" and stopping.is_set() and _answer(ended) is None:
         put_back(ledger, job.id)
         return
     state, result, error = _what_came(ended, limits)
@@ -109,11 +112,11 @@ def run_retraining(
 def _what_came(ended: Ended, limits: Limits) -> tuple[str, Mapping[str, Any], str | None]:
     """State, result and error of the job."""
     spent = {"seconds": round(ended.seconds, 1), "peak_mib": round(ended.peak_mib)}
+    told = _answer(ended)
+    if told is not None:  # also of one that was ended when all was done: what it published is served
+        return "done", {**told, **spent}, None
     if ended.why == "stopped":
         return "cancelled", {"outcome": "cancelled", **spent}, None
-    told = _answer(ended)
-    if told is not None:
-        return "done", {**told, **spent}, None
     why = sentence(ended, limits)
     return "failed", {"outcome": "failed", "why": ended.why or "error", "reason": why, **spent}, why
 
@@ -121,7 +124,7 @@ def _what_came(ended: Ended, limits: Limits) -> tuple[str, Mapping[str, Any], st
 def _answer(ended: Ended) -> dict[str, Any] | None:
     """The object that the command printed last; a round that a gate refused ends with code 1 and has one, too."""
     lines = ended.said.strip().splitlines()
-    if ended.why or not lines:
+    if not lines:
         return None
     try:
         told = json.loads(lines[-1])

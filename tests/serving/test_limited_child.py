@@ -46,6 +46,16 @@ def test_one_leap_far_above_the_limit_is_refused_by_the_kernel_and_told_as_the_s
     assert "memory limit of 200 MiB" in sentence(ended, limits)
 
 
+def test_a_limit_beyond_any_machine_is_none():
+    assert run("print(1)", Limits(10**15, 60)).said == "1\n"
+
+
+def test_what_is_told_of_a_child_can_be_stored_and_shown_anywhere():
+    """The ledger holds no NUL, and what moves a cursor is nothing that a child did."""
+    ended = run(r"import sys; sys.stderr.write('\x1b[31mit \0failed\x1b[0m\n'); sys.exit(1)")
+    assert ended.complained == "[31mit failed[0m"
+
+
 def test_one_that_takes_too_long_is_ended_also_where_it_does_not_listen():
     limits = Limits(2_000, 0.5)
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"

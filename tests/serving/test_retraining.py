@@ -105,6 +105,38 @@ def test_a_recipe_that_cannot_be_read_is_the_jobs_failure_in_one_line(routine):
     assert (job.state, job.error) == ("failed", "the recipe has an unknown key windoes; did you mean windows?")
 
 
+def test_one_that_cannot_be_started_fails_at_once_and_says_why(routine):
+    """Without this its runner begins it again and again, until it is said to have died of it."""
+    job = routine.taken()
+    command = [str(routine.home.root / "nowhere" / "hawker")]
+    settings = routine.settings(HAWKER_RETRAIN_MEMORY_MIB="1000000000000000")
+    run_retraining(routine.ledger, job, settings, routine.home, routine.figures, threading.Event(), command=command)
+    ended = find_retraining(routine.ledger, job.id)
+    assert (ended.state, ended.result["why"]) == ("failed", "error")
+    assert ended.error.startswith("it could not be started: [Errno 2] No such file or directory")
+
+
+@pytest.mark.parametrize("how", ["cancelled", "out of time", "runner told to stop"])
+def test_one_that_is_ended_when_all_was_done_is_told_as_done(routine, how):
+    """Its version is served by then."""
+    answer = json.dumps({"outcome": "published", "version": 2, "gates": [], "failed_gates": []})
+    command = [sys.executable, "-c", f"import sys, time; print({answer!r}, flush=True); time.sleep(60)"]
+    job, stopping = routine.taken(), threading.Event()
+    settings = routine.settings(HAWKER_RETRAIN_HOURS="0.0006" if how == "out of time" else "1")
+    if how == "runner told to stop":
+        threading.Timer(3.0, stopping.set).start()
+    if how == "cancelled":
+        threading.Timer(3.0, cancel_job, (routine.ledger, job.id), {"now": NOW}).start()
+    run_retraining(routine.ledger, job, settings, routine.home, routine.figures, stopping, command=command)
+    ended = find_retraining(routine.ledger, job.id)
+    assert (ended.state, ended.error, ended.result["outcome"], ended.result["version"]) == (
+        "done",
+        None,
+        "published",
+        2,
+    )
+
+
 def test_one_that_is_cancelled_ends_within_seconds(routine):
     job = routine.taken()
     thread = threading.Thread(
