@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
-from engine.errors import HawkerError, NotEnoughData
+from engine.errors import BadInput, HawkerError, NotEnoughData
 from engine.settings import Settings
-from engine.storage.durable import replace_file
+from engine.storage.durable import check_replaceable, replace_file
 from engine.storage.home import Home
 from engine.storage.lake import Lake
 from training.choose import choose
 from training.evaluate import Interval, Periods, paired_difference
+from training.interactions import DAY
 from training.models import MODELS
 from training.onward import onward_of
 from training.outcome import K, Score
@@ -36,56 +36,13 @@ from training.shop_data import ShopData, read_shop
 from training.snapshot import CARRIED, Progress, fit, interactions_at
 from training.sweep_record import SweepRecord
 from training.sweep_space import Space, with_values
-from training.sweep_state import SweepState, Trial
+from training.sweep_state import SweepState, Trial, file_name
+from training.swept import Swept, short
 from training.tracking import Tracker
 from training.validation import validate
 
 _NDCG = f"ndcg@{K}"
 _MOST_FAILURES = 3  # in a row, before anything has succeeded
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What a sweep found. `difference` is the best trial's gain over the recipe as it was, user by user, on the period
-    that it was chosen on; None where that was not kept."""
-
-    objective: str
-    trials: tuple[Trial, ...]
-    best: Trial
-    first: Trial
-    difference: Interval | None
-    path: Path
-    interrupted: bool
-    warning: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "objective": self.objective,
-            "trials": [dataclasses.asdict(each) for each in self.trials],
-            "best": dataclasses.asdict(self.best),
-            "first": dataclasses.asdict(self.first),
-            "difference": self.difference and dataclasses.asdict(self.difference),
-            "recipe": str(self.path),
-            "interrupted": self.interrupted,
-            "warning": self.warning,
-        }
-
-    def table(self) -> Table:
-        """The trials, best first, for a person."""
-        table = Table(title=f"NDCG@{K} of {self.objective} on the validation period")
-        for name in ("trial", "values", f"NDCG@{K}", "seconds"):
-            table.add_column(name)
-        for each in sorted(self.trials, key=lambda trial: -(trial.score or -1.0)):
-            told = ", ".join(f"{path} {_short(value)}" for path, value in each.values.items())
-            score = f"failed: {each.error}" if each.score is None else f"{each.score:.4f}"
-            name = f"{each.number}" if each.number else "0 (as it was)"
-            table.add_row(name, told, score, f"{each.seconds:.0f}")
-        gain = self.difference
-        said = f"over the recipe as it was {gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}); " if gain else ""
-        stopped = "interrupted; the same command goes on; " if self.interrupted else ""
-        then = f"`hawker train {self.path}` trains it and reports its test period"
-        table.caption = f"{stopped}{said}{then}. {self.warning}"
-        return table
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +66,11 @@ def sweep(
     """Try what the document's `[sweep]` table spans; the first trial is the recipe as it is.
 
     The same recipe, lake and `until` go on where an earlier sweep ended: trials that are finished are not tried again.
-    Ctrl-C ends it with the best so far. Raises BadInput, NotEnoughData.
+    Ctrl-C ends it with the best so far. Raises BadInput, NotEnoughData, NotAllowed while the same sweep runs elsewhere.
     """
     recipe = parse_recipe(document)
     space = space_of(recipe)
+    path = _checked(bounds.out or Path(f"{file_name(recipe.name)}-best.toml"))
     say("read the lake")
     shop = read_shop(Lake(home), until)
     cuts = periods_of(shop, recipe)
@@ -121,11 +79,21 @@ def sweep(
     about["recipe"] = {**document, "sweep": {**recipe.sweep, "trials": 0, "timeout_minutes": 0}}
     state = SweepState(home, recipe.name, {**about, "until": cuts.end})
     record = SweepRecord(Tracker(home, settings), recipe.name, state.digest, shop.versions)
-    round_ = _Round(shop, recipe, document=document, space=space, cuts=cuts, state=state, record=record, say=say)
     most = bounds.trials or space.trials
     minutes = space.timeout_minutes if bounds.minutes is None else bounds.minutes
-    interrupted = round_.run(most, minutes)
-    return _finished(round_, bounds.out or Path(f"{recipe.name}-best.toml"), interrupted=interrupted)
+    with state.alone():
+        round_ = _Round(shop, recipe, document=document, space=space, cuts=cuts, state=state, record=record, say=say)
+        interrupted = round_.run(most, minutes)
+        return _finished(round_, path, interrupted=interrupted)
+
+
+def _checked(path: Path) -> Path:
+    """Refused before hours of trials, not after them."""
+    try:
+        check_replaceable(path.absolute())
+    except OSError as problem:
+        raise BadInput(f"--out {path} cannot be written: {problem.strerror}", field="out") from problem
+    return path
 
 
 def _before_test(shop: ShopData, cuts: Periods) -> ShopData:
@@ -169,26 +137,38 @@ class _Round:
             for number in range(len(self.state.trials), most):
                 if number and minutes and time.monotonic() - began > 60 * minutes:
                     break
-                trial = self._try(number, search.ask(number) if number else self._as_it_is())
+                values = search.ask(number) if number else self._as_it_is()
+                trial = self._again(number, values) or self._try(number, values)
                 if trial.score is not None:
                     search.told(trial.values, trial.score)
                 failures = 0 if trial.score is not None else failures + 1
                 if failures >= _MOST_FAILURES and self.state.best() is None:
-                    raise NotEnoughData(f"no trial of the sweep succeeded; the last one: {trial.error}")
+                    break
         except KeyboardInterrupt:
+            self.state.read()  # its line may be on the disk already
             if self.state.best() is None:
                 raise
             return True
         return False
 
+    def document_with(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The recipe's document with what a trial sets. How long a period is follows from the number of windows where a
+        recipe does not say it; where that is tried, all are judged on the same and trained on the same."""
+        found = with_values(self.document, values)
+        if "windows" in values:
+            found["horizon_days"] = (self.cuts.end - self.cuts.test) // DAY
+        return found
+
     def recipe_with(self, values: Mapping[str, Any]) -> Recipe:
         """The recipe of a trial: what it sets, and for the rest what the recipe says or the validation period chose."""
-        asked = parse_recipe(with_values(self.document, values))
+        asked = parse_recipe(self.document_with(values))
+        if "windows" in values:  # more than fit into the history would be refused when the best one is trained
+            periods_of(dataclasses.replace(self.shop, until=self.cuts.end), asked)
         weights = {**self.chosen.weights, **asked.weights}
         return dataclasses.replace(asked, weights=weights, half_lives={**self.chosen.half_lives, **asked.half_lives})
 
     def _try(self, number: int, values: Mapping[str, Any]) -> Trial:
-        told = ", ".join(f"{path} {_short(value)}" for path, value in values.items())
+        told = ", ".join(f"{path} {short(value)}" for path, value in values.items())
         began = time.perf_counter()
 
         def say(stage: str) -> None:
@@ -208,8 +188,16 @@ class _Round:
         before = self.state.best()
         if score is not None and (number == 0 or before is None or (mean or 0.0) > (before.score or 0.0)):
             self.state.keep_users(number, score.users, score.per_user[_NDCG])
+        return self._keep(trial)
+
+    def _again(self, number: int, values: Mapping[str, Any]) -> Trial | None:
+        """The trial of values that were tried before, which the same would come of; small spaces have few others."""
+        known = next((each for each in self.state.trials if each.values == values), None)
+        return known and self._keep(dataclasses.replace(known, number=number, seconds=0.0))
+
+    def _keep(self, trial: Trial) -> Trial:
         self.state.add(trial)
-        say("record in MLflow")
+        self._say("record in MLflow")
         self.record.trial(trial, self.space.objective)
         return trial
 
@@ -251,8 +239,9 @@ class _Round:
 def _finished(done: _Round, path: Path, *, interrupted: bool) -> Swept:
     """Write the best trial's recipe, and say how it compares with the recipe as it was."""
     best, first = done.state.best(), done.state.trials[0]
-    assert best is not None
-    document = with_values(done.document, best.values)
+    if best is None:
+        raise NotEnoughData(f"no trial of the sweep succeeded; the last one: {done.state.trials[-1].error}")
+    document = done.document_with(best.values)
     if best.number:
         document["name"] = f"{document.get('name', 'recipe')}-best"
     said = (
@@ -270,7 +259,3 @@ def _difference(state: SweepState, best: Trial, seed: int) -> Interval | None:
     if ours is None or theirs is None or not np.array_equal(ours[0], theirs[0]):
         return None
     return paired_difference(ours[1], theirs[1], seed)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

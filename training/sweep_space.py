@@ -78,13 +78,17 @@ def read_space(table: Mapping[str, Any], subjects: Mapping[str, Any]) -> Space:
 
 
 def with_values(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's document with these values at their dotted places, and without its sweep."""
+    """A recipe's document with these values at their dotted places, and without its sweep.
+
+    BadInput for a place within what the document says is a value.
+    """
     found = {name: copy.deepcopy(value) for name, value in document.items() if name != "sweep"}
     for path, value in values.items():
         *tables, last = path.split(".")
         at = found
         for name in tables:
             at = at.setdefault(name, {})
+            _check(isinstance(at, dict), f"sweep.space.{path}", f"a place of the recipe, where {name} is a value")
         at[last] = value
     return found
 

@@ -6,15 +6,20 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engine.errors import NotAllowed
 from engine.storage.durable import replace_file
+from engine.storage.flock import try_lock
 from engine.storage.home import Home
+
+_LONGEST_NAME = 120  # bytes; file systems take 255 with what comes behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,21 @@ class SweepState:
     def __init__(self, home: Home, name: str, about: Mapping[str, Any]) -> None:
         told = json.dumps(about, sort_keys=True, default=str).encode()
         self.digest = hashlib.sha256(told).hexdigest()[:16]
-        plain = "".join(each if each.isalnum() or each in "-_" else "_" for each in name)[:60]
-        self._path = home.shop_folder / "sweeps" / f"{plain}-{self.digest}.jsonl"
-        self.trials = self._read()
+        self._path = home.shop_folder / "sweeps" / f"{file_name(name)}-{self.digest}.jsonl"
+        self.read()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the sweep, and read what others left; NotAllowed while another process holds it."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lock = try_lock(self._path.with_suffix(".lock"))
+        if lock is None:
+            raise NotAllowed("another process runs this sweep; wait for its end", code="sweep_runs")
+        try:
+            self.read()
+            yield
+        finally:
+            os.close(lock)
 
     def add(self, trial: Trial) -> None:
         """Keep a finished trial; it survives a kill once this returns."""
@@ -61,21 +78,22 @@ class SweepState:
     def keep_users(self, number: int, users: np.ndarray, values: np.ndarray) -> None:
         """Keep a trial's figure of each user (rows of the shop)."""
         out = io.BytesIO()
-        np.savez_compressed(out, users=users, values=values)
+        np.savez_compressed(out, number=number, users=users, values=values)
         replace_file(self._of_users(number), out.getvalue())
 
     def users(self, number: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """What `keep_users` kept, None where a kill came before it."""
+        """What `keep_users` kept of this trial, None where a kill came between that and the trial's line."""
         try:
             with np.load(self._of_users(number), allow_pickle=False) as kept:
-                return kept["users"], kept["values"]
-        except FileNotFoundError:
+                return (kept["users"], kept["values"]) if int(kept["number"]) == number else None
+        except (FileNotFoundError, KeyError):
             return None
 
     def _of_users(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.stem}-{'first' if number == 0 else 'best'}.npz")
 
-    def _read(self) -> list[Trial]:
+    def read(self) -> None:
+        """Take the file's trials for those that are finished, as after an interruption within `add`."""
         found: list[Trial] = []
         lines = self._path.read_bytes().splitlines() if self._path.exists() else []
         for line in lines:
@@ -84,7 +102,13 @@ class SweepState:
             except (ValueError, TypeError):
                 break  # what a kill cut is the last line
             found.append(trial)
-        return found
+        self.trials = found
+
+
+def file_name(name: str) -> str:
+    """A recipe's name as the beginning of a file's."""
+    plain = "".join(each if each.isalnum() or each in "-_" else "_" for each in name)
+    return plain.encode()[:_LONGEST_NAME].decode(errors="ignore")
 
 
 def _line(trial: Trial) -> bytes:

@@ -16,7 +16,8 @@ from training.recipe import parse_recipe, read_document
 from training.response.produce import Responded, produce_responses
 from training.response.recipe import is_response, parse_response
 from training.snapshot import Progress
-from training.sweep import Bounds, Swept, sweep
+from training.sweep import Bounds, sweep
+from training.swept import Swept
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -27,6 +28,16 @@ def replace_file(path: Path, content: bytes) -> None:
             fresh.unlink()  # a full disk is not left fuller than it was
         raise
     sync_folder(path.parent)
+
+
+def check_replaceable(path: Path) -> None:
+    """OSError where `replace_file` could not put anything in the place of `path`."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.touch()
+    fresh.unlink()
 
 
 def sync_folder(folder: Path) -> None:

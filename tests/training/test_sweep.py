@@ -155,6 +155,11 @@ def test_a_trial_that_cannot_be_judged_is_kept_as_failed(own_home, tmp_path):
     file = next((own_home.shop_folder / "sweeps").glob("*.jsonl"))
     lines = [json.loads(each) for each in file.read_text().splitlines()]
     assert [each["score"] for each in lines] == [None] * 3
+    # The same command again has nothing left to try, and a sweep of one trial gives up no sooner.
+    for trials in (3, 1):
+        with pytest.raises(NotEnoughData, match="no trial of the sweep succeeded"):
+            sweep(own_home, settings_of(own_home), document, Bounds(trials, out=tmp_path / "b.toml"), until=None)
+    assert len(file.read_text().splitlines()) == 3
     assert "a ranking needs 30 users" in lines[0]["error"]
     assert not (tmp_path / "b.toml").exists()
 
