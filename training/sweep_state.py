@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import NotAllowed
+from engine.errors import NotAllowed, StoreUnavailable
 from engine.storage.durable import replace_file
 from engine.storage.flock import try_lock
 from engine.storage.home import Home
@@ -62,12 +62,13 @@ class SweepState:
         """Keep a finished trial; it survives a kill once this returns."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         whole = b"".join(_line(each) for each in self.trials)
-        if self._path.exists() and self._path.read_bytes() != whole:  # a line that a kill cut
-            replace_file(self._path, whole)
-        with self._path.open("ab") as out:
-            out.write(_line(trial))
-            out.flush()
-            os.fsync(out.fileno())
+        with self._writing():
+            if self._path.exists() and self._path.read_bytes() != whole:  # a line that a kill cut
+                replace_file(self._path, whole)
+            with self._path.open("ab") as out:
+                out.write(_line(trial))
+                out.flush()
+                os.fsync(out.fileno())
         self.trials.append(trial)
 
     def best(self) -> Trial | None:
@@ -79,7 +80,8 @@ class SweepState:
         """Keep a trial's figure of each user (rows of the shop)."""
         out = io.BytesIO()
         np.savez_compressed(out, number=number, users=users, values=values)
-        replace_file(self._of_users(number), out.getvalue())
+        with self._writing():
+            replace_file(self._of_users(number), out.getvalue())
 
     def users(self, number: int) -> tuple[np.ndarray, np.ndarray] | None:
         """What `keep_users` kept of this trial, None where a kill came between that and the trial's line."""
@@ -88,6 +90,16 @@ class SweepState:
                 return (kept["users"], kept["values"]) if int(kept["number"]) == number else None
         except (FileNotFoundError, KeyError):
             return None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            raise StoreUnavailable(
+                f"the sweep's trials cannot be written below {self._path.parent} ({problem}); make room there, and the"
+                " same command goes on"
+            ) from problem
 
     def _of_users(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.stem}-{'first' if number == 0 else 'best'}.npz")

@@ -67,8 +67,12 @@ def reason_to_retrain(plan: Plan, seen: Seen, last: Job | None, now: float) -> s
 
 
 def _events_since_last(seen: Seen, last: Job | None) -> int:
-    """New ones since the served bundle, and since the last attempt: one that was refused is not tried again at once."""
-    if last is None:
+    """New ones since the served bundle, and since the last attempt: one that was refused is not tried again at once.
+
+    Where the last attempt made what is served, the bundle alone tells: a lake from which customers were erased holds
+    less than it did then.
+    """
+    if last is None or (seen.version and (last.result or {}).get("version") == seen.version):
         return seen.events_since
     return min(seen.events_since, max(0, seen.events - int(last.arguments.get("events", 0))))
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +17,9 @@ from training.recipe import parse_recipe, read_document
 from training.run import periods_of
 from training.shop_data import read_shop
 from training.sweep import Bounds, sweep
-from training.sweep_state import SweepState, file_name
+from training.sweep_state import SweepState, Trial, file_name
 
+ROOT = Path(__file__).resolve().parents[2]
 SPACE = {"models": {"als": {"factors": [4, 8]}}}
 DOCUMENT = {"name": "tiny", "windows": 2, "threads": 1, "sweep": {"objective": "als/new", "trials": 6, "space": SPACE}}
 
@@ -93,6 +97,26 @@ def test_figures_of_a_trial_whose_line_a_kill_took_are_nobodys(own_home):
     state.keep_users(3, np.arange(2), np.ones(2))
     assert state.users(2) is None
     assert state.users(3)[0].tolist() == [0, 1]
+
+
+def test_a_full_disk_is_told_by_its_place_and_the_sweep_goes_on_once_there_is_room(own_home, tmp_path):
+    # No file of more than a hundred bytes, as where nothing more fits.
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))\n"
+    code = (
+        "from pathlib import Path\nfrom engine.errors import StoreUnavailable\nfrom engine.storage.home import Home\n"
+        "from training.sweep_state import SweepState, Trial\n"
+        f"state = SweepState(Home(Path({str(own_home.root)!r})), 'x', {{}})\n"
+        "with state.alone():\n"
+        "    for number in range(9):\n"
+        "        state.add(Trial(number, {'factors': 'als'}, 0.5, 1.0))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", full + code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "StoreUnavailable: the sweep's trials cannot be written below" in done.stderr
+    state = SweepState(own_home, "x", {})
+    kept = len(state.trials)
+    assert 0 < kept < 9
+    state.add(Trial(kept, {"factors": "als"}, 0.5, 1.0))
+    assert [each.number for each in SweepState(own_home, "x", {}).trials] == list(range(kept + 1))
 
 
 def test_a_trial_that_was_interrupted_when_its_line_was_written_counts(own_home, tmp_path):

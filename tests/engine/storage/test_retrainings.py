@@ -75,6 +75,16 @@ def test_after_a_refusal_as_many_events_must_be_new_again(ledger):
     assert due(ledger, BY_EVENTS, Seen(6_000, 2_000, NOW), NOW + HOUR) is not None
 
 
+def test_what_was_erased_meanwhile_hides_nothing_that_is_new(ledger):
+    """After the last one was published the lake lost a fifth of its events with the customers whose they were."""
+    published = {"outcome": "published", "version": 2}
+    ended(ledger, due(ledger, BY_EVENTS, Seen(5_000, 1_000, NOW, 1, 1)), result=published)
+    assert due(ledger, BY_EVENTS, Seen(4_999, 999, NOW, 2, 2), NOW + HOUR) is None
+    # Somebody went back to an earlier version: what it lacks was tried already.
+    assert due(ledger, BY_EVENTS, Seen(5_000, 2_000, NOW, 1, 1), NOW + HOUR) is None
+    assert due(ledger, BY_EVENTS, Seen(5_000, 1_000, NOW, 2, 2), NOW + HOUR).arguments["because"] == "events"
+
+
 def test_after_a_training_by_hand_events_are_counted_from_its_bundle(ledger):
     ended(ledger, due(ledger, BY_EVENTS, Seen(5_000, 1_000, NOW)))
     assert due(ledger, BY_EVENTS, Seen(9_000, 200, NOW), NOW + HOUR) is None
