@@ -14,6 +14,7 @@ import resource
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ class _Watched:
 
     def until_end(self, goes_on: Callable[[str], bool]) -> str:
         """What ended it before its own end, if anything did."""
-        told_at = 0.0
+        told_at, asked = 0.0, None
         while True:
             try:
                 self._process.wait(_LOOK_EVERY)
@@ -145,10 +146,14 @@ class _Watched:
                 return "memory"
             if self.seconds > self._limits.seconds:
                 return "time"
-            if time.monotonic() - told_at > _TELL_EVERY:
-                told_at = time.monotonic()
-                if not goes_on(self._stage()):
+            if asked is not None and not asked.is_alive():
+                if not asked.answer():
                     return "stopped"
+                asked = None
+            if asked is None and time.monotonic() - told_at > _TELL_EVERY:
+                told_at = time.monotonic()
+                asked = _Asked(goes_on, self._stage())
+                asked.start()
 
     def end(self) -> None:
         """End it and all that it started: at once where it takes memory, in order otherwise."""
@@ -166,6 +171,26 @@ class _Watched:
             os.killpg(self._process.pid, number)
         except ProcessLookupError:
             log.debug("it ended by itself")
+
+
+class _Asked(threading.Thread):
+    """Whether a child goes on: a store that does not answer must not keep its limits from being looked at."""
+
+    def __init__(self, goes_on: Callable[[str], bool], stage: str) -> None:
+        super().__init__(name="asked", daemon=True)
+        self._goes_on, self._told = goes_on, stage
+        self._answer: bool | Exception = True
+
+    def run(self) -> None:
+        try:
+            self._answer = self._goes_on(self._told)
+        except Exception as problem:  # for those who asked
+            self._answer = problem
+
+    def answer(self) -> bool:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
 
 
 def _own_mib(pid: int) -> float:

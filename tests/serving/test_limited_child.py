@@ -46,6 +46,24 @@ def test_one_leap_far_above_the_limit_is_refused_by_the_kernel_and_told_as_the_s
     assert "memory limit of 200 MiB" in sentence(ended, limits)
 
 
+@pytest.mark.parametrize("limits", [Limits(150, 60), Limits(2_000, 4)])
+def test_limits_hold_while_whoever_is_told_of_it_does_not_answer(limits):
+    """A ledger that hangs."""
+    slow = "import time; kept = []; time.sleep(2)\nfor _ in range(300): kept.append(bytearray(2**20))\ntime.sleep(60)"
+    began = time.monotonic()
+    ended = run(slow, limits, goes_on=lambda stage: time.sleep(30) is None)
+    assert ended.why == ("memory" if limits.memory_mib == 150 else "time")
+    assert time.monotonic() - began < 25
+
+
+def test_what_goes_wrong_where_it_is_told_ends_the_child_and_is_raised():
+    def goes_on(stage: str) -> bool:
+        raise LookupError("nobody is there")
+
+    with pytest.raises(LookupError, match="nobody is there"):
+        run("import time; time.sleep(60)", goes_on=goes_on)
+
+
 def test_a_limit_beyond_any_machine_is_none():
     assert run("print(1)", Limits(10**15, 60)).said == "1\n"
 
