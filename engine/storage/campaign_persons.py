@@ -19,9 +19,11 @@ def once_each(connection: LedgerConnection, rows: Sequence[Row]) -> tuple[list[R
     Of the same step of a campaign, planned for several ids of a person, that one stays which was sent, else which was
     tried, else the person's own. Who is held out under any of their ids is held out.
     """
-    doubled, held = set(), set()
-    for *place, is_double, is_held in _others(connection, rows):
-        (doubled if is_double else held if is_held else set()).add(tuple(place))
+    doubled: set[tuple[str, str, int]] = set()
+    held: set[tuple[str, str, int]] = set()
+    for campaign_id, user_id, step, is_double, is_held in _others(connection, rows):
+        if is_double or is_held:
+            (doubled if is_double else held).add((campaign_id, user_id, step))
     notes = [
         # What was tried before stays counted: it may have arrived.
         Note(row, "skipped", "merged", row.attempts, counted_on=row.counted_on)
