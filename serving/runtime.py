@@ -19,6 +19,8 @@ from engine.recommend.soundness import check_sound
 from engine.settings import Settings, read_settings
 from engine.storage import clock, releases
 from engine.storage.home import Home
+from engine.storage.live_reads import PATIENCE
+from engine.storage.online import LIVE_SECONDS
 from serving.customer_facts import CustomerFacts
 from serving.doors import Doors
 from serving.guard import Guard
@@ -56,23 +58,25 @@ class Runtime:
         real_time: Callable[[], float] = time.time,
         metrics: Metrics | None = None,
         settings: Settings | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         """Load the published bundle, None where nothing is published yet.
 
-        When the published one is broken, the newest sound one of its history serves; BundleUnusable when there is none.
+        A request waits for the live store no longer than `patience`, seconds. When the published bundle is broken, the
+        newest sound one of its history serves; BundleUnusable when there is none.
         """
         self.home = home
         self.metrics = metrics or Metrics()
         self.settings = settings or read_settings({})
-        self.doors = Doors(self.settings, home.root)
+        self.doors = Doors(self.settings, home.root, live_seconds=max(LIVE_SECONDS, patience), patience=patience)
         self.guard = Guard(self.settings, home)
         self.placements = PlacementBook(home)
         self.guard.also.append(self.placements.look_at_ledger)
         self.tried = TriedBook(home)
         self.guard.look()
         self.reader = ProfileReader(self.doors.profiles, self.doors.reads)
-        self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
-        self.lists = ListMemory(self.doors.live, self.settings.shop)
+        self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop, patience=patience)
+        self.lists = ListMemory(self.doors.reads, self.doors.live, self.settings.shop)
         self.sales = SalesMemory(self.settings.shop)
         self.customers = CustomerFacts(self.doors, self.settings.shop, self._bundle)
         self.offers = LiveOffers(self.doors.ledger, self.settings.zone, self.now)
@@ -145,7 +149,9 @@ class Runtime:
             if pointer is None:
                 raise BundleUnusable("the pointer to the published bundle is gone; `hawker publish` writes it anew")
             if self.live is None or pointer.version != self.live.version:
-                self.live = await asyncio.to_thread(_load, self.home, pointer.version)
+                live = await asyncio.to_thread(_load, self.home, pointer.version)
+                await self.catalog.prepare(live.bundle, self.now())
+                self.live = live
                 self.metrics.swaps.inc()
                 self._tell_metrics()
                 log.info("serving bundle %d", self.live.version)

@@ -55,8 +55,9 @@ def publish(home, bundle) -> int:
 
 
 @contextmanager
-def storefront(home, now: float = AS_OF, settings=None, real_time=None) -> Iterator[Storefront]:
-    runtime = Runtime(home, real_time=real_time or (lambda: float(now)), settings=settings)
+def storefront(home, now: float = AS_OF, settings=None, real_time=None, patience=10.0) -> Iterator[Storefront]:
+    """`patience`, seconds, of requests with the live store: a busy test machine is no late store."""
+    runtime = Runtime(home, real_time=real_time or (lambda: float(now)), settings=settings, patience=patience)
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         create_app(runtime), log_config=None, loop="uvloop", http="httptools", timeout_graceful_shutdown=5
