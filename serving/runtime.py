@@ -6,10 +6,9 @@ Recommendations need the shop's files only: they go on while PostgreSQL and Valk
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from engine.bundle import Bundle
@@ -37,7 +36,6 @@ from serving.tried_book import TriedBook
 log = logging.getLogger("hawker.runtime")
 
 CHECK_EVERY = 0.2  # seconds between two looks at the pointer
-_TURNS_A_SECOND = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +114,11 @@ class Runtime:
 
     async def follow(self) -> None:
         """Look at the pointer again and again until cancelled."""
-        for turn in itertools.count():
-            await asyncio.sleep(CHECK_EVERY)
-            try:
-                await self.check()
-                if turn % _TURNS_A_SECOND == 0:
-                    await self._every_second()
-            except Exception:
-                # Whatever goes wrong here must not end the following, nor touch what is served.
-                log.exception("the look at the published bundle and the stores failed")
+        await _again_and_again(self.check, every=CHECK_EVERY)
+
+    async def tend(self) -> None:
+        """Look after the stores and what is known of them, until cancelled: apart, since any of them may be slow."""
+        await _again_and_again(self._every_second, every=1.0)
 
     async def _every_second(self) -> None:
         if self.doors.pressure is not None:
@@ -195,6 +189,16 @@ class Runtime:
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]], *, every: float) -> None:
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await work()
+        except Exception:
+            # Whatever goes wrong here must not end the following, nor touch what is served.
+            log.exception("the look at the published bundle or the stores failed")
 
 
 def _load(home: Home, version: int) -> Live:

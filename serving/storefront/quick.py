@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.errors import HawkerError, Overloaded
+from engine.errors import HawkerError
+from serving.admission import Admission
 from serving.gate import key_of
 from serving.json_body import read_json
 from serving.runtime import Runtime
@@ -27,9 +28,6 @@ from serving.storefront.listing import Ask, ask_of
 from serving.storefront.recommendations import answered, short_ask
 from serving.wire import JsonResponse, refusal
 
-#: Lists in work at once, about a tenth of a second's; those asked for besides are turned away before they cost
-#: anything, since behind so many others nobody waits for them.
-MOST_AT_ONCE = 128
 SCOPES = ("recommend", "browser")
 _LONG_FORM = "/v1/recommendations"
 _SHORT_FORM = re.compile(r"/v1/(users|items)/([^/]+)/([a-z-]+)")
@@ -67,7 +65,7 @@ class Quick:
         self._app = app
         self._runtime = runtime
         self._stages = Stages(runtime.metrics)
-        self._at_once = 0
+        self._admission = Admission()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         form = _form(scope)
@@ -95,15 +93,16 @@ class Quick:
         self._stages.end(scope)
 
     async def _answer(self, request: Request, plain: _Plain) -> JsonResponse:
-        self._at_once += 1
         try:
-            if self._at_once > MOST_AT_ONCE:
-                raise Overloaded("more lists are asked for than can be made; try again in a second")
+            ticket = self._admission.enter()
+        except HawkerError as error:
+            return refusal(error, request)
+        try:
             return await answered(self._runtime, request, plain.ask, plain.user_id, plain.session_id)
         except HawkerError as error:
             return refusal(error, request)
         finally:
-            self._at_once -= 1
+            self._admission.leave(ticket)
 
 
 def _form(scope: Scope) -> tuple[str, ...] | None:
