@@ -32,7 +32,7 @@ def measure_faults(conditions: Conditions) -> Findings:
     home, size, seconds = Home(conditions.scratch / "home"), size_of(conditions), lasting(conditions, 60, quick=4)
     back = lasting(conditions, _BACK, quick=_BACK)
     with large_home(home, conditions), served(home.root, workers="1") as shop, pinned(shop):
-        shop.wait_until_ready(path="/health/ready")
+        shop.wait_until_whole()
         pages = page_requests(np.random.default_rng(conditions.seed), size.users, 20_000)
         at_pace(shop.port, pages, per_second=100, seconds=lasting(conditions, 2, quick=2))
         undisturbed = told(at_pace(shop.port, pages, per_second=_PACE, seconds=seconds / 2))

@@ -25,7 +25,7 @@ from experiments.traffic.served import Served, served
 _SIZES = (*(ShopSize(users=n, items=n, days=20) for n in (10_000, 100_000)), WHOLE)
 _QUICK_SIZES = (ShopSize(users=1_000, items=1_000, days=20), QUICK)
 _WORKERS = (1, 2)
-_AT_ONCE = 24
+_AT_ONCE = 16
 _BUSY = 0.9  # of its time, from which on somebody counts as having none left
 
 
@@ -53,8 +53,7 @@ def _row(home: Home, size: ShopSize, workers: int, conditions: Conditions) -> di
     with served(home.root, workers=str(workers)) as shop:
         shop.wait_until_ready(path="/health/ready")
         ready = time.monotonic() - began
-        while len(shop.alive("storefront")) < workers:
-            time.sleep(0.01)
+        shop.wait_until_whole()
         pages = page_requests(np.random.default_rng(conditions.seed), size.users, 20_000)
         at_pace(shop.port, pages, per_second=100, seconds=lasting(conditions, 5, quick=2))
         before, at = _computed(shop), time.monotonic()

@@ -46,7 +46,7 @@ def measured(
     rng = np.random.default_rng(conditions.seed)
     pages = page_requests(rng, users, 3_000 if conditions.quick else 60_000)
     seconds = lasting(conditions, 20, quick=2)
-    shop.wait_until_ready(path="/health/ready")
+    shop.wait_until_whole()
     # What is made at first use is not the page's time.
     at_pace(shop.port, pages, per_second=100, seconds=lasting(conditions, 2, quick=2))
     ours, stages, used = closed(shop, pages, seconds)
@@ -149,10 +149,13 @@ def floor(shop: Served, request: bytes, scratch: Path, url: str | None = None) -
 
 
 def told(load: Load) -> dict[str, Any]:
+    """`sent_late`: what of the times the load itself took before it came to send."""
+    late = {"sent_late_p99_ms": round(float(np.percentile(load.late, 99)) * 1_000, 2)} if load.late else {}
     return {
         "requests": load.requests,
         "not_200": failed(load),
         **{f"p{share:g}_ms": round(load.percentile(share), 2) for share in (50, 90, 99, 99.9)},
+        **late,
     }
 
 

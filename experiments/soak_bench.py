@@ -36,7 +36,7 @@ def measure_soak(conditions: Conditions) -> Findings:
     pace = _QUICK_PACE if conditions.quick else _PACE
     seconds, warm = lasting(conditions, 600, quick=20), lasting(conditions, 60, quick=5)
     with large_home(home, conditions), served(home.root, workers=str(_WORKERS)) as shop:
-        shop.wait_until_ready(path="/health/ready")
+        shop.wait_until_whole()
         requests = _mixed(size.users, size.items, conditions.seed)
         at_pace(shop.port, requests, per_second=pace, seconds=warm)
         with _watched(shop, every=seconds / 100) as seen:

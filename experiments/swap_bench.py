@@ -39,7 +39,7 @@ def measure_swap(conditions: Conditions) -> Findings:
     with large_home(home, conditions):
         versions = _cheap_and_dear(home)
         with served(home.root, workers="1") as shop, pinned(shop):
-            shop.wait_until_ready(path="/health/ready")
+            shop.wait_until_whole()
             pages = page_requests(np.random.default_rng(conditions.seed), size.users, 20_000, fields=["price"])
             at_pace(shop.port, pages, per_second=100, seconds=lasting(conditions, 2, quick=2))
             quiet = at_pace(shop.port, pages, per_second=_PACE, seconds=seconds / 10)

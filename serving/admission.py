@@ -19,11 +19,12 @@ from engine.errors import Overloaded
 #: Seconds of work that are taken in at once where the queue stands. Who comes meanwhile waits about as long again
 #: before being looked at.
 WITHIN = 0.06
-#: Seconds after which a queue stands.
-STANDING = 0.3
-FEWEST, MOST = 32, 128
-#: Fewer at once are no queue, and wait for the stores rather than for each other.
-_FEW = 8
+#: Seconds after which a queue stands; lists are made in rounds, so that it may be gone for part of that, but not as
+#: long as `GONE`.
+STANDING, GONE = 0.3, 0.5
+FEWEST, MOST = 16, 128
+#: Fewer at once wait for the stores rather than for each other, and tell nothing.
+_TELLING = 8
 _WEIGHT = 0.02  # of the latest list in what is known
 
 Ticket = tuple[float, int]
@@ -36,27 +37,33 @@ class Admission:
         self.at_once = 0
         self._clock = clock
         self._one_takes = WITHIN / MOST
-        self._few_at = clock()
+        self._queue_since = self._queue_at = -GONE
 
-    def most(self, now: float) -> int:
-        """How many may be in work at this moment."""
-        if now - self._few_at < STANDING:
-            return MOST
+    @property
+    def in_time(self) -> int:
+        """How many are answered within `WITHIN`."""
         return int(min(MOST, max(FEWEST, WITHIN / self._one_takes)))
 
-    def enter(self) -> Ticket:
-        """A ticket for `leave`. Raises Overloaded."""
+    def full(self) -> Overloaded | None:
+        """What the next one is told where no more are taken."""
+        if self.at_once < self.in_time:
+            return None
         now = self._clock()
-        if self.at_once < _FEW:
-            self._few_at = now
-        if self.at_once >= self.most(now):
-            raise Overloaded("more lists are asked for than can be made; try again in a second")
+        if now - self._queue_at >= GONE:
+            self._queue_since = now
+        self._queue_at = now
+        if self.at_once < MOST and now - self._queue_since < STANDING:
+            return None
+        return Overloaded("more lists are asked for than can be made; try again in a second")
+
+    def enter(self) -> Ticket:
+        """A ticket for `leave`."""
         self.at_once += 1
-        return now, self.at_once
+        return self._clock(), self.at_once
 
     def leave(self, ticket: Ticket) -> None:
         """A list was made, or refused."""
         self.at_once -= 1
         began, place = ticket
-        if place >= _FEW:
+        if place >= _TELLING:
             self._one_takes += _WEIGHT * ((self._clock() - began) / place - self._one_takes)

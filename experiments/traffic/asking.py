@@ -123,6 +123,7 @@ class _Pace:
             self._over.set_result(None)
 
     def _is_due(self, request: bytes, due: float) -> None:
+        self._load.late.append(asyncio.get_running_loop().time() - due)
         if self._free:
             self._send(self._free.pop(), request, due)
         else:

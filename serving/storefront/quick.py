@@ -72,6 +72,10 @@ class Quick:
         if form is None:
             await self._app(scope, receive, send)
             return
+        if (full := self._admission.full()) is not None:  # before anything of it is read
+            scope["route"] = _Route(_route_of(*form) if form else _LONG_FORM)
+            await refusal(full, Request(scope))(scope, receive, send)
+            return
         self._stages.begin(scope)
         if form == ():
             body = await _whole(receive)
@@ -93,10 +97,7 @@ class Quick:
         self._stages.end(scope)
 
     async def _answer(self, request: Request, plain: _Plain) -> JsonResponse:
-        try:
-            ticket = self._admission.enter()
-        except HawkerError as error:
-            return refusal(error, request)
+        ticket = self._admission.enter()
         try:
             return await answered(self._runtime, request, plain.ask, plain.user_id, plain.session_id)
         except HawkerError as error:
@@ -125,6 +126,10 @@ def _long(scope: Scope, body: bytes) -> _Plain | None:
         return None  # the route says what is wrong
 
 
+def _route_of(kind: str, name: str, list_: str) -> str:
+    return f"/v1/{kind}/{{{kind[:-1]}_id}}/{list_}"
+
+
 def _short(scope: Scope, kind: str, name: str, list_: str) -> _Plain | None:
     given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     once = dict(given)
@@ -132,7 +137,7 @@ def _short(scope: Scope, kind: str, name: str, list_: str) -> _Plain | None:
         return None
     try:
         named = decoded_id(name)
-        route = f"/v1/{kind}/{{{kind[:-1]}_id}}/{list_}"
+        route = _route_of(kind, name, list_)
         if kind == "items":
             return _Plain(route, short_ask(_PLACED[kind, list_], ListQuery.model_validate(once), item_ids=[named]))
         if list_ == "recommendations":

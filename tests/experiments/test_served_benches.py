@@ -23,7 +23,7 @@ from experiments.findings import Conditions, plain
 from experiments.shop import ShopSize
 
 _SIZE = ShopSize(users=300, items=300, days=20)
-_FIELDS = {"requests", "not_200", "p50_ms", "p90_ms", "p99_ms", "p99.9_ms"}
+_FIELDS = {"requests", "not_200", "p50_ms", "p90_ms", "p99_ms", "p99.9_ms", "sent_late_p99_ms"}
 
 
 @pytest.fixture(scope="module")
