@@ -269,8 +269,14 @@ class Bundle:
             if len(set(counts)) != 1:
                 raise BundleUnusable(f"the bundle's tables disagree about the number of {what}: {counts}", field=what)
         for name, array in _arrays_of(self).items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
+            if array.dtype.kind == "f" and not _is_finite(array):
                 raise BundleUnusable(f"{name} holds numbers that are not finite", field=name)
+
+
+def _is_finite(array: NDArray[np.floating]) -> bool:
+    """In parts, so that of a large array not as many truths have to be held at once."""
+    flat = array.reshape(-1)
+    return all(bool(np.isfinite(flat[first : first + 2**18]).all()) for first in range(0, len(flat), 2**18))
 
 
 def _arrays_of(bundle: Bundle) -> dict[str, NDArray[Any]]:

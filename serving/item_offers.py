@@ -61,11 +61,12 @@ async def _asked(
     runtime: Runtime, shown: ShownOffers, item_ids: Sequence[str], user_id: str | None
 ) -> tuple[Wallet, list[dict[str, Any] | None], KnownCustomer]:
     assert runtime.doors.live is not None
-    return await asyncio.gather(
+    wallet, documents, known = await asyncio.gather(
         _wallet(runtime.doors, runtime.settings.shop, user_id),
         LiveDocuments(runtime.doors.live, runtime.settings.shop).get("items", item_ids),
         _known(runtime, shown, user_id),
     )
+    return wallet, documents, known
 
 
 def _theirs(shown: ShownOffers, held: Sequence[Held], user_id: str | None) -> list[tuple[Offer, Issue]]:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from engine.bundle import Bundle
@@ -36,6 +40,7 @@ from serving.tried_book import TriedBook
 log = logging.getLogger("hawker.runtime")
 
 CHECK_EVERY = 0.2  # seconds between two looks at the pointer
+_NICE = 10  # of the thread that opens a new bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class Runtime:
         self.served = ServedLog(self.doors.stream, self.metrics)
         self._problems: dict[str, str] = {}
         self._real_time = real_time
+        self._opening = ThreadPoolExecutor(1, "bundle", initializer=_step_back)
         self.clock_offset = clock.read_offset(home)
         self._seen = self._stamp()
         self.live: Live | None = self._first()
@@ -143,7 +149,8 @@ class Runtime:
             if pointer is None:
                 raise BundleUnusable("the pointer to the published bundle is gone; `hawker publish` writes it anew")
             if self.live is None or pointer.version != self.live.version:
-                live = await asyncio.to_thread(_load, self.home, pointer.version)
+                loop = asyncio.get_running_loop()
+                live = await loop.run_in_executor(self._opening, _load, self.home, pointer.version)
                 await self.catalog.prepare(live.bundle, self.now())
                 self.live = live
                 self.metrics.swaps.inc()
@@ -189,6 +196,12 @@ class Runtime:
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _step_back() -> None:
+    """Let this thread have what requests leave of a core."""
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 async def _again_and_again(work: Callable[[], Awaitable[None]], *, every: float) -> None:
