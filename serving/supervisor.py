@@ -177,7 +177,7 @@ def _keep_running(
 ) -> None:
     """The first `storefronts` begin, and the others when these are ready: all at once they are in each other's way.
 
-    A process that ends before it was ever ready stops the start.
+    A process that ends by itself before it was ever ready stops the start.
     """
     announced, begun, started = False, storefronts, set[str]()
     while not stopping.is_set():
@@ -187,7 +187,7 @@ def _keep_running(
             failure = keeper.look(time.monotonic())
             if keeper.ready:
                 started.add(keeper.name)
-            if failure and not announced and keeper.name not in started:
+            if failure and not announced and keeper.name not in started and not keeper.was_killed:
                 raise BundleUnusable(failure, code="cannot_start")
             if failure:
                 log.error("%s; starting it again", failure)
