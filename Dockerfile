@@ -5,7 +5,8 @@ FROM python:3.12-slim AS house
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PYTHONPATH=/app \
-    HAWKER_HOME=/var/lib/hawker
+    HAWKER_HOME=/var/lib/hawker \
+    NUMBA_CACHE_DIR=/home/hawker/compiled
 RUN useradd --system --uid 10001 --create-home hawker \
     && install --directory --owner=hawker --group=hawker --mode=0700 /var/lib/hawker
 WORKDIR /app
@@ -17,6 +18,8 @@ COPY hawker.py hawker_campaign_report.py hawker_campaigns.py hawker_keys.py hawk
 COPY engine ./engine
 COPY serving ./serving
 USER hawker
+# What is compiled for this processor is kept; on another one the first process compiles it anew, for some seconds.
+RUN python -c "import engine.recommend.recommender"
 VOLUME /var/lib/hawker
 ENV HAWKER_HOST=0.0.0.0
 EXPOSE 8000

@@ -34,6 +34,7 @@ $(INSTALLED):
 	@echo 'Installing the pinned packages into $(VENV): a few minutes, once.' >&2
 	@$(PIP) --require-hashes --requirement requirements.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import engine.recommend.recommender' # compiles what every page needs, once
 	@rm -f $(VENV)/installed-*
 	@touch $@
 

@@ -43,9 +43,8 @@ from engine.learned import (
 )
 from engine.nested_arrays import flatten, rebuild
 from engine.profile import History, Profile
+from engine.summed import interests
 from engine.visits import Onward
-
-DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +110,11 @@ class Bundle:
     def interests(self, profile: Profile, now: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The items a profile speaks for, strongest first: each event by its type's weight, fading by its half-life."""
         found: tuple[NDArray[np.int32], NDArray[np.float32]] = profile.once(
-            ("interests", now), self, lambda: self._interests(profile, now)
+            ("interests", now),
+            self,
+            lambda: interests(profile.items, profile.types, profile.times, self.type_weights, self.half_lives, now),
         )
         return found
-
-    def _interests(self, profile: Profile, now: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        ages = np.maximum(now - profile.times, 0.0) / DAY  # what lies after the clock counts as new
-        weights = self.type_weights[profile.types] * np.exp2(-ages / self.half_lives[profile.types])
-        rows, at = np.unique(profile.items, return_inverse=True)
-        total = np.bincount(at, weights, minlength=len(rows)).astype(np.float32)
-        order = np.argsort(-total, kind="stable")
-        order = order[total[order] > 0]
-        return rows[order], total[order]
 
     def user_vector(self, profile: Profile, now: float) -> NDArray[np.float32] | None:
         """[d] the learned vector of a stored profile, a folded-in one for a changed or new profile, None for an empty.
@@ -141,7 +133,7 @@ class Bundle:
         vectors = self.item_vectors(rows).astype(np.float64)
         confidence = self.fold_in[0] * weights
         left = self._gram + (vectors * confidence[:, None]).T @ vectors
-        return np.linalg.solve(left, ((1.0 + confidence)[:, None] * vectors).sum(axis=0)).astype(np.float32)
+        return np.linalg.solve(left, (1.0 + confidence) @ vectors).astype(np.float32)
 
     def item_vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """[len(rows), d] the vectors of items, those of newcomers included."""

@@ -40,6 +40,11 @@ class Catalog:
         """[n] the most specific category of each item."""
         return self.levels[:, -1]
 
+    @property
+    def section(self) -> NDArray[np.int32]:
+        """[n] the most general one."""
+        return self.levels[:, 0]
+
     def sellable(self) -> NDArray[np.bool_]:
         """[n] on sale and not out of stock."""
         return np.asarray(self.available & (self.stock != 0))

@@ -56,6 +56,14 @@ class Profile:
         return np.unique(self.items[self.purchases])
 
     @cached_property
+    def orders(self) -> NDArray[np.int64]:
+        """The times of the purchases, ascending, each once: what is bought in one second is one order."""
+        times = self.times[self.purchases]
+        first = np.ones(len(times), bool)
+        np.not_equal(times[1:], times[:-1], out=first[1:])
+        return times[first]
+
+    @cached_property
     def dismissed(self) -> NDArray[np.int32]:
         """The items that the user does not want to see, ascending; those bought since are back."""
         if not (self.types == DISMISS).any():

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from experiments.hostile.cases import hostile
 from experiments.hostile.judge import judge
 from experiments.hostile.routes import writes
 from experiments.shop import ShopSize, generate
-from experiments.traffic.served import Served, served
+from experiments.traffic.served import Served, free_port, served
 from training.produce import produce
 from training.publish import publish
 from training.recipe import Recipe
@@ -35,6 +38,10 @@ _DRAIN_SECONDS = 120.0
 _TABLES = ("events", "items", "users", "merges", "served", "dead_letters")
 
 
+#: Of an uploaded list each line is judged, which no document says.
+_MARKETING = r"^/v1/(?!segments/[^/]+/members)"
+
+
 def measure_fuzz(conditions: Conditions) -> Findings:
     """A small trained shop with keys, served as its user would serve it, and asked by everything but its user."""
     number, examples = (1_000, 10) if conditions.quick else (10_000, 200)
@@ -42,38 +49,86 @@ def measure_fuzz(conditions: Conditions) -> Findings:
     _trained(home, conditions.seed)
     key = _key(home)
     before = _rows(home)
-    with served(home.root) as shop:
-        document: Any = shop.get("/openapi.json")
-        judged = judge(shop.port, hostile(document, number, conditions.seed), key=key)
+    marketing = free_port()
+    with served(home.root, marketing_port=str(marketing)) as shop:
+        asking = _Asking(conditions, key, number, examples)
+        storefront = asking.ask("storefront", shop.port)
         stored = _stored(home, shop, key, before)
-        found = fuzz(shop.url, key, conditions.scratch, examples=examples, seed=conditions.seed)
+        _wait_for_customers(marketing, key)
+        office = asking.ask("marketing", marketing, only=_MARKETING)
         answers = shop.wait_until_ready(path="/health/ready")
-    server_errors = sum(count for status, count in judged.statuses.items() if status >= 500)
-    unasked = operations_of(document) - found.operations
-    figures: dict[str, Any] = {
-        "hostile_bodies": {
-            "sent": judged.sent,
-            "routes": len(list(writes(document))),
-            "statuses": judged.statuses,
-            "slowest_ms": round(judged.slowest * 1000),
-            "faults": list(judged.faults[:20]),
-        },
-        "openapi": {
-            "operations": len(found.operations),
-            "examples_each": examples,
-            "failures": list(found.failures[:20]),
-        },
-        "seconds_to_answer_afterwards": round(answers, 3),
-    }
-    asked = (
-        Asked("different hostile bodies", float(judged.sent), at_least=number),
-        Asked("hostile bodies not refused with their field named", float(len(judged.faults)), at_most=0),
-        Asked("hostile bodies answered with 5xx", float(server_errors), at_most=0),
-        Asked("rows of the lake that came of hostile bodies", stored, at_most=0),
-        Asked("operations of the document that were not asked", float(len(unasked)), at_most=0),
-        Asked(f"failures of schemathesis at {examples} examples an operation", float(len(found.failures)), at_most=0),
-    )
-    return Findings(figures, asked)
+    figures = {each.name: each.figures for each in (storefront, office)}
+    asked = [*storefront.asked, *office.asked]
+    asked.append(Asked("rows of the lake that came of hostile bodies", stored, at_most=0))
+    return Findings({**figures, "seconds_to_answer_afterwards": round(answers, 3)}, tuple(asked))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Of one interface."""
+
+    name: str
+    figures: dict[str, Any]
+    asked: tuple[Asked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    conditions: Conditions
+    key: str
+    number: int
+    examples: int
+
+    def ask(self, name: str, port: int, only: str = "") -> _Told:
+        """Hostile bodies for an interface, then every operation of its document whose path fits `only`."""
+        url, seed = f"http://127.0.0.1:{port}", self.conditions.seed
+        scratch = self.conditions.scratch / name
+        scratch.mkdir()
+        document = _document(url, only)
+        judged = judge(port, hostile(document, self.number, seed), key=self.key)
+        found = fuzz(url, self.key, scratch, examples=self.examples, seed=seed, only=only)
+        server_errors = sum(count for status, count in judged.statuses.items() if status >= 500)
+        unasked = operations_of(document) - found.operations
+        figures = {
+            "hostile_bodies": {
+                "sent": judged.sent,
+                "routes": len(list(writes(document))),
+                "statuses": judged.statuses,
+                "slowest_ms": round(judged.slowest * 1000),
+                "faults": list(judged.faults[:20]),
+            },
+            "openapi": {
+                "operations": len(found.operations),
+                "examples_each": self.examples,
+                "failures": list(found.failures[:20]),
+            },
+        }
+        failures = f"{name}: failures of schemathesis at {self.examples} examples an operation"
+        asked = (
+            Asked(f"{name}: different hostile bodies", float(judged.sent), at_least=self.number),
+            Asked(f"{name}: hostile bodies not refused with their field named", float(len(judged.faults)), at_most=0),
+            Asked(f"{name}: hostile bodies answered with 5xx", float(server_errors), at_most=0),
+            Asked(f"{name}: operations of the document that were not asked", float(len(unasked)), at_most=0),
+            Asked(failures, float(len(found.failures)), at_most=0),
+        )
+        return _Told(name, figures, asked)
+
+
+def _document(url: str, only: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/openapi.json", timeout=30.0) as answer:  # noqa: S310 (our own)
+        document: dict[str, Any] = json.load(answer)
+    return {**document, "paths": {path: each for path, each in document["paths"].items() if re.search(only, path)}}
+
+
+def _wait_for_customers(port: int, key: str) -> None:
+    """Until the marketing interface tells the groups: before the first refresh it refuses for want of customers."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/groups", headers={"Authorization": f"Bearer {key}"})
+    deadline = time.monotonic() + _DRAIN_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(request, timeout=10.0):  # noqa: S310 (our own)
+            return
+        time.sleep(0.2)
+    raise NotAllowed("the customers were not computed in time; see the log of the served shop")
 
 
 def _stored(home: Home, shop: Served, key: str, before: int) -> float:

@@ -13,6 +13,10 @@ from urllib.parse import unquote
 
 import schemathesis
 
+from engine.recommend.filters import FILTERS
+from engine.recommend.placement_reader import RANKINGS
+from engine.recommend.sources import SOURCES
+
 _SALES = ("window", "segment")
 _KEY = re.compile("[!-~]{1,255}")
 
@@ -37,10 +41,14 @@ def map_case(context: Any, case: Any) -> Any:
                 _make_sound(each)
                 _about_sales(case.path, each)
         _marketing(case.path, body)
+        _campaigns_and_lists(case.path, case.method, body)
         named = [unquote(str(each)) for each in (case.path_parameters or {}).values()]
         for field in ("parent_id", "from_user_id"):
             if isinstance(body.get(field), str) and body[field] in named:
                 body[field] = body[field][:-1] + ("b" if body[field].endswith("a") else "a")
+    campaign = (case.path_parameters or {}).get("campaign_id")
+    if isinstance(campaign, str) and 1 <= len(campaign) <= 100 and sum(map(ord, campaign)) % 2:
+        case.path_parameters["campaign_id"] = "fuzz"  # one that is there, if somebody made it
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and _KEY.fullmatch(key):  # another request has another key
         case.headers["Idempotency-Key"] = sha256(f"{case.formatted_path} {body}".encode(errors="replace")).hexdigest()
@@ -89,6 +97,24 @@ def _marketing(path: str, body: dict[str, Any]) -> None:
         body["url"] = "https://shop.example/hook"
 
 
+def _campaigns_and_lists(path: str, method: str, body: dict[str, Any]) -> None:
+    """Documents of campaigns, and lists whose sources, filters and ranking must go together, are refused otherwise."""
+    if isinstance(body.get("campaign"), dict):
+        new = {"name": "Fuzz", "audience": {"segment": "activity.churned"}, "channel": "storefront"}
+        body["campaign"] = new if method.upper() == "POST" else {"name": "Fuzzed"}
+    if path.endswith("/consents") and isinstance(body.get("purpose"), str) and 0 < len(body["purpose"]) <= 200:
+        body["purpose"] = "marketing"  # any printable word
+    if path == "/v1/placements/{name}":
+        for name, known in (("sources", SOURCES), ("filters", FILTERS)):
+            given = body.get(name)
+            if isinstance(given, list) and all(isinstance(each, str) and each in known for each in given):
+                del body[name]
+        if isinstance(body.get("ranking"), str) and body["ranking"] in ("", *RANKINGS):
+            del body["ranking"]
+        if body.get("like") is None:
+            body["like"] = "home"
+
+
 def _one_way(body: dict[str, Any]) -> None:
     """Users are named by a list, a condition or a segment, and by one of them alone."""
     kinds: dict[str, Any] = {"user_ids": list, "filter": (str, dict), "segment_id": str}
@@ -134,7 +160,7 @@ def _make_sound(body: dict[str, Any]) -> None:
 
 def _about_sales(path: str, body: dict[str, Any]) -> None:
     """What sold within a window is asked of lists of what sells only."""
-    if path.startswith("/v1/placements/"):
+    if path == "/v1/placements/{name}":
         _drop(body, window=str, segment=str)
     elif path.startswith("/v1/recommendations") and any(isinstance(body.get(each), str) for each in _SALES):
         body["placement"] = "best-sellers"

@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.learned import Ranking
 from engine.recommend.onward import next_items
+from engine.recommend.readied import Readied
 from engine.visits import Onward
 from training.evaluate import per_user
 from training.interactions import DAY, Log, interactions, purchase_counts
@@ -134,11 +135,12 @@ def judge(learned: Onward, order: Ranking | None, steps: Steps, k: int, *, repea
 
     Without `repeats` what was seen is not listed. An item that is not listed counts nothing, however many there are.
     """
+    ready = None if order is None else Readied(order)
     lists, seconds = np.full((len(steps), k), -1, np.int64), np.zeros(len(steps))
     for step in range(len(steps)):
         items = steps.seen[step]
         began = time.perf_counter()
-        rows, _ = next_items(learned, order, items)
+        rows, _ = next_items(learned, ready, items)
         if not repeats:
             rows = rows[~np.isin(rows, items)]
         seconds[step] = time.perf_counter() - began

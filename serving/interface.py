@@ -68,6 +68,11 @@ def guarded(
     app.add_exception_handler(HawkerError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_problem)
+    # What FastAPI puts outside of the edge answers failures, which the edge does already.
+    stack: Any = app.build_middleware_stack()
+    while not isinstance(stack, Edge):
+        stack = stack.app
+    app.middleware_stack = stack
     return app
 
 

@@ -35,20 +35,30 @@ class ProfileReader:
         self._reads = reads
 
     async def read(
-        self, bundle: Bundle, user_id: str | None, session_id: str | None, also: Sequence[str] = ()
+        self,
+        bundle: Bundle,
+        user_id: str | None,
+        session_id: str | None,
+        also: Sequence[str] = (),
+        *,
+        stored: Profile | None = None,
     ) -> Known:
-        """One round trip; the history alone where there is no live store or it does not answer."""
+        """One round trip; the history alone where there is no live store or it does not answer.
+
+        `stored` is the bundle's history of `user_id`, for who looked it up already.
+        """
+        stored = stored or _history(bundle, user_id)
         if self._profiles is None or self._reads is None:
-            return Known(_history(bundle, user_id), None, degraded=False)
+            return Known(stored, None, degraded=False)
         try:
             view = await self._profiles.read_within(self._reads, user_id, session_id, also)
         except (StoreError, OSError):
-            return Known(_history(bundle, user_id), None, degraded=True)
+            return Known(stored, None, degraded=True)
         tail = [each for person in view.persons for each in person.tail]
         # A bundle made before a merge knows the history under the name that was asked for.
-        history = _history(bundle, view.user_id) if view.user_id is not None else unknown()
+        history = stored if view.user_id in (user_id, None) else _history(bundle, view.user_id)
         if not len(history):
-            history = _history(bundle, user_id)
+            history = stored
         profile = _joined(bundle, history, tail)
         return Known(profile, view.catalogue_version, degraded=False, also=view.also, source=_first_source(view))
 

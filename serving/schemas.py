@@ -78,9 +78,11 @@ Whole = Annotated[int, BeforeValidator(lambda each: int(each) if type(each) is f
 
 class ListRequest(Wishes):
     placement: str = Field("home", description=_PLACEMENTS, json_schema_extra={"examples": _FOR_USERS})
-    item_ids: list[Id] = Field([], max_length=100, description="The items in view, which the list is about.")
+    item_ids: list[Id] = Field(
+        default_factory=list, max_length=100, description="The items in view, which the list is about."
+    )
     limit: Whole = Field(20, ge=1, le=LIMIT)
-    exclude: list[Id] = Field([], max_length=1000, description="Items not to show.")
+    exclude: list[Id] = Field(default_factory=list, max_length=1000, description="Items not to show.")
     fields: list[str] = Field(
         [], max_length=20, description=_FIELDS, json_schema_extra={"items": {"type": "string", "enum": list(FIELDS)}}
     )

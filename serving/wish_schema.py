@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.expression import LONGEST_TEXT
-from engine.recommend.control import MOST_RULES, Control, control_of
+from engine.recommend.control import MOST_RULES, NOTHING, Control, control_of
 from engine.recommend.windows import WINDOWS
+
+_NOTHING = {"fill": True}
+_LONGEST_KEPT = 2_048  # bytes
 
 _TEXT: Any = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
 CONDITION: Any = {"anyOf": [_TEXT, {"type": "object"}, {"type": "null"}], "examples": ['brand = "A" and price < 500']}
@@ -87,7 +93,24 @@ class Wishes(BaseModel):
 
     def control(self) -> Control:
         """Raises BadInput with field and place."""
-        return control_of({name: getattr(self, name) for name in Wishes.model_fields})
+        return read_once({name: getattr(self, name) for name in Wishes.model_fields})
+
+
+def read_once(given: Mapping[str, Any]) -> Control:
+    """What is wished, as `control_of` reads it: pages wish the same again and again, and few different things."""
+    told = {name: each for name, each in given.items() if each is not None}
+    if told == _NOTHING:
+        return NOTHING
+    try:
+        raw = orjson.dumps(told)
+    except TypeError:  # half a surrogate pair, or a number beyond 64 bits
+        return control_of(told)
+    return _read(raw) if len(raw) <= _LONGEST_KEPT else control_of(told)
+
+
+@lru_cache(maxsize=512)
+def _read(raw: bytes) -> Control:
+    return control_of(orjson.loads(raw))
 
 
 class Overruling(BaseModel):

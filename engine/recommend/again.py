@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ def with_due(found: Sequence[Recommendation], query: Query, bundle: Bundle) -> l
     likely = chances(rows, query, bundle)
     told = iter(zip(moments, [None] * len(rows) if likely is None else likely.tolist(), strict=True))
     return [
-        replace(each, due_at=(both := next(told))[0], chance=both[1]) if each.source == "due" else each
+        each._replace(due_at=(both := next(told))[0], chance=both[1]) if each.source == "due" else each
         for each in found
     ]
 

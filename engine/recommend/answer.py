@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,7 @@ FIELDS = ("name", "brand", "categories", "price")
 EXPLORED = "explored"
 
 
-@dataclass(frozen=True, slots=True)
-class AnsweredItem:
+class AnsweredItem(NamedTuple):
     """One place of the list. `reason` is None unless explained; `fields` are the catalogue facts asked for.
 
     `due_at` (epoch seconds) and `chance`, within a week, are told of what is due again.
@@ -148,8 +147,14 @@ def answer(
 def _items(
     found: Sequence[Recommendation], query: Query, bundle: Bundle, fields: Sequence[str], explain: bool
 ) -> tuple[AnsweredItem, ...]:
-    dated = with_due(list(found), query, bundle)
-    return tuple(_item(e, query, bundle, fields, reason(e, query, bundle) if explain else None) for e in dated)
+    if not found:
+        return ()
+    dated = with_due(found, query, bundle)
+    ids = bundle.items.ids.texts(np.array([each.row for each in dated], np.int64))
+    return tuple(
+        _item(item_id, each, bundle, fields, reason(each, query, bundle) if explain else None)
+        for item_id, each in zip(ids, dated, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +182,8 @@ def _made(query: Query, limit: int, told: Told, exploring: Exploration | None, b
 def controlled(query: Query, told: Told, bundle: Bundle, *, least: int = 0) -> Query:
     """The query with what its wishes need: the request's own values, what is allowed, and room to choose from."""
     control = query.control
-    scope = Scope(query.now, in_view(control, query.items, bundle), of_user(told.user, query.profile, query.now))
+    user = of_user(told.user, query.profile, query.now) if control.asks_user else {}
+    scope = Scope(query.now, in_view(control, query.items, bundle), user)
     allowed = None if control.condition is None else Allowed(control.condition, scope, bundle)
     rows = bundle.items.rows(item_id for item_id, _ in told.shown)
     times = np.array([time for _, time in told.shown], np.float64)
@@ -197,8 +203,8 @@ def _arranged(
     if not query.control.arranges:
         return found, nothing_left(found, query, bundle)
     list_, lost = arranged(found, query, bundle, limit)
-    deeper = replace(query, limit=limit + DEEPER)
-    if len(list_) < limit and query.limit < deeper.limit:
+    if len(list_) < limit and query.limit < limit + DEEPER:
+        deeper = replace(query, limit=limit + DEEPER)
         list_, lost = arranged(recommend(deeper, bundle), deeper, bundle, limit)
     return list_, lost + nothing_left(list_, query, bundle)
 
@@ -226,9 +232,8 @@ def _check(asked: Placement, item_ids: Sequence[str], limit: int, fields: Sequen
         )
 
 
-def _item(found: Recommendation, query: Query, bundle: Bundle, fields: Sequence[str], why: str | None) -> AnsweredItem:
+def _item(item_id: str, found: Recommendation, bundle: Bundle, fields: Sequence[str], why: str | None) -> AnsweredItem:
     facts = bundle.catalog.fields(found.row) if fields else {}
     shown = {name: facts[name] for name in fields}
     source = EXPLORED if found.explored else found.source
-    about = (found.promoted, found.due_at, found.chance)
-    return AnsweredItem(bundle.items.ids[found.row], found.score, source, why, shown, *about)
+    return AnsweredItem(item_id, found.score, source, why, shown, found.promoted, found.due_at, found.chance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -39,25 +39,20 @@ def arranged(
     places |= promoted
     lost += more
     taken |= {each.row for each in promoted.values()}
-    rest = [each for each in found if each.row not in taken]
+    rest = [each for each in found if each.row not in taken] if taken else list(found)
     if query.control.mmr:
         rest = varied(rest, query.control.mmr, bundle)
-    every = np.array(sorted({each.row for each in (*rest, *places.values())}), np.int32)
-    caps = Caps(query.control.most, every, bundle)
+    caps = Caps(query.control.most, np.array([each.row for each in (*rest, *places.values())], np.int32), bundle)
     for each in places.values():
         caps.count(each.row)
     if caps.are_exceeded:
         lost.append(
             Overruled("diversity", "pin" if any(each.source == "pinned" for each in places.values()) else "promote")
         )
-    waiting, list_ = iter(rest), []
-    for place in range(limit):
-        chosen = places.get(place) or next((each for each in waiting if caps.has_room(each.row)), None)
-        if chosen is None:
-            continue  # what was decided on for a later place moves up
-        if place not in places:
-            caps.count(chosen.row)
-        list_.append(chosen)
+    fitting = filter(caps.admits, rest)
+    # Where nothing fits any more, what was decided on for a later place moves up.
+    chosen = (places.get(place) or next(fitting, None) for place in range(limit))
+    list_ = [each for each in chosen if each is not None]
     return _falling(list_), lost
 
 
@@ -145,7 +140,7 @@ def _promoted(
         if wanted and not chosen and (by := _all_lost(allowed, query, bundle)):
             lost.append(Overruled("promote", by))
         for index, one in enumerate(chosen):
-            places[free[int((index + 0.5) * len(free) / len(chosen))]] = replace(one, promoted=True)
+            places[free[int((index + 0.5) * len(free) / len(chosen))]] = one._replace(promoted=True)
     return places, lost
 
 
@@ -179,5 +174,5 @@ def _falling(found: Sequence[Recommendation]) -> list[Recommendation]:
     told: list[Recommendation] = []
     for each, score in zip(reversed(found), reversed(scores), strict=True):
         highest = max(highest, score if score > -np.inf else least)
-        told.append(replace(each, score=highest))
+        told.append(each._replace(score=highest))
     return told[::-1]

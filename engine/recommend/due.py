@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
+from engine.compiled import FLOATS, PLACES, REAL, compiled
 from engine.learned import Repurchase
 from engine.profile import Profile
 from engine.recommend.grouped import Grouped
@@ -44,18 +45,31 @@ def rhythm(own: Grouped, again: Repurchase) -> Rhythm:
     gamma posterior of a Poisson rate, as in Bhagat et al. 2018, Buy It Again: it counts the time since the last
     purchase too, so that it falls where somebody stopped.
     """
-    gaps = own.days[:-1] - own.days[1:]
-    between = np.ones(len(gaps), bool)
-    between[own.starts[1:] - 1] = False  # from one item to the next
-    told = between & (gaps >= SAME_VISIT)
-    owner = np.repeat(np.arange(len(own.keys)), np.diff(np.r_[own.starts, len(own.days)]).astype(np.int64))[1:]
-    times = np.bincount(owner[told], minlength=len(own.keys))
-    logs = np.bincount(owner[told], np.log(gaps[told]), len(own.keys))
-    held, shape = float(again.strength[0]), float(again.strength[1])
-    prior, pace = again.interval[own.keys].astype(np.float64), again.pace[own.keys].astype(np.float64)
-    typical = np.exp((held * prior + logs) / (held + times))
-    weekly = 7.0 * (times + shape) / (own.first + shape / pace)
-    return Rhythm(times, typical.astype(np.float32), weekly.astype(np.float32))
+    prior, pace = again.interval[own.keys], again.pace[own.keys]
+    return Rhythm(*_rhythm(own.days, own.starts, prior, pace, float(again.strength[0]), float(again.strength[1])))
+
+
+@compiled(FLOATS, PLACES, FLOATS, FLOATS, REAL, REAL)
+def _rhythm(
+    days: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    prior: NDArray[np.float32],
+    pace: NDArray[np.float32],
+    held: float,
+    shape: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    n = len(prior)
+    times, typical, weekly = np.zeros(n, np.int64), np.empty(n, np.float32), np.empty(n, np.float32)
+    for item in range(n):
+        logs = 0.0
+        for at in range(starts[item] + 1, starts[item + 1]):
+            gap = days[at - 1] - days[at]
+            if gap >= SAME_VISIT:
+                times[item] += 1
+                logs += np.log(np.float64(gap))
+        typical[item] = np.exp((held * prior[item] + logs) / (held + times[item]))
+        weekly[item] = 7.0 * (times[item] + shape) / (days[starts[item]] + shape / pace[item])
+    return times, typical, weekly
 
 
 def due(

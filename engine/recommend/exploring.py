@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ def explored(
             continue
         chances = _chances(alternatives, how, bundle, tried, chance)
         at = min(int(np.searchsorted(np.cumsum(chances), draws[place, 1], side="right")), len(alternatives) - 1)
-        list_[place] = replace(alternatives[at], score=shown[place].score, explored=True)
+        list_[place] = alternatives[at]._replace(score=shown[place].score, explored=True)
         propensities[place] = how.share * float(chances[at])
         instead.add(alternatives[at].row)
     stepped_back = [old for old, new in zip(shown, list_, strict=True) if old is not new]

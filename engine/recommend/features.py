@@ -6,9 +6,7 @@ ago, so that thresholds learned offline mean the same online.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +15,10 @@ from engine.bundle import Bundle
 from engine.learned import NEVER
 from engine.profile import Profile
 from engine.recommend.due import rhythm
-from engine.recommend.grouped import Grouped, places, together
+from engine.recommend.feature_values import due, of_groups, of_looked_at, of_own, of_user, shares
+from engine.recommend.grouped import Grouped
 from engine.recommend.readied import Readied
-from engine.recommend.shared import Block, Column, Place
+from engine.recommend.shared import Block, Place
 from engine.recommend.sources import RANKED, Pool
 
 DAY = 86_400.0
@@ -63,11 +62,11 @@ FEATURES: tuple[str, ...] = (
     "factors_score",
     *(f"source_{source}" for source in RANKED),
 )
-#: Days after which purchases count half: of items, of groups, and of what was looked at.
-_HALF_LIVES = (15.0, 60.0, 180.0, 30.0, 120.0, 7.0)
 #: What a feature is of a candidate that the user had nothing to do with.
 _NEVER_WHERE = ("_since_last", "_since_first", "_orders_since", "_since_browsed", "own_interval", "own_typical")
 _MISSING = np.array([NEVER if name.endswith(_NEVER_WHERE) else 0 for name in FEATURES], np.float32)
+_AT = {name: at for at, name in enumerate(FEATURES)}
+_MONTH = 28.0  # days
 _FACTORS = FEATURES.index("factors_score")
 _FIRST_OF_ITEMS = FEATURES.index("item_recent")
 _OF_ITEMS = range(_FIRST_OF_ITEMS, FEATURES.index("item_share_of_category") + 1)
@@ -79,42 +78,35 @@ _PRICE_RATIO = FEATURES.index("item_price_ratio")
 class Table:
     """The features of one user's candidates; what many of them share stands there once.
 
-    `single` are the columns that each candidate has for itself, by feature. What is said of the items alone is looked
-    up where it is needed; `usual_price` is what this user usually pays (minor units).
+    `single` are the columns of the last features, which each candidate has for itself. What is said of items alone is
+    looked up where it is needed; `usual_price` is what this user usually pays (minor units).
     """
 
     bundle: Bundle
     rows: NDArray[np.int32]
     shared: list[Block]
-    single: list[tuple[int, Column]]
+    single: NDArray[np.float32]
     usual_price: float
 
-    def dense(self, at: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
-        """[len(FEATURES), n] of the candidates at these places."""
-        rows = self.rows[at]
-        found = np.empty((len(FEATURES), len(rows)), np.float32)
+    def dense(self, at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """[len(FEATURES), n] of the candidates at these places, or of all."""
+        at = np.arange(len(self.rows)) if at is None else at
+        found = np.empty((len(FEATURES), len(at)), np.float32)
         for each in self.shared:
-            found[each.first : each.first + len(each.values)] = each.values.take(each.place.at[at], axis=1)
-        for feature, column in self.single:
-            found[feature] = column[at]
-        for feature, column in zip(_OF_ITEMS, _item_columns(self.bundle, rows, self.usual_price), strict=True):
+            each.spread(found, at)
+        found[_FACTORS:] = self.single.take(at, axis=1)
+        for feature, column in zip(_OF_ITEMS, _item_columns(self.bundle, self.rows[at], self.usual_price), strict=True):
             found[feature] = column
         return found
 
     def scores(self, ranking: Readied) -> NDArray[np.float64]:
         """[n] what the tables of a ranking add up to."""
-        features = [
-            np.arange(each.first, each.first + len(each.values)).repeat(each.values.shape[1]) for each in self.shared
-        ]
-        values = np.concatenate([each.values.ravel() for each in self.shared])
-        told = ranking.of_tables(np.concatenate(features), values)
-        scores, end = of_items(ranking, self.bundle, self.rows), 0
+        scores = of_items(ranking, self.bundle, self.rows)
         for each in self.shared:
-            begin, end = end, end + each.values.size
-            scores += told[begin:end].reshape(each.values.shape).sum(axis=0).take(each.place.at)
+            ranking.add_block(scores, each)
         price = self.bundle.statistics.price[self.rows] / np.float32(max(self.usual_price, 1.0))
-        for feature, column in (*self.single, (_PRICE_RATIO, price)):
-            scores += ranking.of_table(feature, column)
+        ranking.add_columns(scores, _PRICE_RATIO, price[None, :])
+        ranking.add_columns(scores, _FACTORS, self.single)
         return scores
 
 
@@ -138,7 +130,7 @@ def _sum_of_items(ranking: Readied, bundle: Bundle, rows: NDArray[np.int32] | sl
     scores = np.zeros(len(bundle.statistics.recent[rows]))
     for feature, column in told:
         if feature != _PRICE_RATIO:
-            scores += ranking.of_table(feature, column)
+            ranking.add_columns(scores, feature, column[None, :])
     return scores
 
 
@@ -151,99 +143,43 @@ def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
     """The same, with what candidates share told once."""
     bought, rows, ages = profile.purchases, pool.rows, _days_before(now, profile.times)
     items, days, looked = profile.items[bought], ages[bought], ~bought
-    orders = np.unique(profile.times[bought])
-    catalog = bundle.catalog
-    codes = (catalog.category, catalog.levels[:, 0], catalog.brand)
-    parts = [(items, days), *((each[items], days) for each in codes), (profile.items[looked], ages[looked])]
-    own, *of_codes, browsed = groups = together(parts, _HALF_LIVES)
-    mine, *places_of_codes, seen = places(groups, [rows, *(each[rows] for each in codes), rows])
-    of_own = [*_own_columns(own, profile.quantities[bought], orders, now), *_rhythm_columns(own, bundle)]
+    orders = _days_before(now, profile.orders[::-1])
+    own, seen = Grouped.of(items, days), Grouped.of(profile.items[looked], ages[looked])
+    mine, found = own.place(rows), rhythm(own, bundle.repurchase)
+    told = (own.days, own.starts, own.order, profile.quantities[bought], orders, found.typical, found.pace)
     shared = [
-        _block("own_lines", mine, of_own),
-        _block("own_browsed", seen, [browsed.faded(7.0), browsed.last]),
+        _block("own_lines", mine, of_own(*told, _missing("own_lines", 14))),
+        _block("own_browsed", seen.place(rows), of_looked_at(seen.days, seen.starts, _missing("own_browsed", 2))),
     ]
-    for name, grouped, place, code in zip(GROUPS, of_codes, places_of_codes, codes, strict=True):
-        shared.append(_block(f"{name}_lines", place, _group_columns(grouped, code[own.keys])))
-    of_category, category = of_codes[0], codes[0][own.keys]
-    shared += [
-        _block("own_share_of_category", mine, [_shares(own, of_category, category)]),
-        _block("category_due", places_of_codes[0], [_due(of_category)]),
-        Block(
-            FEATURES.index("user_orders"),
-            _user_values(len(items), len(own.keys), orders, now),
-            Place(np.zeros(len(rows), np.int64), 0),
-        ),
-    ]
-    single = [(_FACTORS, _factor_column(profile, bundle, rows, now))]
-    single += [(_FACTORS + 1 + source, line) for source, line in enumerate(pool.scores[: len(RANKED)])]
+    catalog = bundle.catalog
+    for name, codes in zip(GROUPS, (catalog.category, catalog.section, catalog.brand), strict=True):
+        of_items, first = codes[own.keys], f"{name}_lines"
+        group = Grouped.of(codes[items], days)
+        place = group.place(codes[rows])
+        values = of_groups(group.days, group.starts, group.keys, of_items, _missing(first, len(GROUP)))
+        shared.append(_block(first, place, values))
+        if name == "category":
+            share = shares(own.starts, group.starts, group.keys, of_items, _missing("own_share_of_category", 1))
+            shared.append(_block("own_share_of_category", mine, share))
+            shared.append(_block("category_due", place, due(group.days, group.starts, _missing("category_due", 1))))
+    everywhere = Place(np.zeros(len(rows), np.int64), 0)
+    shared.append(_block("user_orders", everywhere, of_user(own.starts, orders, _MONTH)))
+    single = np.concatenate([_factor_column(profile, bundle, rows, now)[None, :], pool.scores[: len(RANKED)]])
     usual = bundle.statistics.price[items]
-    return Table(bundle, rows, shared, single, float(usual.mean()) if len(usual) else 0.0)
+    return Table(bundle, rows, shared, single, float(usual.sum()) / max(len(usual), 1))
 
 
-def _block(first: str, place: Place, columns: Sequence[NDArray[Any]]) -> Block:
-    at = FEATURES.index(first)
-    return Block.of(at, place, columns, _MISSING[at : at + len(columns)])
+def _block(first: str, place: Place, values: NDArray[np.float32]) -> Block:
+    return Block(_AT[first], values, place)
+
+
+def _missing(first: str, n: int) -> NDArray[np.float32]:
+    return _MISSING[_AT[first] : _AT[first] + n]
 
 
 def _days_before(now: float, times: NDArray[np.int64]) -> NDArray[np.float32]:
     """Ages in days; what lies after the clock counts as new."""
     return np.asarray(np.maximum(now - times, 0.0) / DAY, np.float32)
-
-
-def _distinct(codes_of_items: NDArray[np.int32], grouped: Grouped) -> NDArray[np.float32]:
-    """How many different items were bought in each group."""
-    at = np.searchsorted(grouped.keys, codes_of_items)
-    return np.bincount(at, minlength=len(grouped.keys)).astype(np.float32)
-
-
-def _own_columns(
-    own: Grouped, quantities: NDArray[np.float32], orders: NDArray[np.int64], now: float
-) -> list[NDArray[Any]]:
-    lines, last, first = own.count, own.last, own.first
-    interval = np.where(lines > 1, (first - last) / np.maximum(lines - 1, 1), NEVER).astype(np.float32)
-    order_days = _days_before(now, orders[::-1])  # ascending: newest first
-    return [
-        lines,
-        own.faded(15.0),
-        own.faded(60.0),
-        own.faded(180.0),
-        last,
-        first,
-        own.sums(quantities[own.order]),
-        interval,
-        last / np.maximum(interval, 1.0),
-        lines / max(len(orders), 1),
-        np.searchsorted(order_days, last),
-    ]
-
-
-def _rhythm_columns(own: Grouped, bundle: Bundle) -> list[NDArray[Any]]:
-    found = rhythm(own, bundle.repurchase)
-    return [found.typical, own.last / found.typical, found.pace]
-
-
-def _group_columns(grouped: Grouped, codes_of_items: NDArray[np.int32]) -> list[NDArray[Any]]:
-    return [
-        grouped.count,
-        grouped.faded(30.0),
-        grouped.faded(120.0),
-        grouped.last,
-        _distinct(codes_of_items, grouped),
-    ]
-
-
-def _shares(own: Grouped, grouped: Grouped, category: NDArray[np.int32]) -> NDArray[Any]:
-    """Of each item its share of the user's purchases in its category."""
-    if not len(own.keys):
-        return own.count
-    lines = grouped.count[np.searchsorted(grouped.keys, category)]
-    return own.count / np.maximum(np.where(category >= 0, lines, np.float32(0)), np.float32(1))
-
-
-def _due(grouped: Grouped) -> NDArray[Any]:
-    """How many of its usual intervals have passed since a group was last bought from."""
-    lines, last = grouped.count, grouped.last
-    return np.asarray(last * np.maximum(lines - 1.0, 0.0) / np.maximum(grouped.first - last, 1.0))
 
 
 def _item_columns(bundle: Bundle, rows: NDArray[np.int32] | slice, usual_price: float) -> list[NDArray[np.float32]]:
@@ -265,20 +201,6 @@ def _item_columns(bundle: Bundle, rows: NDArray[np.int32] | slice, usual_price: 
         price / np.float32(max(usual_price, 1.0)),
         (recent / np.maximum(sold, 0.1)).astype(np.float32),
     ]
-
-
-def _user_values(n_lines: int, n_items: int, orders: NDArray[np.int64], now: float) -> NDArray[np.float32]:
-    """[features, 1] the same for all candidates."""
-    count = len(orders)
-    values = (
-        count,
-        int(np.count_nonzero(orders > now - 28 * DAY)),
-        n_lines / max(count, 1),
-        1.0 - n_items / max(n_lines, 1),
-        (now - orders[-1]) / DAY if count else float(NEVER),
-        (orders[-1] - orders[0]) / DAY / (count - 1) if count > 1 else float(NEVER),
-    )
-    return np.array(values, np.float32)[:, None]
 
 
 def _factor_column(profile: Profile, bundle: Bundle, rows: NDArray[np.int32], now: float) -> NDArray[np.float32]:

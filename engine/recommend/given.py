@@ -12,6 +12,7 @@ from engine.recommend import ranking
 from engine.recommend.boosts import boosts
 from engine.recommend.features import table
 from engine.recommend.placements import placement
+from engine.recommend.pooled import first_lines
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.sources import RANKED, SOURCES, Pool, propose
 
@@ -34,14 +35,16 @@ def ranked_given(query: Query, bundle: Bundle, strength: float) -> list[Recommen
         return []
     pool = _pool(query, bundle)
     own = _own_order(query, bundle, pool)
-    place_of = {int(row): place for place, row in enumerate(pool.rows[own].tolist(), start=1)}
-    ours = np.array([place_of[int(row)] for row in rows])
+    places = np.empty(len(own), np.int64)
+    places[own] = np.arange(1, len(own) + 1)
+    ours = places[np.searchsorted(pool.rows, rows)]
     given = np.arange(1, len(rows) + 1)
     scores = strength / (_FUSION + ours) + (1.0 - strength) / (_FUSION + given)
     if (boost := boosts(query, bundle, rows)) is not None:
         scores = scores * boost
     order = np.argsort(-scores, kind="stable")
-    return [Recommendation(int(rows[at]), float(scores[at]), _source(pool, int(rows[at]))) for at in order]
+    found = rows[order]
+    return list(map(Recommendation, found.tolist(), scores[order].tolist(), _sources(pool, found)))
 
 
 def _pool(query: Query, bundle: Bundle) -> Pool:
@@ -50,9 +53,10 @@ def _pool(query: Query, bundle: Bundle) -> Pool:
     proposed = propose(RANKED, _EVERY, query.profile, bundle, query.now, nothing)
     rows = np.unique(query.items)
     table = np.zeros((len(SOURCES), len(rows)), np.float32)
-    both, at, there = np.intersect1d(rows, proposed.rows, return_indices=True)
-    if len(both):
-        table[:, at] = proposed.scores[:, there]
+    there = np.searchsorted(proposed.rows, rows)
+    there[there == len(proposed.rows)] = 0
+    both = np.flatnonzero(proposed.rows[there] == rows) if len(proposed.rows) else there[:0]
+    table[:, both] = proposed.scores[:, there[both]]
     return Pool(rows, table)
 
 
@@ -65,6 +69,9 @@ def _own_order(query: Query, bundle: Bundle, pool: Pool) -> NDArray[np.int64]:
     return ranking.order_of(features, ranking.readied(learned, bundle))[0]
 
 
-def _source(pool: Pool, row: int) -> str:
-    said = pool.scores[:, int(np.searchsorted(pool.rows, row))]
-    return list(SOURCES)[int(np.argmax(said > 0))] if said.any() else AS_GIVEN
+def _sources(pool: Pool, rows: NDArray[np.int32]) -> list[str]:
+    """Who knows each of the rows best."""
+    columns, names = np.searchsorted(pool.rows, rows), list(SOURCES)
+    lines = first_lines(pool.scores, columns)
+    said = pool.scores[lines, columns] > 0
+    return [names[line] if known else AS_GIVEN for line, known in zip(lines.tolist(), said.tolist(), strict=True)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.bundle import Bundle
-from engine.formula import Name, names_in
+from engine.expression import Name, names_in
 from engine.item_facts import FLAG, MEMBER, NUMBER, TEXT
 from engine.item_table import ItemTable
 from engine.profile import Profile
@@ -50,7 +50,7 @@ def in_view(control: Control, items: Rows, bundle: Bundle) -> dict[str, Any]:
 
 def of_user(document: Mapping[str, Any], profile: Profile, now: float) -> Mapping[str, Any]:
     """What rules may ask of a user: what the shop said, flat, and what the profile tells."""
-    orders = np.unique(profile.times[profile.purchases])
+    orders = profile.orders
     since = {"days_since_order": max(now - int(orders[-1]), 0.0) / DAY} if len(orders) else {}
     return {**_flat(document, ""), "orders": len(orders), **since}
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
-from engine.learned import Ranking
 from engine.profile import Profile
 from engine.recommend import ranking
+from engine.recommend.readied import Readied
 from engine.visits import Onward, Recent
 
 #: Candidates that are judged in full, beside the items of the visit itself.
@@ -64,7 +64,8 @@ def onward(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """What visits like this one went on to, from the items that this one took last, those in view included."""
     items = visit_of(profile, bundle, context)
-    rows, scores = next_items(bundle.onward, bundle.rankings.get("onward"), items)
+    learned = bundle.rankings.get("onward")
+    rows, scores = next_items(bundle.onward, None if learned is None else ranking.readied(learned, bundle), items)
     # A learned order speaks in logarithms, of which only differences mean something.
     return rows, np.exp(scores - scores.max(initial=-np.inf)).astype(np.float32)
 
@@ -79,7 +80,7 @@ def visit_of(profile: Profile, bundle: Bundle, context: NDArray[np.int32]) -> ND
 
 
 def next_items(
-    learned: Onward, order: Ranking | None, items: NDArray[np.int32]
+    learned: Onward, order: Readied | None, items: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """What comes next in a visit that took `items`, oldest first: rows best first, and their scores.
 
@@ -91,7 +92,7 @@ def next_items(
         others = ~np.isin(found.rows, items)
         best = np.argsort(-found.scores[others], kind="stable")
         return found.rows[others][best], found.scores[others][best]
-    best, scores = ranking.order(order, found.columns)
+    best, scores = ranking.order_of(ranking.Columns(found.columns), order)
     return found.rows[best], scores
 
 

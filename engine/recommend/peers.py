@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.profile import Profile
-from engine.recommend.shared import falling
+from engine.summed import best_first
 
 
 def peers(
@@ -21,6 +21,4 @@ def peers(
     items = bundle.peers.items
     bend = np.exp(bundle.peers.bend[known].sum(axis=0, dtype=np.float64))
     scores = (bundle.statistics.recent[items] * bend).astype(np.float32)
-    selling = scores > 0
-    order = falling(scores[selling])
-    return items[selling][order], scores[selling][order]
+    return best_first(items, scores)

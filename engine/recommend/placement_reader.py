@@ -73,6 +73,9 @@ def _variant(control: Placement, given: Mapping[str, Any], variant: str, changes
 
 
 def _one(name: str, given: Mapping[str, Any]) -> Placement:
+    # First what is wrong in itself, then what it lacks.
+    control = control_of({word: given.get(word) for word in WISHES if word in given})
+    exploration = None if given.get("explore") is None else exploration_of(given["explore"])
     base = _base(name, given)
     made = replace(
         base,
@@ -87,8 +90,8 @@ def _one(name: str, given: Mapping[str, Any]) -> Placement:
         newcomers=_one_of(given, "newcomers", base.newcomers, NEWCOMERS),
         window=_one_of(given, "window", base.window, tuple(WINDOWS)),
         segment=_text(given, "segment", base.segment or "") or None,
-        control=control_of({word: given.get(word) for word in WISHES if word in given}),
-        exploration=None if given.get("explore") is None else exploration_of(given["explore"]),
+        control=control,
+        exploration=exploration,
     )
     _check_whole(made)
     return made

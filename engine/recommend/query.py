@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,7 @@ class Query:
     failed: Callable[[str, Exception], None] = raising
 
 
-@dataclass(frozen=True, slots=True)
-class Recommendation:
+class Recommendation(NamedTuple):
     """One place of the list: `source` proposed the item, `score` ordered it, within this list only.
 
     `promoted`: a pin or a promotion put it there. `explored`: chance did, to learn whether it fits. Of what is due

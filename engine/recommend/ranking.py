@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
+from engine.compiled import DOUBLES, PLACES_WRITTEN, compiled
 from engine.learned import Ranking
 from engine.recommend.readied import Readied
 
@@ -44,6 +46,21 @@ def order_of(table: Table, ranking: Readied) -> Ordered:
     return _ordered(table.scores(ranking), by_trees)
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A table of candidates that share nothing: `values` float32 [n_features, n]."""
+
+    values: NDArray[np.float32]
+
+    def dense(self, at: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self.values.take(at, axis=1)
+
+    def scores(self, ranking: Readied) -> NDArray[np.float64]:
+        scores = np.zeros(self.values.shape[1])
+        ranking.add_columns(scores, 0, self.values)
+        return scores
+
+
 def readied(learned: Ranking, bundle: Bundle) -> Readied:
     """A ranking of the bundle in its quickest form, made once."""
     found: Readied | None = bundle.kept.get(("readied", id(learned)))
@@ -56,12 +73,27 @@ def readied(learned: Ranking, bundle: Bundle) -> Readied:
 def _ordered(scores: NDArray[np.float64], by_trees: Callable[[NDArray[np.int64]], NDArray[np.float64]]) -> Ordered:
     best_first = np.argsort(-scores, kind="stable")
     head = best_first[:SHORTLIST]
-    refined = scores[head] + by_trees(head)
-    again = np.argsort(-refined, kind="stable")
-    best_first = np.concatenate([head[again], best_first[SHORTLIST:]])
-    # What the trees did not see stays below what they saw, whatever its score says.
-    tail = np.minimum(scores[best_first[SHORTLIST:]], refined.min(initial=np.inf))
-    return best_first, np.concatenate([refined[again], tail])
+    return best_first, _refined(scores[best_first], by_trees(head), best_first)
+
+
+@compiled(DOUBLES, DOUBLES, PLACES_WRITTEN)
+def _refined(scores: NDArray[np.float64], added: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The scores, best first, after something was added to the first of them, whose places in `order` change so.
+
+    What got nothing added stays below what did, whatever its score says.
+    """
+    told = scores.copy()
+    lowest = np.inf
+    for place, more in enumerate(added):
+        score, at, row = told[place] + more, place, order[place]
+        lowest = min(lowest, score)
+        while at > 0 and told[at - 1] < score:  # of equal ones the one that was before stays before
+            told[at], order[at] = told[at - 1], order[at - 1]
+            at -= 1
+        told[at], order[at] = score, row
+    for place in range(len(added), len(told)):
+        told[place] = min(told[place], lowest)
+    return told
 
 
 def additive(ranking: Ranking, columns: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,9 +1,9 @@
 """Readied: a learned ranking in the form in which a request gets through it quickest. It orders as the ranking does.
 
-Tables: the steps of all features stand in one ascending array, behind their feature's number, so that one search
-finds any number of values of any features. Trees: a node that sends a candidate to the right rules out the leaves on
-its left; what is left of a tree's leaves is a bit each, and the first of them is where the candidate falls. Lucchese
-et al.: QuickScorer: a fast algorithm to rank documents with additive ensembles of regression trees (2015).
+Tables: what many candidates share is looked up once for all of them. Trees: a node that sends a candidate to the right
+rules out the leaves on its left; what is left of a tree's leaves is a bit each, and the first of them is where the
+candidate falls. Lucchese et al.: QuickScorer: a fast algorithm to rank documents with additive ensembles of regression
+trees (2015).
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.compiled import BYTES, DOUBLES, FLOATS, LINES, PLACES, WHOLE, WRITTEN, compiled, inner, read_only
 from engine.learned import Ranking
+from engine.recommend.shared import Block
 
 _MOST_LEAVES = 16
 #: The first leaf that is not among those ruled out, which are the bits of a 16-bit number; one always is left.
@@ -22,38 +24,74 @@ class Readied:
     """One ranking. Made once for a bundle, some milliseconds."""
 
     def __init__(self, learned: Ranking) -> None:
+        if len(learned.values) != len(learned.steps) + len(learned.step_starts) - 1:
+            raise ValueError("a ranking has a value more than steps of each feature")
         self.learned = learned
-        n = len(learned.step_starts) - 1
-        of_step = np.repeat(np.arange(n, dtype=np.int64), np.diff(learned.step_starts))
-        self._floored = _floored(learned.steps)
-        self._steps = (of_step << 32) + _ascending(self._floored)
-        self._values = np.array(learned.values, np.float64)
-        unsplit = np.flatnonzero(np.diff(learned.step_starts) == 0)
-        self._values[learned.step_starts[unsplit] + unsplit] = 0.0
-        self._starts = learned.step_starts.tolist()
-        bounds = zip(self._starts, self._starts[1:], strict=False)
-        self._of_feature = [self._values[start + f : end + f + 1] for f, (start, end) in enumerate(bounds)]
+        self._tables = _floored(learned.steps), learned.step_starts.astype(np.int64), np.array(learned.values, float)
         self._trees = _Trees.of(learned)
 
-    def of_tables(self, features: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float64]:
-        """What the tables of `features` say of `values`, one each; both of the same shape."""
-        at = np.searchsorted(self._steps, (features << 32) + _ascending(values))
-        return np.asarray(self._values[at + features])
+    def add_block(self, scores: NDArray[np.float64], block: Block) -> None:
+        """Add to the candidates' scores what the tables of a block's features say of them."""
+        _add_block(scores, block.values, block.place.at, *self._tables, block.first)
 
-    def of_table(self, feature: int, values: NDArray[np.float32]) -> NDArray[np.float64] | float:
-        """What the table of one feature says of `values`; 0 of a feature without one."""
-        start, end = self._starts[feature], self._starts[feature + 1]
-        if start == end:
-            return 0.0
-        return np.asarray(self._of_feature[feature][np.searchsorted(self._floored[start:end], values)])
+    def add_columns(self, scores: NDArray[np.float64], first: int, columns: NDArray[np.float32]) -> None:
+        """The same of features from the `first` on that each candidate has for itself."""
+        _add_columns(scores, columns, *self._tables, first)
 
     def of_trees(self, columns: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """[n] the sum over the trees for `columns` [features, n]; None where they are too large for this."""
         return None if self._trees is None else self._trees.of_columns(columns)
 
 
+@inner
+def _passed(steps: NDArray[np.float32], start: np.int64, end: np.int64, value: np.float32) -> int:
+    """How many of a table's steps lie below a value."""
+    passed = 0
+    for at in range(start, end):
+        passed += steps[at] < value
+    return passed
+
+
+@compiled(WRITTEN, LINES, PLACES, FLOATS, PLACES, DOUBLES, WHOLE)
+def _add_block(
+    scores: NDArray[np.float64],
+    values: NDArray[np.float32],
+    at: NDArray[np.int64],
+    steps: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    told: NDArray[np.float64],
+    first: int,
+) -> None:
+    sums = np.zeros(values.shape[1])
+    for line in range(values.shape[0]):
+        feature = first + line
+        start, end = starts[feature], starts[feature + 1]
+        if end > start:  # of a feature without steps nothing is told
+            for key in range(values.shape[1]):
+                sums[key] += told[start + feature + _passed(steps, start, end, values[line, key])]
+    for candidate in range(len(scores)):
+        scores[candidate] += sums[at[candidate]]
+
+
+@compiled(WRITTEN, LINES, FLOATS, PLACES, DOUBLES, WHOLE)
+def _add_columns(
+    scores: NDArray[np.float64],
+    columns: NDArray[np.float32],
+    steps: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    told: NDArray[np.float64],
+    first: int,
+) -> None:
+    for line in range(columns.shape[0]):
+        feature = first + line
+        start, end = starts[feature], starts[feature + 1]
+        if end > start:
+            for candidate in range(len(scores)):
+                scores[candidate] += told[start + feature + _passed(steps, start, end, columns[line, candidate])]
+
+
 class _Trees:
-    """Inner nodes [nodes, trees] with the leaves that are ruled out for who goes right, and the leaves' values."""
+    """Inner nodes [trees, nodes] with the leaves that are ruled out for who goes right, and the leaves' values."""
 
     def __init__(
         self,
@@ -62,40 +100,53 @@ class _Trees:
         ruled_out: NDArray[np.uint16],
         leaves: NDArray[np.float64],
     ) -> None:
-        self._shape = feature.shape
-        # One node of all trees after the other, so that what is ruled out of a tree is gathered line by line.
-        self._feature = feature.ravel()
-        self._split_at = split_at.ravel()[:, None]
-        self._ruled_out = ruled_out.ravel()[:, None]
-        self._leaves = leaves.ravel()
-        self._first = (np.arange(feature.shape[1]) * _MOST_LEAVES)[:, None]
+        self._told = feature, split_at, ruled_out, leaves
 
     @classmethod
     def of(cls, learned: Ranking) -> _Trees | None:
         walked = [_walked(learned, tree) for tree in range(len(learned.split_at))]
         if any(len(leaves) > _MOST_LEAVES for _, leaves in walked):
             return None
-        shape = (max((len(inner) for inner, _ in walked), default=0), len(walked))
+        shape = (len(walked), max((len(nodes) for nodes, _ in walked), default=0))
         feature, split_at = np.zeros(shape, np.int64), np.full(shape, np.inf, np.float32)
         ruled_out, values = np.zeros(shape, np.uint16), np.zeros((len(walked), _MOST_LEAVES))
-        for tree, (inner, leaves) in enumerate(walked):
-            for place, (node, bits) in enumerate(inner):
-                feature[place, tree] = learned.split_feature[tree, node]
-                split_at[place, tree] = _floored(learned.split_at[tree, node : node + 1])[0]
-                ruled_out[place, tree] = bits
+        for tree, (nodes, leaves) in enumerate(walked):
+            for place, (node, bits) in enumerate(nodes):
+                feature[tree, place] = learned.split_feature[tree, node]
+                split_at[tree, place] = _floored(learned.split_at[tree, node : node + 1])[0]
+                ruled_out[tree, place] = bits
             values[tree, : len(leaves)] = learned.leaf_value[tree, leaves]
         return cls(feature, split_at, ruled_out, values)
 
     def of_columns(self, columns: NDArray[np.float32]) -> NDArray[np.float64]:
-        right = columns.take(self._feature, axis=0) > self._split_at
-        ruled_out = (right * self._ruled_out).reshape(*self._shape, columns.shape[1])
-        leaf = _FIRST_LEFT.take(np.bitwise_or.reduce(ruled_out, axis=0))
-        return np.asarray(self._leaves.take(self._first + leaf).sum(axis=0))
+        return _of_trees(columns, *self._told, _FIRST_LEFT)
+
+
+@compiled(LINES, read_only("int64", 2), LINES, read_only("uint16", 2), read_only("float64", 2), BYTES)
+def _of_trees(
+    columns: NDArray[np.float32],
+    feature: NDArray[np.int64],
+    split_at: NDArray[np.float32],
+    ruled_out: NDArray[np.uint16],
+    leaves: NDArray[np.float64],
+    first_left: NDArray[np.uint8],
+) -> NDArray[np.float64]:
+    n = columns.shape[1]
+    total, left = np.zeros(n), np.empty(n, np.uint16)
+    for tree in range(len(feature)):
+        left[:] = 0
+        for node in range(feature.shape[1]):
+            column, split, bits = columns[feature[tree, node]], split_at[tree, node], ruled_out[tree, node]
+            for candidate in range(n):  # without a branch, so that many are looked at at a time
+                left[candidate] |= bits * (column[candidate] > split)
+        for candidate in range(n):
+            total[candidate] += leaves[tree, first_left[left[candidate]]]
+    return total
 
 
 def _walked(learned: Ranking, tree: int) -> tuple[list[tuple[int, int]], list[int]]:
     """The inner nodes with the bits of the leaves that going right rules out, and the leaves from left to right."""
-    inner: list[tuple[int, int]] = []
+    nodes: list[tuple[int, int]] = []
     leaves: list[int] = []
 
     def walk(node: int) -> None:
@@ -106,20 +157,14 @@ def _walked(learned: Ranking, tree: int) -> tuple[list[tuple[int, int]], list[in
         first = len(leaves)
         walk(left)
         # Python's numbers have no end: of a tree with more leaves than bits nothing is made of this.
-        inner.append((node, (1 << len(leaves)) - (1 << first)))
+        nodes.append((node, (1 << len(leaves)) - (1 << first)))
         walk(right)
 
     walk(0)
-    return inner, leaves
+    return nodes, leaves
 
 
 def _floored(steps: NDArray[np.float64]) -> NDArray[np.float32]:
     """The largest float32 that is not above each number: a float32 exceeds both or neither."""
     near = steps.astype(np.float32)
     return np.where(near > steps, np.nextafter(near, np.float32(-np.inf)), near)
-
-
-def _ascending(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Whole numbers that ascend as the floats do; of equal ones (0 and -0) the same."""
-    bits = (values + np.float32(0)).view(np.int32)
-    return (bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)

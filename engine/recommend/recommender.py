@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,12 @@ from engine.recommend import ranking
 from engine.recommend.boosts import boosts
 from engine.recommend.features import table
 from engine.recommend.filters import FILTERS
+from engine.recommend.pooled import first_lines
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.sources import SOURCES, Pool, propose
 
 _FIRST_NEWCOMER, _NEWCOMER_EVERY = 5, 10
+_NAMES = tuple(SOURCES)
 _FUSION = 60.0  # Cormack, Clarke and Buettcher 2009: how much the first ranks of a source stand out
 
 
@@ -29,7 +30,7 @@ def recommend(query: Query, bundle: Bundle) -> list[Recommendation]:
         more = _fused(candidates(query, bundle, [source]), query.limit + len(found), query, bundle)
         # Scores fall along the list, also where the fallback begins with a scale of its own.
         ceiling = found[-1].score if found else np.inf
-        found += [replace(each, score=min(each.score, ceiling)) for each in _unlike(more, found, bundle)]
+        found += [each._replace(score=min(each.score, ceiling)) for each in _unlike(more, found, bundle)]
     return _with_newcomers(found[: query.limit], query, bundle)
 
 
@@ -60,8 +61,8 @@ def ranked(query: Query, bundle: Bundle) -> list[Recommendation]:
         scores = scores + np.log(boost)
         again = np.argsort(-scores, kind="stable")
         order, scores = order[again], scores[again]
-    first = _first_of_families(pool.rows[order], bundle)
-    return _chosen(pool, order[first][: query.limit], scores[first])
+    first = _first_of_families(pool.rows[order], bundle)[: query.limit]
+    return _chosen(pool, order[first], scores[first])
 
 
 def candidates(query: Query, bundle: Bundle, sources: Sequence[str]) -> Pool:
@@ -86,7 +87,7 @@ def _with_newcomers(found: list[Recommendation], query: Query, bundle: Bundle) -
     new = _unlike(_fused(candidates(query, bundle, [source]), len(places), query, bundle), found, bundle)
     for place, each in zip(places, new, strict=False):
         at = min(place, len(found))
-        found.insert(at, replace(each, score=found[at - 1].score if at else each.score))
+        found.insert(at, each._replace(score=found[at - 1].score if at else each.score))
     return found[: query.limit]
 
 
@@ -124,9 +125,5 @@ def _fused(pool: Pool, limit: int, query: Query, bundle: Bundle) -> list[Recomme
 
 
 def _chosen(pool: Pool, order: NDArray[np.int64], scores: NDArray[np.float64]) -> list[Recommendation]:
-    names = list(SOURCES)
-    sources = np.argmax(pool.scores[:, order] > 0, axis=0)
-    return [
-        Recommendation(int(pool.rows[at]), float(score), names[source])
-        for at, score, source in zip(order, scores, sources, strict=False)
-    ]
+    sources = [_NAMES[line] for line in first_lines(pool.scores, order).tolist()]
+    return list(map(Recommendation, pool.rows[order].tolist(), scores[: len(order)].tolist(), sources))

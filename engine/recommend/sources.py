@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +18,16 @@ from engine.recommend.allowed import Allowed
 from engine.recommend.due import due
 from engine.recommend.onward import onward
 from engine.recommend.peers import peers
-from engine.recommend.shared import falling
+from engine.recommend.pooled import pooled
+from engine.summed import Found, best_first, called, faded, summed
 
-DAY = 86_400.0
-Found = tuple[NDArray[np.int32], NDArray[np.float32]]
 NOTHING: Found = (np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 #: How many of the last items a user touched may call their neighbours, and how many neighbours each calls.
 ANCHORS, NEIGHBOURS_EACH = 60, 40
-_FIRST = np.ones(1, bool)
-_FAINT = 1e-30  # the smallest share that float32 still keeps apart from 0 with room to spare
+#: Of how many categories the best sellers are proposed, and how many of each.
+CATEGORIES, BEST_EACH = 20, 20
+_FAINT = np.float32(1e-30)  # what sells nothing is still a proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +41,20 @@ class Pool:
     scores: NDArray[np.float32]
 
     def keep(self, wanted: NDArray[np.bool_]) -> Pool:
-        return Pool(self.rows[wanted], self.scores[:, wanted])
+        return Pool(self.rows[wanted], self.scores.compress(wanted, axis=1))
 
 
 def own(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """What the user bought before, by frequency fading with a 60-day half-life."""
-    return _faded(profile.items[profile.purchases], profile.times[profile.purchases], now, 60.0)
+    items = profile.items[profile.purchases]
+    return faded(items, profile.times[profile.purchases], np.ones(len(items), np.float32), now, 60.0)
 
 
 def browsed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """What the user looked at or kept, by the weight of each sign, fading with a 7-day half-life."""
     looked = ~profile.purchases
     weights = bundle.type_weights[profile.types[looked]]
-    return _faded(profile.items[looked], profile.times[looked], now, 7.0, weights)
+    return faded(profile.items[looked], profile.times[looked], weights, now, 7.0)
 
 
 def viewed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -90,12 +93,8 @@ def category(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.i
     rows, weights = bundle.interests(profile, now)
     codes = bundle.catalog.category[rows]
     known = codes >= 0
-    liked = np.bincount(codes[known], weights[known], minlength=1)
-    top = np.argsort(-liked, kind="stable")[:20]
-    top = top[liked[top] > 0].astype(np.int32)
-    owner, places = bundle.best_of_category.gather(top, 20)
-    scores = liked[top][owner] * bundle.best_of_category.weights[places]
-    return _best_first(bundle.best_of_category.items[places], scores.astype(np.float32))
+    liked, of_liked = summed(codes[known], weights[known].astype(np.float64))
+    return _called(bundle.best_of_category, liked[:CATEGORIES], of_liked[:CATEGORIES], BEST_EACH)
 
 
 def popular(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -111,7 +110,7 @@ def trending(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.i
 def selling(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """What sold best within the window, and to the segment, that is asked for."""
     sales = bundle.sales
-    return NOTHING if sales is None else _best_first(sales.items, sales.sold)
+    return NOTHING if sales is None else best_first(sales.items, sales.sold)
 
 
 def rising(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -120,7 +119,7 @@ def rising(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int
     if sales is None:
         return NOTHING
     above = (sales.sold - sales.before) / np.sqrt(sales.before + np.float32(1))
-    return _best_first(sales.items, np.where(above > BY_CHANCE, above, np.float32(0)))
+    return best_first(sales.items, np.where(above > BY_CHANCE, above, np.float32(0)))
 
 
 def similar_items(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -131,7 +130,7 @@ def similar_items(profile: Profile, bundle: Bundle, now: float, context: NDArray
     new = context[context >= bundle.newcomers.first] - bundle.newcomers.first
     more, likeness = _called(bundle.newcomers.alike, new, np.ones(len(new), np.float32))
     fresh = ~np.isin(more, rows)
-    return _best_first(np.r_[rows, more[fresh]], np.r_[weights, likeness[fresh]])
+    return best_first(np.r_[rows, more[fresh]], np.r_[weights, likeness[fresh]])
 
 
 def bought_together(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -218,14 +217,9 @@ def propose(
             rows, scores = NOTHING
         found[name] = rows[:most], scores[:most]
         mark("index" if name == "factors" else "sources")
-    rows = np.unique(np.concatenate([rows for rows, _ in found.values()]))
-    table = np.zeros((len(SOURCES), len(rows)), np.float32)
-    for line, name in enumerate(SOURCES):
-        if name in found and len(found[name][0]):
-            items, scores = found[name]
-            # Against the best, in float64 and never 0: a faint proposal is still one, and 0 means that there was none.
-            relative = scores.astype(np.float64) / max(float(scores[0]), _FAINT)
-            table[line, np.searchsorted(rows, items)] = np.maximum(relative, _FAINT)
+    ends = list(accumulate((len(rows) for rows, _ in found.values()), initial=0))
+    rows, scores = (np.concatenate(each) for each in zip(*found.values(), strict=True))
+    rows, table = pooled(rows, scores, np.array(ends), _lines(tuple(found)), len(SOURCES))
     mark("sources")
     return Pool(rows, table)
 
@@ -247,24 +241,19 @@ def _among(
         return NOTHING
     scores = bundle.item_vectors(few) @ vector
     top = np.argpartition(-scores, 100)[:100] if len(few) > 100 else np.arange(len(few))
-    return _best_first(few[top], scores[top])
+    return best_first(few[top], scores[top])
 
 
-def _faded(
-    items: NDArray[np.int32],
-    times: NDArray[np.int64],
-    now: float,
-    half_life: float,
-    weights: NDArray[np.float32] | None = None,
+@lru_cache
+def _lines(names: tuple[str, ...]) -> NDArray[np.int64]:
+    order = list(SOURCES)
+    return np.array([order.index(name) for name in names], np.int64)
+
+
+def _called(
+    near: Neighbours, anchors: NDArray[np.int32], weights: NDArray[np.float32], each: int = NEIGHBOURS_EACH
 ) -> Found:
-    # What lies after the clock counts as new.
-    fading = np.exp2(np.minimum(times - now, 0.0) / (half_life * DAY))
-    return _summed(items, fading if weights is None else fading * weights)
-
-
-def _called(near: Neighbours, anchors: NDArray[np.int32], weights: NDArray[np.float32]) -> Found:
-    owner, places = near.gather(anchors, NEIGHBOURS_EACH)
-    return _summed(near.items[places], weights[owner] * near.weights[places])
+    return called(near.indptr, near.items, near.weights, anchors, weights, each)
 
 
 def _newcomers_near(bundle: Bundle, rows: NDArray[np.int32], weights: NDArray[np.float32]) -> Found:
@@ -278,22 +267,4 @@ def _newcomers_near(bundle: Bundle, rows: NDArray[np.int32], weights: NDArray[np
     interest[rows[known]] = weights[known]
     owners = np.repeat(np.arange(len(new)), np.diff(new.alike.indptr))
     scores = np.bincount(owners, interest[new.alike.items] * new.alike.weights, len(new))
-    return _best_first(np.arange(new.first, new.first + len(new), dtype=np.int32), scores.astype(np.float32))
-
-
-def _summed(rows: NDArray[np.int32], weights: NDArray[np.floating]) -> Found:
-    """Each row once, by the sum of its weights."""
-    if not len(rows):
-        return NOTHING
-    # Sorted with their places behind them as one number each, which is several times as quick as sorting places.
-    sorted_ = np.sort((rows.astype(np.int64) << 32) | np.arange(len(rows)))
-    of_row, at = (sorted_ >> 32).astype(np.int32), sorted_ & 0xFFFFFFFF
-    starts = np.flatnonzero(np.concatenate([_FIRST, of_row[1:] != of_row[:-1]]))
-    return _best_first(of_row[starts], np.add.reduceat(weights[at].astype(np.float64), starts).astype(np.float32))
-
-
-def _best_first(rows: NDArray[np.int32], scores: NDArray[np.float32]) -> Found:
-    good = scores > 0
-    rows, scores = rows[good], scores[good]
-    order = falling(scores)
-    return rows[order], scores[order]
+    return best_first(np.arange(new.first, new.first + len(new), dtype=np.int32), scores.astype(np.float32))

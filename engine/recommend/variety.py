@@ -45,20 +45,26 @@ class Caps:
     """How many items of one group a list has, and whether there is room for one more."""
 
     def __init__(self, most: Sequence[tuple[str, int]], rows: Rows, bundle: Bundle) -> None:
-        self._most = [number for _, number in most]
-        self._groups = [dict(zip(rows.tolist(), group_values(field, rows, bundle), strict=True)) for field, _ in most]
-        self._counts: list[Counter[Group]] = [Counter() for _ in most]
+        self._told: list[tuple[int, dict[int, Group], Counter[Group]]] = [
+            (number, dict(zip(rows.tolist(), group_values(field, rows, bundle), strict=True)), Counter())
+            for field, number in most
+        ]
 
-    def has_room(self, row: int) -> bool:
-        told = zip(self._most, self._groups, self._counts, strict=True)
-        return all(groups[row] is None or counts[groups[row]] < most for most, groups, counts in told)
+    def admits(self, each: Recommendation) -> bool:
+        """Whether there is room for this one, which then is counted."""
+        for most, groups, counts in self._told:
+            if (group := groups[each.row]) is not None and counts[group] >= most:
+                return False
+        self.count(each.row)
+        return True
 
     @property
     def are_exceeded(self) -> bool:
         """Whether what was counted, without being asked for room, is more than there was."""
-        told = zip(self._most, self._counts, strict=True)
-        return any(number > most for most, counts in told for group, number in counts.items() if group is not None)
+        return any(
+            number > most for most, _, counts in self._told for group, number in counts.items() if group is not None
+        )
 
     def count(self, row: int) -> None:
-        for groups, counts in zip(self._groups, self._counts, strict=True):
+        for _, groups, counts in self._told:
             counts[groups[row]] += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,6 +86,6 @@ def _fault(case: Hostile, status: int, kind: str, text: bytes) -> str | None:
 def _unnamed(case: Hostile, field: str) -> str | None:
     if not case.names or (field and "*" in case.names):
         return None
-    if {field, field.split(".")[0]} & case.names:
+    if {field, re.split(r"[.\[]", field)[0]} & case.names:
         return None
     return f"names {field[:80]!r} instead of {' or '.join(sorted(case.names))[:200]!r}"

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from experiments.hostile import wrong
+from experiments.hostile.marketing import MARKETING
 from experiments.hostile.wrong import Draw
 
 Document = Mapping[str, Any]
@@ -116,6 +117,9 @@ def _known(template: str, method: str) -> Iterator[Field]:
         names = frozenset({"filter"})
         patch = {"patch": {"attributes": {"a": 1}}} if "update" in template else {}
         yield Field(wrong.no_filter, lambda value: {"filter": value, **patch}, names)
+    elif (method, template) in MARKETING:
+        wrongs = MARKETING[method, template]
+        yield from _fields(wrongs.fields, lambda name: partial(wrongs.body, name))
     else:
         yield from _documents(template, method)
 

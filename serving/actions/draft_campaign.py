@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.errors import BadInput
 from engine.targeting.campaign import Campaign, checked_campaign
 from engine.targeting.campaign_parts import MessageTemplate
 from engine.targeting.campaign_templates import template_document
@@ -31,7 +32,14 @@ def draft_of_template(name: str, given: Any, words: Words) -> Campaign:
 
 def changed_draft(stored: Mapping[str, Any], changes: Any, words: Words) -> Campaign:
     """The stored document with these fields put in place of its own; null takes one back to its default."""
-    return checked_draft({**stored, **changes} if isinstance(changes, Mapping) else changes, words)
+    return checked_draft({**stored, **check_changes(changes)}, words)
+
+
+def check_changes(changes: Any) -> Mapping[str, Any]:
+    """Raises BadInput for what names no fields."""
+    if not isinstance(changes, Mapping):
+        raise BadInput("campaign: send the fields that change as an object", field="campaign")
+    return changes
 
 
 def _check(template: MessageTemplate | None, field: str, *, with_offer: bool) -> None:

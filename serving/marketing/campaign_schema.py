@@ -7,7 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.targeting.campaign_states import STATES
+from engine.targeting.campaign_templates import TEMPLATES
+from engine.targeting.groups import groups
 from engine.targeting.labels import ID_PATTERN
+from engine.thresholds import read_thresholds
 from serving.schemas import Whole
 
 _DOCUMENT: dict[str, Any] = {
@@ -25,8 +28,20 @@ _DOCUMENT: dict[str, Any] = {
 }
 
 
+_TEMPLATES: Any = [*TEMPLATES, *(each.id for each in groups(read_thresholds("")))]
+
+
 class NewCampaign(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["campaign"], "properties": {"campaign": {"type": "object", "minProperties": 1}}},
+                {"required": ["template_name"], "properties": {"template_name": {"type": "string"}}},
+            ]
+        },
+    )
 
     campaign_id: str | None = Field(
         None,
@@ -34,7 +49,10 @@ class NewCampaign(BaseModel):
         json_schema_extra={"pattern": f"^{ID_PATTERN}$"},
     )
     template_name: str | None = Field(
-        None, max_length=200, description="A template, or a ready-made group, whose document this changes."
+        None,
+        max_length=200,
+        description="A template, or a ready-made group, whose document this changes.",
+        json_schema_extra={"enum": [*_TEMPLATES, None]},
     )
     campaign: Any = Field({}, description="The document, such as one of a suggestion.", json_schema_extra=_DOCUMENT)
 

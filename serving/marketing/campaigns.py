@@ -33,7 +33,7 @@ from engine.storage.coupon_ledger import do_once
 from engine.storage.jobs import LAUNCH, create_job, find_job, has_job
 from engine.storage.ledger import LedgerConnection, LedgerPool
 from engine.targeting.campaign_templates import templates_listed
-from serving.actions.draft_campaign import changed_draft, checked_draft, draft_of_template
+from serving.actions.draft_campaign import changed_draft, check_changes, checked_draft, draft_of_template
 from serving.gate import actor_of
 from serving.idempotency import KEYED, again, once_of
 from serving.json_body import StrictRoute
@@ -138,6 +138,7 @@ def _drafts(router: APIRouter, runtime: MarketingRuntime) -> None:
     async def edit(campaign_id: StoredPathId, body: CampaignEdit, request: Request) -> JsonResponse:
         """Change a campaign. An approval is taken back; of a running one only what is safe may change."""
         actor, now, limit = actor_of(request), runtime.now(), runtime.settings.approval_budget
+        check_changes(body.campaign)  # before it is asked which campaign
 
         def change(ledger: LedgerPool) -> StoredCampaign:
             found = find_campaign(ledger, campaign_id)

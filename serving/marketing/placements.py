@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,6 +79,9 @@ _EXPERIMENT: Any = {
     ],
     "examples": [{"name": "varied", "variants": {CONTROL: {"weight": 0.5}, "b": {"weight": 0.5, "diversity": 0.4}}}],
 }
+_Named = Annotated[
+    StoredPathId, Field(description="What pages call it.", json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})
+]
 
 
 def _of(names: Any) -> Any:
@@ -169,7 +172,7 @@ def routes(runtime: MarketingRuntime) -> APIRouter:
         return JsonResponse(_stored(stored[0] if stored else await ask(lambda ledger: find_placement(ledger, name))))
 
     @router.put(_ONE, response_model=PlacementAnswer, responses=_RUNS)
-    async def put(name: StoredPathId, body: PlacementBody, request: Request) -> JsonResponse:
+    async def put(name: _Named, body: PlacementBody, request: Request) -> JsonResponse:
         """Define a list, or define it anew; one of a built-in name takes its place."""
         actor, now = actor_of(request), runtime.now()
         definition = body.model_dump(exclude_none=True, exclude_unset=True)

@@ -93,7 +93,10 @@ class ReportAnswer(PartAnswer):
     cumulative: list[CumulativeAnswer] = Field(description="The effect until each day, of all treated together.")
 
 
-_STATES = problems((409, "Not launched yet, or the customers were not computed yet."))
+_STATES: Any = {
+    200: {"content": {"text/html": {"schema": {"type": "string"}}}},
+    **problems((409, "Not launched yet, or the customers were not computed yet.")),
+}
 
 
 def routes(runtime: MarketingRuntime) -> APIRouter:

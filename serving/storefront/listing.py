@@ -97,11 +97,12 @@ async def visited(
         asked = window_of(placement, each.window, each.segment)
         keys += [] if asked is None or (key := runtime.sales.key(*asked)) in keys else [key]
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
-    document = None
-    if user_id is not None and not len(live.bundle.profile(user_id) or ()):
+    document, stored = None, live.bundle.profile(user_id) if user_id is not None else None
+    if user_id is not None and not len(stored or ()):
         document = document_key(runtime.home.shop, "users", user_id)
         keys += [] if document in keys else [document]
-    known = introduced(await runtime.reader.read(live.bundle, user_id, session_id, keys), keys, document)
+    known = await runtime.reader.read(live.bundle, user_id, session_id, keys, stored=stored)
+    known = introduced(known, keys, document)
     bundle, obeyed = await runtime.catalog.obey(live.bundle, known.catalogue_version, now)
     mark_of(request)("profile")
     degraded = known.degraded or not obeyed
@@ -115,10 +116,10 @@ async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> 
     """The answer in wire form."""
     seen = seen_by(runtime.placements.find(ask.placement), visit.user_id, visit.session_id)
     placement, recommendation_id = seen.placement, uuid4().hex
-    told = runtime.lists.told(ask.wishes, visit.keys, visit.known.also, saved=placement.control, pages=ask.pages)
     mark, losses = mark_of(request), Losses(runtime.metrics)
+    wished = runtime.lists.told(ask.wishes, visit.keys, visit.known.also, saved=placement.control, pages=ask.pages)
+    told = replace(wished, mark=mark, failed=losses)
     asked = window_of(placement, ask.window, ask.segment)
-    told = replace(told, mark=mark, failed=losses)
     told = told if asked is None else replace(told, sales=_sales(runtime, visit, *asked))
     if placement.exploration is not None:
         told = replace(told, seed=seed_of(recommendation_id), tried=runtime.tried.of(placement.name))
@@ -184,7 +185,7 @@ def _count_unknown(runtime: Runtime, visit: Visit, ask: Ask, found: Answer) -> N
     """How many of those who ask, and of what they look at, are newer than the bundle: it ages."""
     asked = runtime.metrics.asked
     if visit.user_id is not None:
-        asked.labels("user", "yes" if visit.bundle.users.row(visit.user_id) >= 0 else "no").inc()
+        asked.labels("user", "yes" if visit.known.profile.row >= 0 else "no").inc()
     if ask.item_ids:
         missing = len(found.missing_ids)
         asked.labels("item", "yes").inc(len(ask.item_ids) - missing)

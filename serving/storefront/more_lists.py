@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.recommend.answer import FIELDS, Told, controlled
-from engine.recommend.control import NOTHING, Control, control_of
+from engine.recommend.control import NOTHING, Control
 from engine.recommend.explain import reason
 from engine.recommend.given import AS_GIVEN, ranked_given
 from engine.recommend.placements import placement
@@ -21,7 +22,7 @@ from serving.runtime import Runtime
 from serving.schemas import Id, ListRequest, PathId, RecommendationAnswer
 from serving.storefront.listing import Ask, Visit, ask_of, listed, visited
 from serving.wire import JsonResponse
-from serving.wish_schema import BOOST, CONDITION
+from serving.wish_schema import BOOST, CONDITION, read_once
 
 MOST_LISTS = 10
 
@@ -40,7 +41,7 @@ class RankRequest(BaseModel):
 
     def control(self) -> Control:
         """Raises BadInput with field and place."""
-        return control_of({"filter": self.filter, "boost": self.boost})
+        return read_once({"filter": self.filter, "boost": self.boost, "fill": True})
 
 
 class RankedItem(BaseModel):
@@ -99,10 +100,7 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.post("/v1/rank", response_model=RankAnswer)
     async def rank(body: RankRequest, request: Request) -> JsonResponse:
         """A list that was given, such as a search's results, in the order that fits the user."""
-        wishes = body.control()
-        visit = await visited(runtime, request, body.user_id, body.session_id, [Ask("home", wishes=wishes)])
-        told = runtime.lists.told(wishes, visit.keys, visit.known.also, saved=NOTHING, pages=False)
-        return JsonResponse(_ranked(visit, body, told))
+        return await ranked(runtime, request, body)
 
     @router.post("/v1/recommendations/batch", response_model=PageAnswer)
     async def page(body: PageRequest, request: Request) -> JsonResponse:
@@ -130,6 +128,14 @@ def routes(runtime: Runtime) -> APIRouter:
     return router
 
 
+async def ranked(runtime: Runtime, request: Request, body: RankRequest) -> JsonResponse:
+    """What was given, in the order that fits the user. Raises what the caller may not ask."""
+    wishes = body.control()
+    visit = await visited(runtime, request, body.user_id, body.session_id, [Ask("home", wishes=wishes)])
+    told = runtime.lists.told(wishes, visit.keys, visit.known.also, saved=NOTHING, pages=False)
+    return JsonResponse(_ranked(visit, body, told))
+
+
 def _ranked(visit: Visit, body: RankRequest, told: Told) -> dict[str, Any]:
     bundle = visit.bundle
     given = list(dict.fromkeys(body.item_ids))
@@ -140,14 +146,23 @@ def _ranked(visit: Visit, body: RankRequest, told: Told) -> dict[str, Any]:
     about = about if told.control is NOTHING else controlled(about, told, bundle)
     found = ranked_given(replace(about, items=rows[rows >= 0]), bundle, body.strength)
     items: list[dict[str, Any]] = []
-    for each in found:
-        name = bundle.items.ids[each.row]
-        why = "as it was given" if each.source == AS_GIVEN else reason(each, about, bundle)
+    for name, each in zip(bundle.items.ids.texts(np.array([each.row for each in found], np.int64)), found, strict=True):
+        why = None
+        if body.explain:
+            why = "as it was given" if each.source == AS_GIVEN else reason(each, about, bundle)
         facts = bundle.catalog.fields(each.row) if body.fields else {}
-        said = {"id": name, "score": each.score, "source": each.source, "reason": why if body.explain else None}
-        items.append({**said, "position": place[name], "fields": {field: facts[field] for field in body.fields}})
+        items.append(
+            {
+                "id": name,
+                "score": each.score,
+                "source": each.source,
+                "reason": why,
+                "position": place[name],
+                "fields": {field: facts[field] for field in body.fields},
+            }
+        )
     missing = [name for name, row in zip(given, rows, strict=True) if row < 0]
-    stays = {each["id"] for each in items}
+    stays = {each["id"] for each in items}.union(missing)
     unknown = {"score": 0.0, "source": AS_GIVEN, "reason": "nobody knows it here" if body.explain else None}
     items += [{"id": name, **unknown, "position": place[name], "fields": {}} for name in missing]
     return {
@@ -156,7 +171,7 @@ def _ranked(visit: Visit, body: RankRequest, told: Told) -> dict[str, Any]:
         "personalized": bool(len(visit.known.profile)) and body.strength > 0,
         "degraded": visit.degraded,
         "missing_ids": missing,
-        "filtered_ids": [name for name in given if name not in stays and name not in missing],
+        "filtered_ids": [name for name in given if name not in stays],
     }
 
 

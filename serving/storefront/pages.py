@@ -84,7 +84,13 @@ async def keep_rest(
 
 def wire_item(item: AnsweredItem) -> dict[str, Any]:
     """One place of a list, but for the fields, which are those of the moment when it is shown."""
-    told = {name: getattr(item, name) for name in ("id", "score", "source", "reason", "promoted")}
+    told: dict[str, Any] = {
+        "id": item.id,
+        "score": item.score,
+        "source": item.source,
+        "reason": item.reason,
+        "promoted": item.promoted,
+    }
     if item.due_at is None:
         return told
     return {**told, "due_at": iso(item.due_at), "chance": None if item.chance is None else round(item.chance, 4)}

@@ -9,10 +9,12 @@ there is one meaning of every request.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,12 +26,16 @@ from serving.json_body import read_json
 from serving.runtime import Runtime
 from serving.schemas import ListQuery, RecommendationRequest, UserListQuery, decoded_id
 from serving.stages import Stages, mark_of
-from serving.storefront.listing import Ask, ask_of
-from serving.storefront.recommendations import answered, short_ask
+from serving.storefront.more_lists import RankRequest, ranked
+from serving.storefront.recommendations import answered, recommended, short_ask
 from serving.wire import JsonResponse, refusal
 
 SCOPES = ("recommend", "browser")
-_LONG_FORM = "/v1/recommendations"
+#: Bodies by path, and who answers them.
+_POSTED: Mapping[str, tuple[type[BaseModel], Callable[[Runtime, Request, Any], Awaitable[JsonResponse]]]] = {
+    "/v1/recommendations": (RecommendationRequest, recommended),
+    "/v1/rank": (RankRequest, ranked),
+}
 _SHORT_FORM = re.compile(r"/v1/(users|items)/([^/]+)/([a-z-]+)")
 #: The placements of short forms; the first takes one by name.
 _PLACED = {
@@ -53,9 +59,7 @@ class _Plain:
     """A request that was understood."""
 
     route: str
-    ask: Ask
-    user_id: str | None = None
-    session_id: str | None = None
+    answer: Callable[[Runtime, Request], Awaitable[JsonResponse]]
 
 
 class Quick:
@@ -73,13 +77,13 @@ class Quick:
             await self._app(scope, receive, send)
             return
         if (full := self._admission.full()) is not None:  # before anything of it is read
-            scope["route"] = _Route(_route_of(*form) if form else _LONG_FORM)
+            scope["route"] = _Route(_route_of(*form) if form else scope["path"])
             await refusal(full, Request(scope))(scope, receive, send)
             return
         self._stages.begin(scope)
         if form == ():
             body = await _whole(receive)
-            plain, receive = None if isinstance(body, Exception) else _long(scope, body), _again(body, receive)
+            plain, receive = None if isinstance(body, Exception) else _posted(scope, body), _again(body, receive)
         else:
             plain = _short(scope, *form)
         request = Request(scope)
@@ -99,7 +103,7 @@ class Quick:
     async def _answer(self, request: Request, plain: _Plain) -> JsonResponse:
         ticket = self._admission.enter()
         try:
-            return await answered(self._runtime, request, plain.ask, plain.user_id, plain.session_id)
+            return await plain.answer(self._runtime, request)
         except HawkerError as error:
             return refusal(error, request)
         finally:
@@ -107,23 +111,24 @@ class Quick:
 
 
 def _form(scope: Scope) -> tuple[str, ...] | None:
-    """Of a short form its kind, name and list; nothing in it of the long form; None for what is neither."""
+    """Of a short form its kind, name and list; nothing in it of a body; None for what is neither."""
     if scope["type"] != "http":
         return None
     if scope["method"] == "GET":
         found = _SHORT_FORM.fullmatch(scope["path"])
         return None if found is None or (found[1], found[3]) not in _PLACED else found.groups()
-    return () if scope["path"] == _LONG_FORM and scope["method"] == "POST" else None
+    return () if scope["path"] in _POSTED and scope["method"] == "POST" else None
 
 
-def _long(scope: Scope, body: bytes) -> _Plain | None:
+def _posted(scope: Scope, body: bytes) -> _Plain | None:
     if dict(scope["headers"]).get(b"content-type", b"").lower() not in _JSON:
         return None
+    schema, answer = _POSTED[scope["path"]]
     try:
-        asked = RecommendationRequest.model_validate(read_json(body))
-        return _Plain(_LONG_FORM, ask_of(asked), asked.user_id, asked.session_id)
+        asked = schema.model_validate(read_json(body))
     except (ValidationError, HTTPException, HawkerError):
         return None  # the route says what is wrong
+    return _Plain(scope["path"], lambda runtime, request: answer(runtime, request, asked))
 
 
 def _route_of(kind: str, name: str, list_: str) -> str:
@@ -138,14 +143,16 @@ def _short(scope: Scope, kind: str, name: str, list_: str) -> _Plain | None:
     try:
         named = decoded_id(name)
         route = _route_of(kind, name, list_)
-        if kind == "items":
-            return _Plain(route, short_ask(_PLACED[kind, list_], ListQuery.model_validate(once), item_ids=[named]))
         if list_ == "recommendations":
-            options = UserListQuery.model_validate(once)
-            return _Plain(route, short_ask(options.placement, options), named)
-        return _Plain(route, short_ask(_PLACED[kind, list_], ListQuery.model_validate(once)), named)
+            options: ListQuery = (asked := UserListQuery.model_validate(once))
+            placement = asked.placement
+        else:
+            options, placement = ListQuery.model_validate(once), _PLACED[kind, list_]
+        ask = short_ask(placement, options, item_ids=[named] if kind == "items" else ())
     except (ValidationError, ValueError, HawkerError):
         return None
+    user = named if kind == "users" else None
+    return _Plain(route, lambda runtime, request: answered(runtime, request, ask, user, None))
 
 
 async def _whole(receive: Receive) -> bytes | HTTPException:

@@ -26,7 +26,7 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.post("/v1/recommendations", response_model=RecommendationAnswer)
     async def recommendations(body: RecommendationRequest, request: Request) -> JsonResponse:
         """A list for a placement, with all options."""
-        return await answered(runtime, request, ask_of(body), body.user_id, body.session_id)
+        return await recommended(runtime, request, body)
 
     @router.get("/v1/users/{user_id}/recommendations", response_model=RecommendationAnswer)
     async def for_user(user_id: PathId, request: Request, options: UserOptions) -> JsonResponse:
@@ -64,6 +64,11 @@ def routes(runtime: Runtime) -> APIRouter:
         return await _short(runtime, request, "best-sellers", options)
 
     return router
+
+
+async def recommended(runtime: Runtime, request: Request, body: RecommendationRequest) -> JsonResponse:
+    """The list that a body asks for. Raises what the caller may not ask."""
+    return await answered(runtime, request, ask_of(body), body.user_id, body.session_id)
 
 
 async def _short(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +9,6 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-import uvicorn
 
 from engine.storage import releases
 from engine.storage.home import Home
@@ -20,6 +17,7 @@ from serving.app import create_app
 from serving.runtime import Runtime
 from tests.bundles import AS_OF, toy_bundle
 from tests.serving.campaign_shop import CampaignShop
+from tests.serving.in_thread import in_thread
 from tests.stores import SHOP, settings_of
 
 #: Ids that a shop may well have and a path or a JSON text may well break on.
@@ -58,21 +56,11 @@ def publish(home, bundle) -> int:
 def storefront(home, now: float = AS_OF, settings=None, real_time=None, patience=10.0) -> Iterator[Storefront]:
     """`patience`, seconds, of requests with the live store: a busy test machine is no late store."""
     runtime = Runtime(home, real_time=real_time or (lambda: float(now)), settings=settings, patience=patience)
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_app(runtime), log_config=None, loop="uvloop", http="httptools", timeout_graceful_shutdown=5
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=10) as client:
-            yield Storefront(home, runtime, client)
-    finally:
-        server.should_exit = True
-        thread.join()
+    with (
+        in_thread(create_app(runtime)) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
+    ):
+        yield Storefront(home, runtime, client)
 
 
 @pytest.fixture(scope="module")

@@ -36,8 +36,10 @@ print_to_parent = lambda address: os.write(1, (address.api + "\\n").encode())
 serve(read_settings(os.environ), need=os.environ["NEED"].split(), on_ready=print_to_parent)
 """
 BANNED = {
-    "mlflow", "implicit", "lightfm", "lightgbm", "pandas", "sklearn", "scipy", "deltalake", "duckdb", "pyarrow",
+    "mlflow", "implicit", "lightfm", "lightgbm", "pandas", "sklearn", "deltalake", "duckdb", "pyarrow",
     "nicegui", "training", "experiments", "serving.marketing", "serving.marketing_app",
+    # Where SciPy is there Numba loads its linear algebra; a storefront's own installation has none.
+    "scipy.sparse", "scipy.stats", "scipy.optimize",
 }  # fmt: skip
 
 
@@ -261,7 +263,7 @@ def test_a_storefront_process_loads_no_library_of_training(home):
         "import sys; from pathlib import Path; from engine.storage.home import Home; import serving.storefront_process;"
         "from serving.runtime import Runtime; from serving.app import create_app;"
         f"create_app(Runtime(Home(Path({str(home.root)!r})))).openapi();"
-        "print(*sorted({m.split('.')[0] for m in sys.modules} | {m for m in sys.modules if m.startswith('serving.')}))"
+        "print(*sorted({m.split('.')[0] for m in sys.modules} | set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())

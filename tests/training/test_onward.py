@@ -10,6 +10,7 @@ from scipy import sparse
 
 from engine.errors import NotEnoughData
 from engine.recommend.onward import ONWARD_FEATURES, next_items
+from engine.recommend.readied import Readied
 from experiments.next_item import every_step, joined
 from tests.experiments.visit_shapes import GROUPS, WIDTH, walks
 from training.models.contract import Features
@@ -71,7 +72,7 @@ def test_a_replay_holds_the_candidates_of_visits_whose_next_item_was_among_them(
 
 
 def test_the_learned_order_puts_the_next_item_of_the_walk_first(learned, replayed):
-    order = learn_order([replayed], seed=1, threads=1)
+    order = Readied(learn_order([replayed], seed=1, threads=1))
     first = [next_items(learned, order, np.array([row], np.int32))[0][0] for row in range(N_ITEMS)]
     following = [row // WIDTH * WIDTH + (row + 1) % WIDTH for row in range(N_ITEMS)]
     assert np.mean(np.array(first) == following) > 0.95

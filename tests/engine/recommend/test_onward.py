@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.recommend.onward import ONWARD_FEATURES, SHORTLISTED, candidates, next_items
+from engine.recommend.readied import Readied
 from engine.visits import Followers, Onward, Visits
 from tests.bundles import onward_order
 
@@ -95,7 +96,7 @@ def test_the_items_of_the_visit_are_always_judged_even_beyond_the_shortlist():
 def test_a_visit_that_says_nothing_has_no_candidates(visit):
     found = candidates(onward(), items(*visit))
     assert found.columns.shape == (len(ONWARD_FEATURES), 0)
-    rows, scores = next_items(onward(), onward_order("followed"), items(*visit))
+    rows, scores = next_items(onward(), Readied(onward_order("followed")), items(*visit))
     assert len(rows) == len(scores) == 0
 
 
@@ -105,8 +106,8 @@ def test_a_newcomer_in_a_visit_is_passed_over():
 
 
 def test_a_learned_order_decides():
-    assert next_items(onward(), onward_order("item_recent"), items(2))[0][0] == 5
-    assert next_items(onward(), onward_order("seen_times"), items(2))[0][0] == 2
+    assert next_items(onward(), Readied(onward_order("item_recent")), items(2))[0][0] == 5
+    assert next_items(onward(), Readied(onward_order("seen_times")), items(2))[0][0] == 2
 
 
 def test_columns_are_finite_where_nothing_is_known_of_an_item():

@@ -12,7 +12,7 @@ from engine.profile import unknown
 from engine.recommend import ranking
 from engine.recommend.features import FEATURES, columns, table
 from engine.recommend.readied import Readied
-from engine.recommend.shared import falling
+from engine.recommend.shared import Block, Place
 from engine.recommend.sources import RANKED, propose
 from tests.bundles import AS_OF, toy_bundle
 from tests.engine.recommend.test_pipeline import PROFILES
@@ -45,8 +45,11 @@ def test_a_value_on_between_and_beside_steps_counts_as_in_the_plain_form():
         start, end = learned.step_starts[feature : feature + 2]
         passed = np.array([(learned.steps[start:end] < value).sum() for value in near.astype(np.float64)])
         wanted = learned.values[start + feature + passed] if end > start else np.zeros(len(near))
-        np.testing.assert_array_equal(readied.of_tables(np.full(len(near), feature), near), wanted)
-        np.testing.assert_array_equal(np.zeros(len(near)) + readied.of_table(feature, near), wanted)
+        alone, shared = np.zeros(len(near)), np.zeros(len(near))
+        readied.add_columns(alone, feature, near[None, :])
+        readied.add_block(shared, Block(feature, near[None, :], Place(np.arange(len(near)), len(near) - 1)))
+        np.testing.assert_array_equal(alone, wanted)
+        np.testing.assert_array_equal(shared, wanted)
 
 
 def a_full_ranking(random) -> Ranking:
@@ -94,9 +97,3 @@ def test_a_bundle_readies_a_ranking_once_and_another_one_anew(bundle):
     assert ranking.readied(bundle.rankings["home"], bundle) is first
     other = a_full_ranking(np.random.default_rng(1))
     assert ranking.readied(other, bundle).learned is other
-
-
-def test_scores_fall_and_equal_ones_keep_their_order():
-    random = np.random.default_rng(2)
-    scores = random.integers(0, 50, 500).astype(np.float32) / 7
-    np.testing.assert_array_equal(falling(scores), np.argsort(-scores, kind="stable"))

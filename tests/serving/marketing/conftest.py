@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
 import pytest
-import uvicorn
 
 from engine.storage.home import Home
 from engine.storage.online import connect_live, connect_stream
 from serving.marketing_app import create_marketing_app
 from serving.marketing_runtime import MarketingRuntime
 from tests.bundles import AS_OF
+from tests.serving.in_thread import in_thread
 from tests.stores import settings_of
 
 
@@ -43,21 +40,11 @@ class Marketing:
 @contextmanager
 def marketing_interface(home, settings, now: float = AS_OF) -> Iterator[Marketing]:
     runtime = MarketingRuntime(home, settings, real_time=lambda: float(now))
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_marketing_app(runtime), log_config=None, loop="uvloop", http="httptools", timeout_graceful_shutdown=5
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30) as client:
-            yield Marketing(home, runtime, client)
-    finally:
-        server.should_exit = True
-        thread.join()
+    with (
+        in_thread(create_marketing_app(runtime)) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
+        yield Marketing(home, runtime, client)
 
 
 @pytest.fixture

@@ -1,0 +1,49 @@
+"""Compiled: functions over arrays that run as machine code. The one door to Numba.
+
+A request looks at some hundred numbers a dozen ways. Each call of numpy for that costs more than what it computes, so
+what every page needs is written as loops. They are compiled for the types that stand above them when the room is first
+imported, which takes a second each, and kept beside the sources, or in the user's cache where those cannot be written
+to. Where nothing can be kept they are compiled in every process.
+
+Loops have no bounds checks: give them gathered columns, of which numpy has checked the rows, never a whole table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def read_only(of: str, dimensions: int = 1) -> Any:
+    """Arrays of a type, contiguous; those that may be written to are taken, too."""
+    return numba.types.Array(getattr(numba, of), dimensions, "C", readonly=True)
+
+
+BYTES = read_only("uint8")
+ROWS, PLACES = read_only("int32"), read_only("int64")
+FLOATS, DOUBLES = read_only("float32"), read_only("float64")
+#: Two dimensions, the last one contiguous; and what a function writes to.
+LINES = read_only("float32", 2)
+WRITTEN, PLACES_WRITTEN, LINES_WRITTEN = numba.float64[::1], numba.int64[::1], numba.float32[:, ::1]
+WHOLE, REAL = numba.int64, numba.float64
+
+
+def compiled(*types: Any) -> Callable[[_F], _F]:
+    """A function of arguments of these types, as machine code; TypeError for arguments of others."""
+
+    def made(function: _F) -> _F:
+        try:
+            return cast(_F, numba.njit(types, cache=True, nogil=True)(function))
+        except RuntimeError:  # there is no place for what was compiled
+            return cast(_F, numba.njit(types, nogil=True)(function))
+
+    return made
+
+
+def inner(function: _F) -> _F:
+    """A part of compiled functions, for whatever types they give it."""
+    return cast(_F, numba.njit(nogil=True)(function))

@@ -1,0 +1,185 @@
+"""Summed: rows with what speaks for them, each row once, best first; of equal ones the lower row comes first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.compiled import BYTES, DOUBLES, FLOATS, PLACES, REAL, ROWS, WHOLE, compiled, inner
+
+DAY = 86_400.0
+Found = tuple[NDArray[np.int32], NDArray[np.float32]]
+_SPREAD = 2_654_435_761  # Knuth's multiplicative hashing: neighbouring rows fall far apart
+
+
+def best_first(rows: NDArray[np.int32], scores: NDArray[np.float32]) -> Found:
+    """The rows whose score is above 0, best first; no row may be there twice."""
+    return _sorted(_keyed(np.ascontiguousarray(rows, np.int32), np.ascontiguousarray(scores, np.float32)))
+
+
+def summed(rows: NDArray[np.int32], weights: NDArray[np.float64]) -> Found:
+    """Each row by the sum of its weights."""
+    return _sorted(_summed(rows, weights))
+
+
+def interests(
+    items: NDArray[np.int32],
+    types: NDArray[np.uint8],
+    times: NDArray[np.int64],
+    type_weights: NDArray[np.float32],
+    half_lives: NDArray[np.float32],
+    now: float,
+) -> Found:
+    """Items by their events' weights, which fade by the half-life (days) of their type; what lies ahead is new."""
+    return _sorted(_interests(items, types, times, type_weights, half_lives, now))
+
+
+def faded(
+    items: NDArray[np.int32], times: NDArray[np.int64], weights: NDArray[np.float32], now: float, half_life: float
+) -> Found:
+    """Items by weights that all fade with one half-life (days)."""
+    return _sorted(_faded(items, times, weights, now, half_life))
+
+
+def called(
+    indptr: NDArray[np.int32],
+    items: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    anchors: NDArray[np.int32],
+    of_anchors: NDArray[np.float32],
+    each: int,
+) -> Found:
+    """What anchors call: of each the first `each` of its list, by its own weight times theirs.
+
+    Anchors that came after the lists were made have none. Raises IndexError where a list ends behind the last place.
+    """
+    return _sorted(_called(indptr, items, weights, anchors, of_anchors, each))
+
+
+def _sorted(keys: NDArray[np.int64]) -> Found:
+    keys.sort()  # by numpy, which compares several at a time
+    return _read(keys)
+
+
+@inner
+def _key(row: np.int32, score: np.float32) -> np.int64:
+    """Score and row in one number, lower for what comes before: the bits of floats above 0 ascend as they do."""
+    return (-np.int64(np.float32(score).view(np.int32)) << np.int64(32)) | row
+
+
+@inner
+def _keys(rows: NDArray[np.int32], sums: NDArray[Any], n: int) -> NDArray[np.int64]:
+    found, m = np.empty(n, np.int64), 0
+    for at in range(n):
+        score = np.float32(sums[at])
+        if score > 0:
+            found[m] = _key(rows[at], score)
+            m += 1
+    return found[:m]
+
+
+@inner
+def _room(n: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], int]:
+    """Slots for `n` rows, at least twice as many and a power of two; the rows, their sums, and how many there are."""
+    size = 16
+    while size < 2 * n:
+        size *= 2
+    return np.full(size, -1, np.int32), np.empty(n, np.int32), np.empty(n), 0
+
+
+@inner
+def _add(
+    row: np.int32,
+    weight: np.float64,
+    slots: NDArray[np.int32],
+    found: NDArray[np.int32],
+    sums: NDArray[np.float64],
+    n: int,
+) -> int:
+    """The number of different rows after this one was added to them."""
+    mask = len(slots) - 1
+    slot = (row * _SPREAD >> 12) & mask
+    while slots[slot] >= 0:
+        if found[slots[slot]] == row:
+            sums[slots[slot]] += weight
+            return n
+        slot = (slot + 1) & mask
+    slots[slot], found[n] = n, row
+    sums[n] = weight
+    return n + 1
+
+
+@compiled(PLACES)
+def _read(keys: NDArray[np.int64]) -> Found:
+    rows, scores = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)
+    for at, key in enumerate(keys):
+        rows[at], scores[at] = key & 0xFFFFFFFF, -(key >> 32)
+    return rows, scores.view(np.float32)
+
+
+@compiled(ROWS, FLOATS)
+def _keyed(rows: NDArray[np.int32], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    return _keys(rows, scores, len(rows))
+
+
+@compiled(ROWS, DOUBLES)
+def _summed(rows: NDArray[np.int32], weights: NDArray[np.float64]) -> NDArray[np.int64]:
+    slots, found, sums, n = _room(len(rows))
+    for at, row in enumerate(rows):
+        n = _add(row, weights[at], slots, found, sums, n)
+    return _keys(found, sums, n)
+
+
+@compiled(ROWS, BYTES, PLACES, FLOATS, FLOATS, REAL)
+def _interests(
+    items: NDArray[np.int32],
+    types: NDArray[np.uint8],
+    times: NDArray[np.int64],
+    type_weights: NDArray[np.float32],
+    half_lives: NDArray[np.float32],
+    now: float,
+) -> NDArray[np.int64]:
+    slots, found, sums, n = _room(len(items))
+    for at, row in enumerate(items):
+        kind = types[at]
+        if kind >= min(len(type_weights), len(half_lives)):
+            raise IndexError("a type without a weight")
+        age = max(now - times[at], 0.0) / DAY
+        n = _add(row, type_weights[kind] * np.exp2(-age / half_lives[kind]), slots, found, sums, n)
+    return _keys(found, sums, n)
+
+
+@compiled(ROWS, PLACES, FLOATS, REAL, REAL)
+def _faded(
+    items: NDArray[np.int32], times: NDArray[np.int64], weights: NDArray[np.float32], now: float, half_life: float
+) -> NDArray[np.int64]:
+    slots, found, sums, n = _room(len(items))
+    for at, row in enumerate(items):
+        age = max(now - times[at], 0.0) / DAY
+        n = _add(row, weights[at] * np.exp2(-age / half_life), slots, found, sums, n)
+    return _keys(found, sums, n)
+
+
+@compiled(ROWS, ROWS, FLOATS, ROWS, FLOATS, WHOLE)
+def _called(
+    indptr: NDArray[np.int32],
+    items: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    anchors: NDArray[np.int32],
+    of_anchors: NDArray[np.float32],
+    each: int,
+) -> NDArray[np.int64]:
+    most, listed = 0, len(indptr) - 1
+    for anchor in anchors:
+        if 0 <= anchor < listed:
+            if not 0 <= indptr[anchor] <= indptr[anchor + 1] <= min(len(items), len(weights)):
+                raise IndexError("a list ends behind the last place")
+            most += min(indptr[anchor + 1] - indptr[anchor], each)
+    slots, found, sums, n = _room(most)
+    for place, anchor in enumerate(anchors):
+        if 0 <= anchor < listed:
+            for at in range(indptr[anchor], min(indptr[anchor + 1], indptr[anchor] + each)):
+                n = _add(items[at], np.float64(of_anchors[place] * weights[at]), slots, found, sums, n)
+    return _keys(found, sums, n)
