@@ -45,6 +45,9 @@ def untouched(note: Path, stamps: Mapping[str, Stamp]) -> frozenset[str]:
 def remember(note: Path, stamps: Mapping[str, Stamp]) -> None:
     """Note files that were read and found whole; where nothing can be written they are read again next time."""
     made = note.with_name(f"{note.name}.{os.getpid()}")
-    with suppress(OSError):
+    try:
         made.write_text(json.dumps(stamps))
         made.replace(note)
+    except OSError:
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
