@@ -61,6 +61,7 @@ def revoke(id: Annotated[str, typer.Argument(help="The key's id.")], as_json: As
 @contextmanager
 def _ledger() -> Iterator[tuple[LedgerPool, float]]:
     from engine.storage import clock
+    from engine.storage import keys as stored
     from engine.storage.embedded import open_stores
     from engine.storage.ledger import opened_ledger
     from engine.storage.migrate import migrate
@@ -70,6 +71,9 @@ def _ledger() -> Iterator[tuple[LedgerPool, float]]:
         migrate(stores.ledger_url, settings.shop)
         with opened_ledger(stores.ledger_url, settings.shop) as ledger:
             yield ledger, clock.now(home)
+            # Storefronts that start before the ledger does go by this.
+            home.shop_folder.mkdir(parents=True, exist_ok=True)
+            stored.remember(home.shop_folder / "keys.json", stored.read_keys(ledger))
 
 
 def _shown(key: AccessKey) -> dict[str, Any]:

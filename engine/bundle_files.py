@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,14 @@ from engine.index import FILE as INDEX_FILE
 
 FORMAT = 7
 MANIFEST = "manifest.json"
+_VERIFIERS = 2  # threads
+
+
+def verify_all(folder: Path, files: Mapping[str, Mapping[str, Any]], untouched: Collection[str] = ()) -> None:
+    """Verify the files of a manifest; of those that nobody touched since they were verified it is asked no more."""
+    left = [each for each in files.items() if each[0] not in untouched]
+    with ThreadPoolExecutor(_VERIFIERS) as pool:  # of a million items this is most of a first start
+        list(pool.map(lambda each: verify(folder, *each), left))
 
 
 def verify(folder: Path, name: str, facts: Mapping[str, Any]) -> None:

@@ -1,36 +1,108 @@
-"""Expression: one tree for conditions on items and users, read from JSON here and from text in expression_text.
+"""Expression: the one language of conditions and formulas. Its tree stands here.
 
-A comparison with something that is not there is false, `!=` too; `is null` asks for it.
+Filters and boosts of lists, scopes of offers and filters of jobs are such trees; segment rules join leaves of their own
+with the same `Not` and `Joined`. A use says in its table of fields what may be named: lists have the item in view
+(`context.`), who asks (`user.`) and the clock (`now()`) in it, scopes and jobs only the fields of a document. Trees are
+read from text and JSON (expression_forms), and asked of one document (expression_row) or of columns (recommend/rules),
+with the same answers:
+
+- What is not there makes a comparison false, `!=` too, and arithmetic not there; `is null` asks for it. What is
+  divided by a 0 of the item is not there. An empty text or list is there in a document, columns know none.
+- Values of different kinds are never equal, nor in order; true is not 1. Money is a number of minor units.
+- Letters count as they are written, but for `contains`. Times are moments, however they are written; of two texts in an
+  attribute `=` asks for the same letters, an order for moments.
+- `has` asks a list for one text, `in` a list for any of several; of a list in an attribute only `has` can be asked. In
+  a document a category is an entry of `categories`, in lists also a path, "Dairy / Milk".
+- Two texts of one item cannot be compared; two of its attributes are compared as numbers.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from engine.errors import BadInput
-
-#: `levels` is a path of names, such as an item's categories: it equals each of them.
-Kind = Literal["text", "texts", "levels", "number", "flag", "time", "any"]
+#: `levels` is a path of names and equals each of them, `span` a length of time in seconds, `any` an attribute of which
+#: only the value says what it is.
+Kind = Literal["text", "texts", "levels", "number", "flag", "time", "span", "any"]
 #: The fields that a use knows, by name. A name that ends in `.*` stands for all below it.
 Fields = Mapping[str, Kind]
+Whose = Literal["item", "context", "user", "clock"]
 
+#: Of brackets and conditions in each other, and of values in one sum; of terms; of characters.
 DEEPEST, MOST_TERMS, LONGEST_TEXT = 32, 500, 20_000
-
+NOW = "now()"
 
 Leaf = TypeVar("Leaf")
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """`value` is a text, number, flag, list of these (`in`) or None (`is null`)."""
+class Constant:
+    """`value` is of its kind, a tuple behind `in`, None where nothing is. Times are ISO-8601 texts or epoch seconds."""
 
-    field: str
-    op: str
+    kind: Kind
     value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A field of the item or user that is judged (`item`), or of whom a request brings; the clock's is `now()`."""
+
+    kind: Kind
+    whose: Whose
+    field: str
+
+    @property
+    def written(self) -> str:
+        return f"{self.whose}.{self.field}" if self.whose in ("context", "user") else self.field
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """`op` is one of + - * /."""
+
+    op: str
+    left: Expression
+    right: Expression
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`left` speaks of the item, if one of both does. `right` of `is null` is `NOTHING`."""
+
+    left: Expression
+    op: str
+    right: Expression
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a field is held against what stands there; segment rules have no others."""
+        return isinstance(self.left, Name) and isinstance(self.right, Constant)
+
+    @property
+    def field(self) -> str:
+        """The name of a plain one."""
+        assert isinstance(self.left, Name)
+        return self.left.field
+
+    @property
+    def value(self) -> Any:
+        """What a plain one asks for."""
+        assert isinstance(self.right, Constant)
+        return self.right.value
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`if condition then one else other`."""
+
+    condition: Expression
+    then: Expression
+    otherwise: Expression
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,162 +118,56 @@ class Joined(Generic[Leaf]):
     parts: tuple[Leaf | Not[Leaf] | Joined[Leaf], ...]
 
 
-#: Segment rules are the same tree with leaves of their own.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A plain term as it was given, before `checked`."""
+
+    field: str
+    op: Any
+    value: Any
+
+
+#: Segment rules are the same tree with leaves of their own, and conditions on their events have plain terms only.
 Tree: TypeAlias = Leaf | Not[Leaf] | Joined[Leaf]
-Expression: TypeAlias = Tree[Comparison]
+Terms: TypeAlias = Tree[Comparison]
+Part: TypeAlias = Constant | Name | Computed | Comparison | Choice
+Expression: TypeAlias = "Part | Not[Part] | Joined[Part]"
 
-#: What each kind of field can be asked.
-OPERATORS: Mapping[Kind, tuple[str, ...]] = {
-    "text": ("=", "!=", "in", "contains", "is null"),
-    "texts": ("has", "is null"),
-    "levels": ("=", "!=", "in", "is null"),
-    "number": ("=", "!=", "<", "<=", ">", ">=", "in", "is null"),
-    "flag": ("=", "!=", "is null"),
-    "time": ("=", "!=", "<", "<=", ">", ">=", "is null"),
-    "any": ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "has", "is null"),
-}
-_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
-    "=": lambda one, other: bool(one == other),
-    "!=": lambda one, other: bool(one != other),
-    "<": lambda one, other: bool(one < other),
-    "<=": lambda one, other: bool(one <= other),
-    ">": lambda one, other: bool(one > other),
-    ">=": lambda one, other: bool(one >= other),
-}
+NODES = (Constant, Name, Computed, Comparison, Choice, Not, Joined)
+NOTHING = Constant("any", None)
 
 
-Check = Callable[[Comparison, Fields, int | None, str], Comparison]
+def kind_of(node: Any) -> Kind:
+    kind: Kind = getattr(node, "kind", "flag")  # conditions have none, and those of segments neither
+    return kind
 
 
-def parse_json(given: Any, fields: Fields, *, word: str = "filter", check: Check | None = None) -> Expression:
-    """The tree of `{"all": [...]}`, `{"any": [...]}`, `{"not": ...}` and `{"field", "op", "value"}`.
-
-    Raises BadInput whose `field` is `word`. `check` passes each term on or refuses it; without one it is `checked`.
-    """
-    terms = [0]
-
-    def read(part: Any, depth: int) -> Expression:
-        terms[0] += 1
-        if depth > DEEPEST or terms[0] > MOST_TERMS:
-            raise BadInput(f"{word}: at most {MOST_TERMS} terms, {DEEPEST} deep", field=word)
-        if type(part) is not dict:
-            raise BadInput(f'{word}: must be a text, or an object such as {{"field", "op", "value"}}', field=word)
-        if set(part) in ({"all"}, {"any"}):
-            ((how, inner),) = part.items()
-            if type(inner) is not list or not inner:
-                raise BadInput(f"{word}: {how} must be a list that is not empty", field=word)
-            parts = tuple(read(each, depth + 1) for each in inner)
-            return parts[0] if len(parts) == 1 else Joined(how, parts)
-        if set(part) == {"not"}:
-            return Not(read(part["not"], depth + 1))
-        if not {"field", "op"} <= set(part) <= {"field", "op", "value"} or not isinstance(part["field"], str):
-            raise BadInput(f"{word}: a term has a field, an op and a value, or is all, any or not", field=word)
-        return (check or checked)(Comparison(part["field"], part["op"], part.get("value")), fields, None, word)
-
-    return read(given, 1)
+def walked(node: Expression) -> Iterator[tuple[Expression, int]]:
+    """Every node with how deep it stands; the whole one at 1."""
+    waiting: list[tuple[Expression, int]] = [(node, 1)]
+    while waiting:
+        part, depth = waiting.pop()
+        yield part, depth
+        inner: tuple[Expression, ...] = ()
+        if isinstance(part, Joined):
+            inner = part.parts
+        elif isinstance(part, Not):
+            inner = (part.part,)
+        elif isinstance(part, Computed | Comparison):
+            inner = part.left, part.right
+        elif isinstance(part, Choice):
+            inner = part.condition, part.then, part.otherwise
+        waiting += [(each, depth + 1) for each in inner]
 
 
-def to_json(expression: Expression) -> dict[str, Any]:
-    """The JSON form, which `parse_json` reads as the same tree."""
-    if isinstance(expression, Joined):
-        return {expression.how: [to_json(each) for each in expression.parts]}
-    if isinstance(expression, Not):
-        return {"not": to_json(expression.part)}
-    told = {"field": expression.field, "op": expression.op}
-    return told if expression.op == "is null" else {**told, "value": expression.value}
+def names_in(node: Expression) -> set[tuple[Whose, str]]:
+    """Whose fields are spoken of."""
+    return {(each.whose, each.field) for each, _ in walked(node) if isinstance(each, Name)}
 
 
-def matches(expression: Expression, row: Mapping[str, Any]) -> bool:
-    """Whether one document (wire form) fulfils the condition."""
-    if isinstance(expression, Joined):
-        found = (matches(each, row) for each in expression.parts)
-        return all(found) if expression.how == "all" else any(found)
-    if isinstance(expression, Not):
-        return not matches(expression.part, row)
-    value = value_at(row, expression.field)
-    if expression.op == "is null":
-        return value is None
-    return value is not None and holds(value, expression.op, expression.value)
-
-
-def holds(value: Any, op: str, wanted: Any) -> bool:
-    """Whether a value that is there fulfils `op wanted`; a value of another kind never does."""
-    if op == "in":
-        return any(_same_kind(value, each) and value == each for each in wanted)
-    if op == "has":
-        return isinstance(value, list | tuple) and wanted in value
-    if op == "contains":
-        return isinstance(value, str) and lowered(wanted) in lowered(value)
-    if not _same_kind(value, wanted):
-        return False
-    if isinstance(value, str) and op not in ("=", "!="):
-        moments = moment_of(value), moment_of(wanted)
-        return None not in moments and _COMPARE[op](*moments)
-    return _COMPARE[op](value, wanted)
-
-
-def _same_kind(one: Any, other: Any) -> bool:
-    if isinstance(one, bool) or isinstance(other, bool):
-        return isinstance(one, bool) and isinstance(other, bool)
-    numbers = isinstance(one, int | float) and isinstance(other, int | float)
-    return numbers or (isinstance(one, str) and isinstance(other, str))
-
-
-def lowered(text: str) -> str:
-    """Small letters, letter by letter as SQL does it: without the Greek rule for the end of a word."""
-    return text.lower() if text.isascii() else "".join(each.lower()[0] for each in text)
-
-
-def value_at(row: Mapping[str, Any], path: str) -> Any:
-    """What stands under a name, or under the names between its dots; None when nothing does."""
-    if path in row or "." not in path:
-        return row.get(path)
-    head, _, rest = path.partition(".")
-    inner = row.get(head)
-    return value_at(inner, rest) if isinstance(inner, Mapping) else None
-
-
-def moment_of(text: Any) -> datetime | None:
-    """The time of an ISO-8601 text with its zone; None of everything else."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else None
-
-
-def checked(term: Comparison, fields: Fields, position: int | None, word: str = "filter") -> Comparison:
-    """The term, when its field is known, can be asked so, and the value is of its kind."""
-
-    def refuse(told: str) -> NoReturn:
-        raise BadInput(f"{word}: {told}", field=word, position=position)
-
-    if not is_whole(term.field):
-        refuse("the name of a field holds NUL or half of a surrogate pair, which no text can carry")
-    kind = kind_of(term.field, fields)
-    if kind is None:
-        refuse(f"there is no field {term.field!a}{nearest(term.field, fields)}")
-    if term.op not in OPERATORS[kind]:
-        refuse(f"{term.field} can be asked {', '.join(OPERATORS[kind])}, not {term.op!a}")
-    if term.op == "is null":
-        if term.value is not None:
-            refuse(f"{term.field} is null takes no value")
-        return term
-    values = term.value if term.op == "in" else [term.value]
-    if type(values) is not list or not values or len(values) > MOST_TERMS:
-        refuse(f"{term.field} in needs a list of 1 to {MOST_TERMS} values")
-    for value in values:
-        if isinstance(value, str) and not is_whole(value):
-            refuse(f"{term.field} {term.op}: a text holds NUL or half of a surrogate pair, which no text can carry")
-        if not _FITS[kind if term.op not in ("has", "contains") else "text"](value):
-            refuse(f"{term.field} {term.op} needs {_NEEDS[kind if term.op not in ('has', 'contains') else 'text']}")
-    return term
-
-
-def kind_of(name: str, fields: Fields) -> Kind | None:
-    """The kind of a field, which may be known by its name or by what it lies below."""
-    below = (kind for known, kind in fields.items() if known.endswith(".*") and name.startswith(known[:-1]))
-    return fields.get(name) or next(below, None)
+def is_fixed(node: Expression) -> bool:
+    """Whether it says the same of an item whoever asks, and whenever."""
+    return all(whose == "item" for whose, _ in names_in(node))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -215,23 +181,15 @@ def is_whole(text: str) -> bool:
     return "\0" not in text and (text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text))
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < 1e308
+def lowered(text: str) -> str:
+    """Small letters, letter by letter as SQL does it: without the Greek rule for the end of a word."""
+    return text.lower() if text.isascii() else "".join(each.lower()[0] for each in text)
 
 
-_FITS: Mapping[str, Callable[[Any], bool]] = {
-    "text": lambda value: isinstance(value, str),
-    "number": _is_number,
-    "levels": lambda value: isinstance(value, str),
-    "flag": lambda value: isinstance(value, bool),
-    "time": lambda value: moment_of(value) is not None,
-    "any": lambda value: isinstance(value, str | bool) or _is_number(value),
-}
-_NEEDS: Mapping[str, str] = {
-    "text": "a text in quotes",
-    "levels": "a text in quotes",
-    "number": "a number",
-    "flag": "true or false",
-    "time": 'a time with its zone, such as "2026-01-31T12:00:00Z"',
-    "any": "a text, a number, true or false",
-}
+def moment_of(text: Any) -> datetime | None:
+    """The time of an ISO-8601 text with its zone; None of everything else."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else None

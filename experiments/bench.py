@@ -218,6 +218,14 @@ BENCHES: Mapping[str, Bench] = {
     "faults": Bench(
         "Pages while stores are frozen or killed, and when three times too many are asked for.", bench_rooms.faults
     ),
+    "soak": Bench(
+        "Ten minutes of pages, similar items and events at a steady pace: no error, and memory that stays.",
+        bench_rooms.soak,
+    ),
+    "growth": Bench(
+        "Ten thousand items to a million, one process and two: pages a second, start, memory, and what bounds them.",
+        bench_rooms.growth,
+    ),
     "fuzz": Bench(
         "Hostile bodies, and every operation asked at random: refused by name, and never an error of the server.",
         bench_rooms.fuzz,

@@ -161,6 +161,18 @@ def faults(conditions: Conditions) -> Findings:
     return measure_faults(conditions)
 
 
+def soak(conditions: Conditions) -> Findings:
+    from experiments.soak_bench import measure_soak
+
+    return measure_soak(conditions)
+
+
+def growth(conditions: Conditions) -> Findings:
+    from experiments.growth_bench import measure_growth
+
+    return measure_growth(conditions)
+
+
 def filters(conditions: Conditions) -> Findings:
     from experiments.filter_bench import measure_filters
 

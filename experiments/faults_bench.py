@@ -15,9 +15,10 @@ import numpy as np
 
 from engine.storage.home import Home
 from experiments.findings import Asked, Conditions, Findings
-from experiments.served_million import QUICK, WHOLE, large_home
-from experiments.serving_bench import page_requests, pinned, rate_of, told
+from experiments.served_million import large_home, lasting, size_of
+from experiments.serving_bench import page_requests, rate_of, told
 from experiments.traffic.asking import as_fast_as_answered, at_pace
+from experiments.traffic.cores import pinned
 from experiments.traffic.drive import Load
 from experiments.traffic.meanwhile import meanwhile
 from experiments.traffic.served import Served, served
@@ -28,21 +29,28 @@ _BACK = 10.0  # seconds after a fault within which all has to be as before
 
 def measure_faults(conditions: Conditions) -> Findings:
     """500 pages a second through each fault, and three times the most through none."""
-    home, size = Home(conditions.scratch / "home"), QUICK if conditions.quick else WHOLE
-    seconds = 4.0 if conditions.quick else 60.0
-    with large_home(home, conditions), served(home.root, workers="1") as shop:
-        pinned(shop)
-        shop.wait_until_ready(path="/health/ready")
+    home, size, seconds = Home(conditions.scratch / "home"), size_of(conditions), lasting(conditions, 60, quick=4)
+    back = lasting(conditions, _BACK, quick=_BACK)
+    with large_home(home, conditions), served(home.root, workers="1") as shop, pinned(shop):
+        shop.wait_until_whole()
         pages = page_requests(np.random.default_rng(conditions.seed), size.users, 20_000)
-        at_pace(shop.port, pages, per_second=100, seconds=2)
+        at_pace(shop.port, pages, per_second=100, seconds=lasting(conditions, 2, quick=2))
+        undisturbed = told(at_pace(shop.port, pages, per_second=_PACE, seconds=seconds / 2))
         faults = {
-            "live_store_frozen": _through(shop, pages, seconds, lambda: _frozen(shop, "valkey-live")),
-            "live_store_killed": _through(shop, pages, seconds, lambda: _killed(shop, "valkey-live")),
-            "ledger_killed": _through(shop, pages, seconds, lambda: _killed(shop, "postgres")),
+            "live_store_frozen": _through(shop, pages, seconds, back, lambda: _frozen(shop, "valkey-live")),
+            "live_store_killed": _through(shop, pages, seconds, back, lambda: _killed(shop, "valkey-live")),
+            "ledger_killed": _through(shop, pages, seconds, back, lambda: _killed(shop, "postgres")),
         }
         most = rate_of(as_fast_as_answered(shop.port, pages, at_once=16, seconds=min(seconds, 10.0)))
-        overload, after = _overloaded(shop, pages, 3 * most, seconds)
-    figures = {"items": size.items, "most_a_second": most, **faults, "overload": overload, "after_overload": after}
+        overload, after = _overloaded(shop, pages, 3 * most, seconds, back)
+    figures = {
+        "items": size.items,
+        "undisturbed": undisturbed,
+        "most_a_second": most,
+        **faults,
+        "overload": overload,
+        "after_overload": after,
+    }
     return Findings(figures, _asked(faults, overload, after))
 
 
@@ -61,7 +69,7 @@ def _asked(faults: dict[str, Any], overload: dict[str, Any], after: dict[str, An
     )
 
 
-def _through(shop: Served, pages: list[bytes], seconds: float, fault: Callable[[], Any]) -> dict[str, Any]:
+def _through(shop: Served, pages: list[bytes], seconds: float, back: float, fault: Callable[[], Any]) -> dict[str, Any]:
     """The pace through a fault, and how soon nothing is degraded after it."""
     degraded = [0]
 
@@ -70,23 +78,23 @@ def _through(shop: Served, pages: list[bytes], seconds: float, fault: Callable[[
 
     with fault():
         load = at_pace(shop.port, pages, per_second=_PACE, seconds=seconds, seen=see)
-    return {**told(load), "degraded": degraded[0], "seconds_until_whole": _until_whole(shop, pages)}
+    return {**told(load), "degraded": degraded[0], "seconds_until_whole": _until_whole(shop, pages, back)}
 
 
-def _until_whole(shop: Served, pages: list[bytes]) -> float:
-    """Seconds until twenty answers in a row are not degraded."""
+def _until_whole(shop: Served, pages: list[bytes], back: float) -> float:
+    """Seconds until the last answer that is not whole; they are looked for while `back` lasts."""
     began, last = time.monotonic(), [0.0]
 
     def see(status: int, body: bytes, took: float) -> None:
         if status != 200 or json.loads(body)["degraded"]:
             last[0] = time.monotonic() - began
 
-    at_pace(shop.port, pages, per_second=100, seconds=_BACK, seen=see)
+    at_pace(shop.port, pages, per_second=100, seconds=back, seen=see)
     return round(last[0], 2)
 
 
 def _overloaded(
-    shop: Served, pages: list[bytes], per_second: float, seconds: float
+    shop: Served, pages: list[bytes], per_second: float, seconds: float, back: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     accepted: list[float] = []
 
@@ -96,7 +104,7 @@ def _overloaded(
 
     # So many connections that it is the server who has to bound what waits.
     load = at_pace(shop.port, pages, per_second=per_second, seconds=seconds, at_most=1_000, seen=see)
-    time.sleep(_BACK)
+    time.sleep(back)
     after = told(at_pace(shop.port, pages, per_second=_PACE, seconds=min(seconds, 10.0)))
     figures = {
         **told(load),

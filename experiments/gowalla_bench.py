@@ -39,11 +39,11 @@ _HELD_OUT, _SEED = 0.1, 19
 _SHORT = {"half_life_days": float("inf"), "top_new": K, "top_own": 1}
 #: What is tried on the validation part.
 TRIED: Mapping[str, Sequence[Mapping[str, Any]]] = {
-    # GF-CF's own parameters first; then milder normalisation, more and heavier low-rank part.
+    # GF-CF's own parameters first; then milder normalisation, and a low-rank part that is larger and weighs more.
     "graph_filter": tuple(
         {"user_power": user, "item_power": item, "rank": rank, "low_rank": part, "binary": True, **_SHORT}
         for user, item, rank, part in (
-            (0.5, 0.5, 256, 0.3), (0.5, 0.4, 512, 0.3), (0.4, 0.4, 512, 0.5), (0.35, 0.4, 640, 1.0),
+            (0.5, 0.5, 256, 0.3), (0.4, 0.4, 512, 0.5), (0.35, 0.4, 640, 1.0), (0.35, 0.4, 1000, 1.0),
         )
     ),
     # Implicit ALS as it is usually started with; then what absent pairs must weigh so that 30,000 places stay apart.

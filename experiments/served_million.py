@@ -31,11 +31,26 @@ _SECONDS_LATER = 3_600  # the shop's clock stands so long after the bundle's mom
 WHOLE, QUICK = ShopSize(users=1_000_000, items=1_000_000, days=20), ShopSize(users=3_000, items=3_000, days=20)
 
 
+#: A tenth of it, say, makes quick runs shorter still, where only counts are looked at.
+QUICKER = 1.0
+
+
+def size_of(conditions: Conditions) -> ShopSize:
+    return QUICK if conditions.quick else WHOLE
+
+
+def lasting(conditions: Conditions, whole: float, *, quick: float) -> float:
+    """How long something is measured, seconds."""
+    return quick * QUICKER if conditions.quick else whole
+
+
 @contextmanager
-def large_home(home: Home, conditions: Conditions, *, threads: int = 2) -> Iterator[str]:
-    """Make the shop in `home`; gives the live store's address, which answers until the block ends."""
+def large_home(home: Home, conditions: Conditions, *, size: ShopSize | None = None, threads: int = 2) -> Iterator[str]:
+    """Make the shop in `home`, by default of the usual size; gives the live store's address, which answers until the
+    block ends.
+    """
     if releases.current(home) is None:
-        size = QUICK if conditions.quick else WHOLE
+        size = size or size_of(conditions)
         rankings = small_rankings(Home(conditions.scratch / "small"), seed=conditions.seed, threads=threads)
         bundle = large_bundle(large_shop(size, conditions.seed), rankings, seed=conditions.seed, threads=threads)
         published(home, bundle)

@@ -7,13 +7,12 @@ sends the same bytes, and one that reads a key of Valkey before.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ import numpy as np
 
 from engine.storage.home import Home
 from experiments.findings import Asked, Conditions, Findings
-from experiments.served_million import QUICK, WHOLE, large_home
+from experiments.served_million import large_home, lasting, size_of
 from experiments.traffic.asking import as_fast_as_answered, at_pace
 from experiments.traffic.connection import get, post
+from experiments.traffic.cores import beside, cpu_seconds, pinned
 from experiments.traffic.drive import Load
 from experiments.traffic.served import Served, free_port, served
 
@@ -33,10 +33,8 @@ _STAGE = re.compile(r'hawker_stage_seconds_(sum|count)\{(?:placement="[^"]*",)?s
 
 def measure_serving(conditions: Conditions) -> Findings:
     """Closed loop for what a page costs, open loop for how long it takes."""
-    home = Home(conditions.scratch / "home")
-    size = QUICK if conditions.quick else WHOLE
-    with large_home(home, conditions) as live_url, served(home.root, workers="1") as shop:
-        pinned(shop)
+    home, size = Home(conditions.scratch / "home"), size_of(conditions)
+    with large_home(home, conditions) as live_url, served(home.root, workers="1") as shop, pinned(shop):
         figures, asked = measured(shop, live_url, size.users, size.items, conditions)
     return Findings({"users": size.users, "items": size.items, **figures}, asked)
 
@@ -47,21 +45,22 @@ def measured(
     """The figures of a shop that is served already."""
     rng = np.random.default_rng(conditions.seed)
     pages = page_requests(rng, users, 3_000 if conditions.quick else 60_000)
-    seconds = 2.0 if conditions.quick else 20.0
-    shop.wait_until_ready(path="/health/ready")
-    at_pace(shop.port, pages, per_second=100, seconds=2)  # what is made at first use is not the page's time
+    seconds = lasting(conditions, 20, quick=2)
+    shop.wait_until_whole()
+    # What is made at first use is not the page's time.
+    at_pace(shop.port, pages, per_second=100, seconds=lasting(conditions, 2, quick=2))
     ours, stages, used = closed(shop, pages, seconds)
     with floor(shop, pages[0], conditions.scratch) as (port, process):
         before = cpu_seconds(process)
         empty = as_fast_as_answered(port, pages, at_once=_AT_ONCE, seconds=seconds)
         floor_used = (cpu_seconds(process) - before) / empty.requests
-        paced_floor = at_pace(port, pages, per_second=500, seconds=2 if conditions.quick else 30)
+        paced_floor = at_pace(port, pages, per_second=500, seconds=lasting(conditions, 30, quick=2))
     with floor(shop, pages[0], conditions.scratch, live_url) as (port, _):
         with_read = as_fast_as_answered(port, pages, at_once=_AT_ONCE, seconds=seconds)
-    paced = at_pace(shop.port, pages, per_second=500, seconds=3 if conditions.quick else 120)
-    faster = at_pace(shop.port, pages, per_second=1_000, seconds=2 if conditions.quick else 60)
+    paced = at_pace(shop.port, pages, per_second=500, seconds=lasting(conditions, 120, quick=3))
+    faster = at_pace(shop.port, pages, per_second=1_000, seconds=lasting(conditions, 60, quick=2))
     others = {
-        name: at_pace(shop.port, made, per_second=500, seconds=2 if conditions.quick else 20)
+        name: at_pace(shop.port, made, per_second=500, seconds=lasting(conditions, 20, quick=2))
         for name, made in other_requests(rng, users, items).items()
     }
     rate = {"page": rate_of(ours), "empty_route": rate_of(empty), "empty_route_with_a_read": rate_of(with_read)}
@@ -132,22 +131,6 @@ def closed(shop: Served, requests: Sequence[bytes], seconds: float) -> tuple[Loa
     return load, stages, used
 
 
-def cpu_seconds(pid: int) -> float:
-    """What a process has computed so far."""
-    told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def pinned(shop: Served) -> None:
-    """The storefront on the first core; the stores, the load and all else on the second."""
-    cores = sorted(os.sched_getaffinity(0))
-    storefronts = shop.processes("storefront")
-    for pid in [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]:
-        if _belongs(pid, shop.supervisor.pid):
-            _pin(pid, cores[:1] if pid in storefronts else cores[-1:])
-    _pin(os.getpid(), cores[-1:])
-
-
 @contextmanager
 def floor(shop: Served, request: bytes, scratch: Path, url: str | None = None) -> Iterator[tuple[int, int]]:
     """The empty route, with the bytes that the shop answers to `request`; gives its port and process."""
@@ -156,7 +139,7 @@ def floor(shop: Served, request: bytes, scratch: Path, url: str | None = None) -
     file.write_bytes(_answer(shop, body))
     command = [sys.executable, "-m", "experiments.traffic.empty_route", str(port), str(file), *([url] if url else [])]
     process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
-    _pin(process.pid, sorted(os.sched_getaffinity(shop.processes("storefront")[0])))
+    beside(process.pid, shop.processes("storefront")[0])
     try:
         Served(scratch, port, process).wait_until_ready()
         yield port, process.pid
@@ -166,10 +149,13 @@ def floor(shop: Served, request: bytes, scratch: Path, url: str | None = None) -
 
 
 def told(load: Load) -> dict[str, Any]:
+    """`sent_late`: what of the times the load itself took before it came to send."""
+    late = {"sent_late_p99_ms": round(float(np.percentile(load.late, 99)) * 1_000, 2)} if load.late else {}
     return {
         "requests": load.requests,
         "not_200": failed(load),
         **{f"p{share:g}_ms": round(load.percentile(share), 2) for share in (50, 90, 99, 99.9)},
+        **late,
     }
 
 
@@ -200,20 +186,3 @@ def _stages(shop: Served) -> dict[str, tuple[float, float]]:
         of = found.setdefault(stage, {"sum": 0.0, "count": 0.0})
         of[kind] += float(value)
     return {stage: (each["sum"], each["count"]) for stage, each in found.items()}
-
-
-def _belongs(pid: int, ancestor: int) -> bool:
-    """Whether a process is the ancestor or comes from it."""
-    while pid > 1 and pid != ancestor:
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return False
-    return pid == ancestor
-
-
-def _pin(pid: int, cores: Sequence[int]) -> None:
-    """All threads of a process that are there; later ones inherit it."""
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(ProcessLookupError):
-            os.sched_setaffinity(int(thread.name), cores)

@@ -58,7 +58,8 @@ def _following(runtime: Runtime) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with runtime.guard.watching():
-            tasks = {asyncio.create_task(each.follow()) for each in (runtime, runtime.offers)}
+            work = (runtime.follow, runtime.tend, runtime.offers.follow)
+            tasks = {asyncio.create_task(each()) for each in work}
             try:
                 yield
             finally:

@@ -50,7 +50,7 @@ def values_of(leaving: Leaving, link: str) -> dict[str, Any]:
     """What templates may name."""
     customer, language = leaving.customer, leaving.campaign.language
     return {
-        "user": {"id": leaving.row.user_id, "name": customer.name or "", "language": customer.language or language},
+        "user": {"id": leaving.row.person, "name": customer.name or "", "language": customer.language or language},
         "campaign": {"id": leaving.row.campaign_id, "name": leaving.campaign.name},
         "offer": None if leaving.offer is None else _offer(leaving.offer.offer_id, leaving.offer.wording, language),
         "code": leaving.code or "",
@@ -61,7 +61,7 @@ def values_of(leaving: Leaving, link: str) -> dict[str, Any]:
 def unsubscribe_url(leaving: Leaving, *, public_url: str, secret: str) -> str:
     if not public_url or leaving.campaign.purpose == "service":
         return ""
-    about = Unsubscribing(leaving.row.user_id, leaving.campaign.purpose, leaving.row.channel, leaving.row.campaign_id)
+    about = Unsubscribing(leaving.row.person, leaving.campaign.purpose, leaving.row.channel, leaving.row.campaign_id)
     return f"{public_url}{UNSUBSCRIBE_PATH}{unsubscribe_token(secret, about)}"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.settings import Settings
 from engine.storage.event_stream import EventStream
 from engine.storage.live_profiles import LiveProfiles
-from engine.storage.live_reads import LiveReads
+from engine.storage.live_reads import PATIENCE, LiveReads
 from engine.storage.online import LIVE_SECONDS, STREAM_SECONDS, AsyncClient, open_async
 from serving.ledger_door import LedgerDoor
 from serving.pressure import Pressure
@@ -19,8 +19,13 @@ _AT_THE_TILL = 6
 class Doors:
     """None stands for a store that this process goes without."""
 
-    def __init__(self, settings: Settings, home: Path, *, live_seconds: float = LIVE_SECONDS) -> None:
-        """Addresses come from the settings; nothing is connected yet. A command of `live` gets `live_seconds`."""
+    def __init__(
+        self, settings: Settings, home: Path, *, live_seconds: float = LIVE_SECONDS, patience: float = PATIENCE
+    ) -> None:
+        """Addresses come from the settings; nothing is connected yet.
+
+        A command of `live` gets `live_seconds`; what is read within requests is waited for no longer than `patience`.
+        """
         self._clients: list[AsyncClient] = []
         self.stream: EventStream | None = None
         self.pressure: Pressure | None = None
@@ -36,7 +41,8 @@ class Doors:
         if settings.redis_url:
             self.live = self._open(settings.redis_url, "HAWKER_REDIS_URL", live_seconds)
             self.profiles = LiveProfiles(self.live, settings.shop)
-            self.reads = LiveReads(self.live)
+            probe = self._open(settings.redis_url, "HAWKER_REDIS_URL", patience)
+            self.reads = LiveReads(self.live, patience=patience, probe=probe)
 
     def _open(self, url: str, setting: str, seconds: float) -> AsyncClient:
         client = open_async(url, setting, seconds=seconds)
@@ -44,6 +50,8 @@ class Doors:
         return client
 
     async def close(self) -> None:
+        if self.reads is not None:
+            await self.reads.close()
         for client in self._clients:
             await client.aclose()
         self.ledger.close()

@@ -38,14 +38,11 @@ async def offers_on(
     Empty while the live store or the ledger is away: a list is a list without them.
     """
     shown = runtime.offers.shown()
-    if not shown.versions or not prices or runtime.doors.live is None:
+    reads = runtime.doors.reads
+    if not shown.versions or not prices or reads is None:
         return {}
     try:
-        wallet, documents, known = await asyncio.gather(
-            _wallet(runtime.doors, runtime.settings.shop, user_id),
-            LiveDocuments(runtime.doors.live, runtime.settings.shop).get("items", list(prices)),
-            _known(runtime, shown, user_id),
-        )
+        wallet, documents, known = await reads.within(_asked(runtime, shown, list(prices), user_id))
     except (StoreUnavailable, StoreError, OSError):
         return {}
     facts = _facts(shown, known, user_id, runtime.settings.zone)
@@ -58,6 +55,18 @@ async def offers_on(
     # In a thread: a long list takes milliseconds, and other requests need not wait for all of them.
     best = await asyncio.to_thread(lambda: [net_price(each, offers, facts, now) for each in items])
     return {name: [_wire(each)] for name, each in zip(prices, best, strict=True) if each is not None}
+
+
+async def _asked(
+    runtime: Runtime, shown: ShownOffers, item_ids: Sequence[str], user_id: str | None
+) -> tuple[Wallet, list[dict[str, Any] | None], KnownCustomer]:
+    assert runtime.doors.live is not None
+    wallet, documents, known = await asyncio.gather(
+        _wallet(runtime.doors, runtime.settings.shop, user_id),
+        LiveDocuments(runtime.doors.live, runtime.settings.shop).get("items", item_ids),
+        _known(runtime, shown, user_id),
+    )
+    return wallet, documents, known
 
 
 def _theirs(shown: ShownOffers, held: Sequence[Held], user_id: str | None) -> list[tuple[Offer, Issue]]:

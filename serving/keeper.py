@@ -41,6 +41,11 @@ class Keeper:
         self._status = -1
         self._said: dict[str, str] = {}
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether somebody else ended it the last time."""
+        return self._code < 0
+
     def look(self, now: float) -> str | None:
         """Start it when it is due and note what became of it. A failed start comes back as what it said."""
         if self.process is None:

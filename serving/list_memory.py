@@ -17,6 +17,7 @@ from engine.errors import StoreUnavailable, UnknownThing
 from engine.recommend.answer import NOTHING_TOLD, Told
 from engine.recommend.control import NOTHING, Control
 from engine.storage.live_documents import document_key
+from engine.storage.live_reads import LiveReads
 from engine.storage.online import AsyncClient, StoreError
 
 log = logging.getLogger("hawker.lists")
@@ -29,7 +30,9 @@ _MOST_SHOWN = 60
 class ListMemory:
     """The memory of one shop; without a live store it remembers nothing."""
 
-    def __init__(self, client: AsyncClient | None, shop: str) -> None:
+    def __init__(self, reads: LiveReads | None, client: AsyncClient | None, shop: str) -> None:
+        """`reads` and `client` lead to the same store: within a request it is waited for as long as for a read."""
+        self._reads = reads
         self._client = client
         self._shop = shop
         self._writing: set[asyncio.Task[None]] = set()
@@ -72,10 +75,10 @@ class ListMemory:
 
     async def keep_page(self, recommendation_id: str, page: Mapping[str, Any]) -> bool:
         """Keep what follows an answer; whether that was possible."""
-        if self._client is None:
+        if self._reads is None or self._client is None:
             return False
         try:
-            await self._client.set(self._page(recommendation_id), _bytes(page), ex=PAGE_SECONDS)
+            await self._reads.within(self._keep(self._client, recommendation_id, page))
         except (StoreError, OSError) as problem:
             log.debug("what follows a list was not kept: %s", problem)
             return False
@@ -83,16 +86,19 @@ class ListMemory:
 
     async def page(self, recommendation_id: str) -> dict[str, Any]:
         """What follows an answer. Raises UnknownThing, StoreUnavailable."""
-        if self._client is None:
+        if self._reads is None:
             raise StoreUnavailable("this storefront runs without a live store, which keeps pages")
         try:
-            found: Any = await self._client.get(self._page(recommendation_id))
+            (found,) = await self._reads.get([self._page(recommendation_id)])
         except (StoreError, OSError) as problem:
             raise StoreUnavailable(f"the live store does not answer: {problem}; try again") from problem
         if found is None:
             told = "nothing follows this list: ask for it with pages true; after 30 minutes it is forgotten"
             raise UnknownThing(told, code="unknown_page", field="recommendation_id")
         return dict(orjson.loads(found))
+
+    async def _keep(self, client: AsyncClient, recommendation_id: str, page: Mapping[str, Any]) -> None:
+        await client.set(self._page(recommendation_id), _bytes(page), ex=PAGE_SECONDS)
 
     async def _write(self, client: AsyncClient, key: str, latest: Sequence[tuple[str, float]]) -> None:
         try:

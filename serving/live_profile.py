@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,9 +13,6 @@ from engine.storage.live_person import TailEvent
 from engine.storage.live_profiles import LiveProfiles, LiveView
 from engine.storage.live_reads import LiveReads
 from engine.storage.online import StoreError
-
-#: After a failure the live store is left alone this long, so that requests do not all wait for it in vain.
-REST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +28,11 @@ class Known:
 
 
 class ProfileReader:
-    """Reads profiles for one process; remembers that the live store was away."""
+    """Reads profiles for one process."""
 
     def __init__(self, profiles: LiveProfiles | None, reads: LiveReads | None) -> None:
         self._profiles = profiles
         self._reads = reads
-        self._rests_until = 0.0
 
     async def read(
         self,
@@ -55,8 +50,9 @@ class ProfileReader:
         stored = stored or _history(bundle, user_id)
         if self._profiles is None or self._reads is None:
             return Known(stored, None, degraded=False)
-        view = await self._view(self._profiles, self._reads, user_id, session_id, also)
-        if view is None:
+        try:
+            view = await self._profiles.read_within(self._reads, user_id, session_id, also)
+        except (StoreError, OSError):
             return Known(stored, None, degraded=True)
         tail = [each for person in view.persons for each in person.tail]
         # A bundle made before a merge knows the history under the name that was asked for.
@@ -65,17 +61,6 @@ class ProfileReader:
             history = stored
         profile = _joined(bundle, history, tail)
         return Known(profile, view.catalogue_version, degraded=False, also=view.also, source=_first_source(view))
-
-    async def _view(
-        self, profiles: LiveProfiles, reads: LiveReads, user_id: str | None, session_id: str | None, also: Sequence[str]
-    ) -> LiveView | None:
-        if time.monotonic() < self._rests_until:
-            return None
-        try:
-            return await profiles.read_within(reads, user_id, session_id, also)
-        except (StoreError, OSError):
-            self._rests_until = time.monotonic() + REST_SECONDS
-            return None
 
 
 def _first_source(view: LiveView) -> str | None:

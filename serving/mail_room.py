@@ -123,7 +123,7 @@ class MailRoom:
         for letter in letters:
             if away or self._closing.is_set() or time.monotonic() > until:
                 notes.append(_given_back(letter))
-            elif letter.leaving.row.user_id in withdrew:
+            elif letter.leaving.row.person in withdrew:
                 notes.append(Note(letter.leaving.row, "skipped", "no_consent", letter.leaving.row.attempts + 1))
             else:
                 notes.append(self._sent(server, letter, away))
@@ -132,7 +132,7 @@ class MailRoom:
     def _withdrew(self, letters: Sequence[Letter]) -> set[str]:
         by_purpose: dict[str, list[str]] = {}
         for each in letters:
-            by_purpose.setdefault(each.leaving.campaign.purpose, []).append(each.leaving.row.user_id)
+            by_purpose.setdefault(each.leaving.campaign.purpose, []).append(each.leaving.row.person)
         found: set[str] = set()
         for purpose, users in by_purpose.items():
             found |= refused(self._ledger, users, purpose, "email")

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.targeting.campaign_members import ARMS, MEASURES, STAGES
 from engine.targeting.groups import groups
-from engine.targeting.report_words import NAMES, number_text
+from engine.targeting.report_words import NAMES, PARTS_TOLD, number_text
 from engine.thresholds import read_thresholds
 from serving.message_template import ReadyHtml, fill
 from serving.report_plots import band, days, funnel, intervals
@@ -115,7 +115,7 @@ class _Page:
         rows = [
             (self._names[each["measure"]], *(100 * each["relative"][name] for name in ("value", "low", "high")))
             for each in report["effects"]
-            if each["measure"] in ("orders", "revenue", "margin") and each["relative"]["low"] is not None
+            if each["measure"] in PARTS_TOLD and each["relative"]["low"] is not None
         ]
         if rows:
             plots.append((words["effects"], intervals(rows, lambda value: f"{value:g}%")))

@@ -6,10 +6,13 @@ Recommendations need the shop's files only: they go on while PostgreSQL and Valk
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
+import os
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from engine.bundle import Bundle
@@ -19,6 +22,8 @@ from engine.recommend.soundness import check_sound
 from engine.settings import Settings, read_settings
 from engine.storage import clock, releases
 from engine.storage.home import Home
+from engine.storage.live_reads import PATIENCE
+from engine.storage.online import LIVE_SECONDS
 from serving.customer_facts import CustomerFacts
 from serving.doors import Doors
 from serving.guard import Guard
@@ -35,7 +40,7 @@ from serving.tried_book import TriedBook
 log = logging.getLogger("hawker.runtime")
 
 CHECK_EVERY = 0.2  # seconds between two looks at the pointer
-_TURNS_A_SECOND = 5
+_NICE = 10  # of the thread that opens a new bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +61,32 @@ class Runtime:
         real_time: Callable[[], float] = time.time,
         metrics: Metrics | None = None,
         settings: Settings | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         """Load the published bundle, None where nothing is published yet.
 
-        When the published one is broken, the newest sound one of its history serves; BundleUnusable when there is none.
+        A request waits for the live store no longer than `patience`, seconds. When the published bundle is broken, the
+        newest sound one of its history serves; BundleUnusable when there is none.
         """
         self.home = home
         self.metrics = metrics or Metrics()
         self.settings = settings or read_settings({})
-        self.doors = Doors(self.settings, home.root)
+        self.doors = Doors(self.settings, home.root, live_seconds=max(LIVE_SECONDS, patience), patience=patience)
         self.guard = Guard(self.settings, home)
         self.placements = PlacementBook(home)
         self.guard.also.append(self.placements.look_at_ledger)
         self.tried = TriedBook(home)
         self.guard.look()
         self.reader = ProfileReader(self.doors.profiles, self.doors.reads)
-        self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop)
-        self.lists = ListMemory(self.doors.live, self.settings.shop)
+        self.catalog = LiveCatalog(self.doors.live, self.doors.profiles, self.settings.shop, patience=patience)
+        self.lists = ListMemory(self.doors.reads, self.doors.live, self.settings.shop)
         self.sales = SalesMemory(self.settings.shop)
         self.customers = CustomerFacts(self.doors, self.settings.shop, self._bundle)
         self.offers = LiveOffers(self.doors.ledger, self.settings.zone, self.now)
         self.served = ServedLog(self.doors.stream, self.metrics)
         self._problems: dict[str, str] = {}
         self._real_time = real_time
+        self._opening = ThreadPoolExecutor(1, "bundle", initializer=_step_back)
         self.clock_offset = clock.read_offset(home)
         self._seen = self._stamp()
         self.live: Live | None = self._first()
@@ -112,15 +120,11 @@ class Runtime:
 
     async def follow(self) -> None:
         """Look at the pointer again and again until cancelled."""
-        for turn in itertools.count():
-            await asyncio.sleep(CHECK_EVERY)
-            try:
-                await self.check()
-                if turn % _TURNS_A_SECOND == 0:
-                    await self._every_second()
-            except Exception:
-                # Whatever goes wrong here must not end the following, nor touch what is served.
-                log.exception("the look at the published bundle and the stores failed")
+        await _again_and_again(self.check, every=CHECK_EVERY)
+
+    async def tend(self) -> None:
+        """Look after the stores and what is known of them, until cancelled: apart, since any of them may be slow."""
+        await _again_and_again(self._every_second, every=1.0)
 
     async def _every_second(self) -> None:
         if self.doors.pressure is not None:
@@ -145,7 +149,10 @@ class Runtime:
             if pointer is None:
                 raise BundleUnusable("the pointer to the published bundle is gone; `hawker publish` writes it anew")
             if self.live is None or pointer.version != self.live.version:
-                self.live = await asyncio.to_thread(_load, self.home, pointer.version)
+                loop = asyncio.get_running_loop()
+                live = await loop.run_in_executor(self._opening, _load, self.home, pointer.version)
+                await self.catalog.prepare(live.bundle, self.now())
+                self.live = live
                 self.metrics.swaps.inc()
                 self._tell_metrics()
                 log.info("serving bundle %d", self.live.version)
@@ -189,6 +196,22 @@ class Runtime:
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _step_back() -> None:
+    """Let this thread have what requests leave of a core."""
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]], *, every: float) -> None:
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await work()
+        except Exception:
+            # Whatever goes wrong here must not end the following, nor touch what is served.
+            log.exception("the look at the published bundle or the stores failed")
 
 
 def _load(home: Home, version: int) -> Live:

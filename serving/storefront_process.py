@@ -13,9 +13,13 @@ from serving.app import create_app
 from serving.http_process import run_http
 from serving.runtime import Runtime
 
+#: Seconds for which a thread beside the requests, such as one that opens a new bundle, holds them up at most.
+_TURN = 0.0005
+
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until told to stop."""
+    sys.setswitchinterval(_TURN)
     return run_http("storefront", arguments, _created)
 
 

@@ -17,11 +17,12 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine.errors import BadInput, BundleUnusable, HawkerError, NotAllowed, StoreUnavailable
 from engine.settings import Settings
-from engine.storage.embedded import STORES, Stores, open_stores
+from engine.storage.embedded import STORES, Machine, Stores, open_stores
 from engine.storage.home import home_of
 from engine.storage.keys import Keys, read_keys, remembered
 from engine.storage.ledger import opened_ledger
@@ -67,35 +68,57 @@ def serve(
         if "ledger" in need:
             marketing = held.enter_context(_listen(settings.host, settings.marketing_port, "HAWKER_MARKETING_PORT"))
         address = _address(listening, marketing)
-        stores = held.enter_context(open_stores(settings, need))
-        addresses = _checked_addresses(stores)
-        _check_access(listening, stores)
         metrics = held.enter_context(tempfile.TemporaryDirectory(prefix="hawker-metrics-"))
         lifeline = held.enter_context(_pipe())
-        stopping = held.enter_context(_stopping_on_signals(stop or threading.Event()))
+        addresses: dict[str, str] = {}
         keepers = [
             Keeper(f"storefront {number}", addresses, lifeline.read_end, Path(metrics), listening=listening)
             for number in range(1, settings.workers + 1)
         ]
-        if "stream" in need:
-            keepers.append(Keeper("worker", addresses, lifeline.read_end, Path(metrics)))
-        if marketing is not None:
-            keepers.append(Keeper("marketing", addresses, lifeline.read_end, Path(metrics), listening=marketing))
-        if set(STORES) <= set(need):
-            keepers.append(Keeper("jobs", addresses, lifeline.read_end, Path(metrics)))
-            keepers.append(Keeper("customers", addresses, lifeline.read_end, Path(metrics)))
+        stop_all = partial(_stop_all, keepers, [listening] if marketing is None else [listening, marketing])
+        held.callback(stop_all)
+        if _was_served_before(listening, settings, need):  # they need the shop's files only, and a store takes seconds
+            addresses |= _addresses(Stores(settings, frozenset(need), Machine()))
+            for each in keepers:
+                each.look(time.monotonic())
+        stores = held.enter_context(open_stores(settings, need))
+        addresses |= _checked_addresses(stores)
+        _check_access(listening, stores)
+        stopping = held.enter_context(_stopping_on_signals(stop or threading.Event()))
+        for name, is_needed in _others(need).items():
+            socket_of = marketing if name == "marketing" else None
+            if is_needed:
+                keepers.append(Keeper(name, addresses, lifeline.read_end, Path(metrics), listening=socket_of))
         held.enter_context(_looking_after(stores))
-        held.callback(_stop_all, keepers, [listening] if marketing is None else [listening, marketing])
-        _keep_running(keepers, stopping, lambda: on_ready(address))
+        held.callback(stop_all)  # while the stores are there still
+        _keep_running(keepers, settings.workers, stopping, lambda: on_ready(address))
+
+
+def _others(need: Collection[str]) -> dict[str, bool]:
+    """The processes beside the storefronts, and whether they are needed."""
+    whole = set(STORES) <= set(need)
+    return {"worker": "stream" in need, "marketing": "ledger" in need, "jobs": whole, "customers": whole}
+
+
+def _was_served_before(listening: socket.socket, settings: Settings, need: Collection[str]) -> bool:
+    """Whether storefronts can do without the stores: they remember the keys, or that this machine needs none."""
+    keys = remembered(home_of(settings).shop_folder / "keys.json") if "ledger" in need else {}
+    return keys is not None and (bool(keys) or _is_of_this_machine(listening))
 
 
 def _checked_addresses(stores: Stores) -> dict[str, str]:
-    """The settings of a child in its environment; a stream that may lose what it acknowledged is refused here."""
+    """The settings of a child; a stream that may lose what it acknowledged is refused here."""
+    if "stream" in stores.need:
+        connect_stream(stores.stream_url).close()
+    return _addresses(stores)
+
+
+def _addresses(stores: Stores) -> dict[str, str]:
+    """The settings of a child in its environment."""
     settings = stores.settings
     found = {"HAWKER_HOME": str(settings.home.resolve()), "HAWKER_SHOP": settings.shop}
     found["HAWKER_ACCESS_LOG"] = "on" if settings.access_log else "off"
     if "stream" in stores.need:
-        connect_stream(stores.stream_url).close()
         found["HAWKER_STREAM_URL"] = stores.stream_url
     if "live" in stores.need:
         found["HAWKER_REDIS_URL"] = stores.live_url
@@ -115,14 +138,17 @@ def _check_access(listening: socket.socket, stores: Stores) -> None:
         except StoreUnavailable as problem:  # recommendations do not need it; the worker migrates later
             log.warning("%s", problem.message)
             keys = remembered(home_of(stores.settings).shop_folder / "keys.json")
-    host = listening.getsockname()[0]
-    if not keys and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+    if not keys and not _is_of_this_machine(listening):
         raise NotAllowed(
-            f"{host} can be reached from elsewhere and the shop has no keys; make one with `hawker keys create`, or "
-            "set HAWKER_HOST to 127.0.0.1",
+            f"{listening.getsockname()[0]} can be reached from elsewhere and the shop has no keys; make one with "
+            "`hawker keys create`, or set HAWKER_HOST to 127.0.0.1",
             code="no_keys",
             field="HAWKER_HOST",
         )
+
+
+def _is_of_this_machine(listening: socket.socket) -> bool:
+    return ipaddress.ip_address(str(listening.getsockname()[0]).partition("%")[0]).is_loopback
 
 
 @contextmanager
@@ -146,12 +172,22 @@ def _looking_after(stores: Stores) -> Iterator[None]:
         thread.join()
 
 
-def _keep_running(keepers: list[Keeper], stopping: threading.Event, on_ready: Callable[[], None]) -> None:
-    announced = False
+def _keep_running(
+    keepers: list[Keeper], storefronts: int, stopping: threading.Event, on_ready: Callable[[], None]
+) -> None:
+    """The first `storefronts` begin, and the others when these are ready: all at once they are in each other's way.
+
+    A process that ends by itself before it was ever ready stops the start.
+    """
+    announced, begun, started = False, storefronts, set[str]()
     while not stopping.is_set():
-        for keeper in keepers:
+        if all(keeper.ready for keeper in keepers[:storefronts]):
+            begun = len(keepers)
+        for keeper in keepers[:begun]:
             failure = keeper.look(time.monotonic())
-            if failure and not announced:
+            if keeper.ready:
+                started.add(keeper.name)
+            if failure and not announced and keeper.name not in started and not keeper.was_killed:
                 raise BundleUnusable(failure, code="cannot_start")
             if failure:
                 log.error("%s; starting it again", failure)

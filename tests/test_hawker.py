@@ -18,6 +18,7 @@ import pytest
 
 import hawker
 from engine.storage.home import Home
+from engine.storage.keys import remembered
 from engine.storage.lake import Lake
 from engine.storage.placements import remember
 from engine.storage.releases import current, open_bundle, versions
@@ -353,7 +354,8 @@ def test_a_version_that_the_disk_cannot_hold_is_refused_whole(own_home, recipe):
     )
     assert said.code == 1
     assert "the trained version cannot be written below" in said.refusal
-    assert sorted(path.name for path in own_home.bundles.iterdir()) == [".lock", "current", "v000001"]
+    there = sorted(path.name for path in own_home.bundles.iterdir())
+    assert [name for name in there if name != ".verified-000001.json"] == [".lock", "current", "v000001"]
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> None:
@@ -415,6 +417,8 @@ def test_keys_are_made_shown_and_revoked(command, tmp_path):
     listed = command(tmp_path, "keys", "list", "--json")
     assert [each["id"] for each in listed.found["keys"]] == [made.found["id"]]
     assert made.found["key"] not in listed.out
+    [known] = remembered(tmp_path / "shops" / "default" / "keys.json").values()  # for who starts before the ledger
+    assert known.id == made.found["id"]
     assert command(tmp_path, "keys", "revoke", made.found["id"], "--json").found["revoked_at"]
     wrong = command(tmp_path, "keys", "create", "--actor", "x", "--scope", "everything")
     assert wrong.code == 2

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
-from engine.formula import Node, is_fixed
+from engine.expression import Expression, is_fixed
 from engine.item_table import Changes
 from engine.recommend.rules import Rows, Scope, bound, holds, numbers
 
@@ -27,7 +27,7 @@ _FEW = 0.05
 class Allowed:
     """What passes one condition in one bundle."""
 
-    def __init__(self, condition: Node, scope: Scope, bundle: Bundle) -> None:
+    def __init__(self, condition: Expression, scope: Scope, bundle: Bundle) -> None:
         self._bound = bound(condition, scope)
         self._fixed = is_fixed(condition)
         self._bundle = bundle
@@ -100,7 +100,7 @@ def _by_sales(bundle: Bundle) -> Rows:
     return found if n == known else np.r_[found, np.arange(known, n, dtype=np.int32)]
 
 
-def _whole(condition: Node, bundle: Bundle) -> _Whole:
+def _whole(condition: Expression, bundle: Bundle) -> _Whole:
     key = ("allowed", repr(condition))  # (1 and true are equal, but not the same)
     found: _Whole | None = bundle.kept.get(key)
     recent = bundle.statistics.recent
@@ -129,7 +129,7 @@ def _covers(changes: tuple[Changes, ...], applied: tuple[Changes, ...], known: i
     return not gone or bool(told and np.isin(np.concatenate(gone), np.concatenate(told)).all())
 
 
-def _over_changes(condition: Node, bundle: Bundle, rows: Rows) -> Flags:
+def _over_changes(condition: Expression, bundle: Bundle, rows: Rows) -> Flags:
     """The condition on these rows, as the shop speaks of them now."""
     known = rows < len(bundle.facts)
     kept = np.zeros(len(rows), bool)
@@ -141,7 +141,7 @@ def _over_changes(condition: Node, bundle: Bundle, rows: Rows) -> Flags:
     return kept
 
 
-def factors_of(formula: Node, scope: Scope, bundle: Bundle, rows: Rows) -> NDArray[np.float64]:
+def factors_of(formula: Expression, scope: Scope, bundle: Bundle, rows: Rows) -> NDArray[np.float64]:
     """[len(rows)] the number that a formula gives each item, NaN where it has none."""
     said = bound(formula, scope)
     known = rows < len(bundle.facts)

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from engine.errors import BadInput
-from engine.expression import Joined, Not, moment_of
-from engine.formula import SECRET, Choice, Constant, Node, names_in
-from engine.formula_text import parse_condition, parse_number
+from engine.expression import Choice, Constant, Expression, Joined, Not, moment_of, names_in
+from engine.recommend.wishes import SECRET, parse_condition, parse_number
 
 MOST_RULES = 50  # boosts, pins and promotions each
 ALWAYS = (float("-inf"), float("inf"))
@@ -25,7 +24,7 @@ ALWAYS = (float("-inf"), float("inf"))
 class Boost:
     """A factor on how much an item fits; `window` says from when until when (epoch seconds)."""
 
-    factor: Node
+    factor: Expression
     window: tuple[float, float] = ALWAYS
 
 
@@ -42,7 +41,7 @@ class Pin:
 class Promotion:
     """A `share` of the list's places for what fulfils a condition."""
 
-    condition: Node
+    condition: Expression
     share: float
     window: tuple[float, float] = ALWAYS
 
@@ -54,8 +53,8 @@ class Control:
     Without `fills` what stands in is left out, and a list may stay short.
     """
 
-    filter: Node | None = None
-    hide: Node | None = None
+    filter: Expression | None = None
+    hide: Expression | None = None
     boosts: tuple[Boost, ...] = ()
     pins: tuple[Pin, ...] = ()
     promotions: tuple[Promotion, ...] = ()
@@ -65,7 +64,7 @@ class Control:
     fills: bool = True
 
     @property
-    def condition(self) -> Node | None:
+    def condition(self) -> Expression | None:
         """What an item must fulfil: the filter, and not what is hidden."""
         if self.hide is None:
             return self.filter
@@ -77,7 +76,7 @@ class Control:
         """Whether the list is more than the best by score."""
         return bool(self.pins or self.promotions or self.mmr or self.most)
 
-    def formulas(self) -> tuple[Node, ...]:
+    def formulas(self) -> tuple[Expression, ...]:
         parts = (self.filter, self.hide, *(each.factor for each in self.boosts))
         return (*(each for each in parts if each is not None), *(each.condition for each in self.promotions))
 
@@ -134,13 +133,13 @@ def joined(saved: Control, asked: Control) -> Control:
     )
 
 
-def _both(how: Any, one: Node | None, other: Node | None) -> Node | None:
+def _both(how: Any, one: Expression | None, other: Expression | None) -> Expression | None:
     if one is None or other is None:
         return other if one is None else one
     return Joined(how, (one, other))
 
 
-def _condition(given: Mapping[str, Any], name: str) -> Node | None:
+def _condition(given: Mapping[str, Any], name: str) -> Expression | None:
     return None if given.get(name) is None else parse_condition(given[name], name)
 
 

@@ -72,5 +72,6 @@ def _own_order(query: Query, bundle: Bundle, pool: Pool) -> NDArray[np.int64]:
 def _sources(pool: Pool, rows: NDArray[np.int32]) -> list[str]:
     """Who knows each of the rows best."""
     columns, names = np.searchsorted(pool.rows, rows), list(SOURCES)
-    lines, said = first_lines(pool.scores, columns), pool.scores.any(axis=0)[columns]
+    lines = first_lines(pool.scores, columns)
+    said = pool.scores[lines, columns] > 0
     return [names[line] if known else AS_GIVEN for line, known in zip(lines.tolist(), said.tolist(), strict=True)]

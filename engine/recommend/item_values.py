@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.bundle import Bundle
-from engine.formula import Name, names_in
+from engine.expression import Name, names_in
 from engine.item_facts import FLAG, MEMBER, NUMBER, TEXT
 from engine.item_table import ItemTable
 from engine.profile import Profile

@@ -48,10 +48,10 @@ def read_placement(name: str, given: Any) -> Placement:
     for word in given:
         if word not in WORDS:
             raise BadInput(f"{word!a}: no placement has this word{nearest(str(word), WORDS)}", field=str(word))
-    made = _one(name, given)
     if given.get("experiment") is None:
-        return made
+        return _one(name, given)
     drawn, changes = read_experiment(name, given["experiment"])
+    made = _one(name, given)
     variants = tuple(_variant(made, given, variant, changes[variant]) for variant, _ in drawn.shares)
     return replace(made, experiment=drawn, variants=variants)
 

@@ -27,7 +27,7 @@ from engine.trials.effects import (
     ratio_of_means,
     reach_at_all_looks,
 )
-from engine.trials.quotients import Quotient, mean_quotient, ratio_quotient
+from engine.trials.quotients import Quotient, mean_quotient, part_told, ratio_quotient
 from engine.trials.sample_ratio import THRESHOLD, sequential_ratio
 
 Floats = NDArray[np.float64]
@@ -147,18 +147,11 @@ def _effects(arm: Arm, control: Arm | None, alpha: float) -> list[dict[str, Any]
         change = difference(arm, control, at, given=given)
         found.append((measure, change, mean_quotient(arm, control, at, given=given)))
     n = arm.n + control.n
+    reach = reach_at_all_looks(n, tuned_for=TUNED_FOR, alpha=alpha)
     return [
-        {"measure": measure, "difference": always(change, n, alpha), "relative": _part(part, n, alpha)}
+        {"measure": measure, "difference": always(change, n, alpha), "relative": part_told(part, reach)}
         for measure, change, part in found
     ]
-
-
-def _part(part: Quotient | None, n: int, alpha: float) -> dict[str, Any]:
-    """What holds at all looks; the bounds are null while the control's own figure may as well be 0."""
-    if part is None or not math.isfinite(part.change):
-        return dict.fromkeys(("value", "low", "high"))
-    bounds = part.bounds(reach_at_all_looks(n, tuned_for=TUNED_FOR, alpha=alpha))
-    return {"value": part.change, **dict(zip(("low", "high"), bounds or (None, None), strict=True))}
 
 
 def always(estimate: Estimate, n: int, alpha: float = ALPHA) -> dict[str, Any]:

@@ -10,8 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalog import Catalog
-from engine.expression import Joined, Not, lowered
-from engine.formula import Choice, Compared, Computed, Constant, IsNull, Name, Node, Now, kind_of
+from engine.expression import (
+    Choice,
+    Comparison,
+    Computed,
+    Constant,
+    Expression,
+    Joined,
+    Name,
+    Not,
+    kind_of,
+    moment_of,
+)
+from engine.expression_row import COMPARE, matches
+from engine.expression_row import holds as holds_of_one
 from engine.ids import TextTable
 from engine.item_facts import FLAG, MEMBER, NUMBER, TEXT
 from engine.item_table import ItemTable
@@ -22,14 +34,6 @@ DAY = 86_400.0
 Rows = NDArray[np.int32]
 Numbers = NDArray[np.float64]  # NaN: not there
 Flags = NDArray[np.bool_]
-_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
-    "=": np.equal,
-    "!=": np.not_equal,
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
-}
 _COMPUTE: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": np.add,
     "-": np.subtract,
@@ -47,22 +51,20 @@ class Scope:
     user: Mapping[str, Any]
 
     def value(self, name: Name) -> Any:
+        if name.whose == "clock":
+            return self.now
         return (self.context if name.whose == "context" else self.user).get(name.field)
 
 
-def bound(node: Node, scope: Scope) -> Node:
+def bound(node: Expression, scope: Scope) -> Expression:
     """The formula with the request's own values in place of names, so that it speaks of items only."""
-    if isinstance(node, Now):
-        return Constant("time", scope.now)
     if isinstance(node, Name) and node.whose != "item":
         return Constant(node.kind, _plain(scope.value(node)))
     if isinstance(node, Joined):
         return Joined(node.how, tuple(bound(each, scope) for each in node.parts))
     if isinstance(node, Not):
         return Not(bound(node.part, scope))
-    if isinstance(node, IsNull):
-        return IsNull(bound(node.part, scope))
-    if isinstance(node, Computed | Compared):
+    if isinstance(node, Computed | Comparison):
         return replace(node, left=bound(node.left, scope), right=bound(node.right, scope))
     if isinstance(node, Choice):
         condition, then, otherwise = (bound(each, scope) for each in (node.condition, node.then, node.otherwise))
@@ -77,13 +79,13 @@ def _plain(value: Any) -> Hashable:
     return value if isinstance(value, str | int | float | bool) else None
 
 
-def holds(node: Node, table: ItemTable, rows: Rows | None = None) -> Flags:
+def holds(node: Expression, table: ItemTable, rows: Rows | None = None) -> Flags:
     """[n] whether the bound condition holds, of these rows or of all."""
     with np.errstate(all="ignore"):
         return _Judge(table, rows).flags(node)
 
 
-def numbers(node: Node, table: ItemTable, rows: Rows | None = None) -> Numbers:
+def numbers(node: Expression, table: ItemTable, rows: Rows | None = None) -> Numbers:
     """[n] the bound formula's number, NaN where it has none."""
     with np.errstate(all="ignore"):
         return _Judge(table, rows).numbers(node)
@@ -97,7 +99,7 @@ class _Judge:
         self._rows: Any = slice(len(table)) if rows is None else rows
         self._n = len(table) if rows is None else len(rows)
 
-    def flags(self, node: Node) -> Flags:
+    def flags(self, node: Expression) -> Flags:
         if isinstance(node, Joined):
             join = np.logical_and if node.how == "all" else np.logical_or
             found = self.flags(node.parts[0])
@@ -106,16 +108,16 @@ class _Judge:
             return found
         if isinstance(node, Not):
             return ~self.flags(node.part)
-        if isinstance(node, IsNull):
-            return ~self._there(node.part)
-        if isinstance(node, Compared):
+        if isinstance(node, Comparison):
             return self._compared(node)
         return np.asarray(self.numbers(node) == 1.0)
 
-    def numbers(self, node: Node) -> Numbers:
+    def numbers(self, node: Expression) -> Numbers:
         if isinstance(node, Constant):
-            told = isinstance(node.value, int | float)
-            return np.full(self._n, float(node.value) if told else np.nan)
+            moment = moment_of(node.value) if node.kind == "time" else None
+            value = node.value if moment is None else moment.timestamp()
+            told = node.kind == "flag" or not isinstance(value, bool)
+            return np.full(self._n, _as_number(value) if told else np.nan)
         if isinstance(node, Name):
             return self._column(node)
         if isinstance(node, Computed):
@@ -125,43 +127,52 @@ class _Judge:
             return np.where(self.flags(node.condition), self.numbers(node.then), self.numbers(node.otherwise))
         return self.flags(node).astype(np.float64)
 
-    def _compared(self, node: Compared) -> Flags:
+    def _compared(self, node: Comparison) -> Flags:
         left, right = node.left, node.right
+        if node.op == "is null":
+            return ~self._there(left)
         if isinstance(right, Constant) and right.value is None:
             return np.zeros(self._n, bool)
-        if node.op in ("in", "has", "contains") or isinstance(getattr(right, "value", None), str):
+        if isinstance(left, Constant) and isinstance(right, Constant):  # both are the request's own
+            return np.full(self._n, matches(node, {}))
+        is_text = isinstance(right, Constant) and isinstance(right.value, str) and right.kind != "time"
+        if is_text or node.op in ("in", "has", "contains"):
             return self._asked(left, node.op, right)
         one, other = self._numbers_like(left, right), self._numbers_like(right, left)
-        return np.asarray(_COMPARE[node.op](one, other) & ~np.isnan(one) & ~np.isnan(other))
+        return np.asarray(COMPARE[node.op](one, other) & ~np.isnan(one) & ~np.isnan(other))
 
-    def _numbers_like(self, node: Node, other: Node) -> Numbers:
-        """Of an attribute only the values of the other side's kind: true is not 1."""
-        if isinstance(node, Name) and node.kind == "any":
-            flags = kind_of(other) == "flag" or isinstance(getattr(other, "value", None), bool)
+    def _numbers_like(self, node: Expression, other: Expression) -> Numbers:
+        """Of what may be of any kind only the values of the other side's kind: true is not 1."""
+        if kind_of(node) != "any":
+            return self.numbers(node)
+        flags = kind_of(other) == "flag" or isinstance(getattr(other, "value", None), bool)
+        if isinstance(node, Name):
             return self._attribute(node.field, FLAG if flags else NUMBER)
-        return self.numbers(node)
+        assert isinstance(node, Constant)  # the request's own
+        fits = kind_of(other) == "any" or isinstance(node.value, bool) == flags
+        return np.full(self._n, _as_number(node.value) if fits else np.nan)
 
-    def _asked(self, left: Node, op: str, right: Node) -> Flags:
+    def _asked(self, left: Expression, op: str, right: Expression) -> Flags:
         """What texts are asked, and `in`."""
         assert isinstance(right, Constant)
         values = right.value if isinstance(right.value, tuple) else (right.value,)
-        if isinstance(left, Constant):  # both are the request's own
-            return np.full(self._n, _holds_of_one(left.value, op, values))
         if op == "in" and kind_of(left) == "number":
             return np.isin(self.numbers(left), np.array(values, np.float64))
-        if not isinstance(left, Name):
-            return np.zeros(self._n, bool)
-        if left.kind == "any":
+        if isinstance(left, Name) and left.kind == "any":
             return self._attribute_asked(left.field, op, values)
+        if not isinstance(left, Name) or left.kind not in ("text", "texts"):
+            return np.zeros(self._n, bool)
         if op == "!=":
-            return self._there(left) & ~self._texts(left, "=", values)
-        return self._texts(left, op, values)
+            return self._there(left) & ~self._texts(left, "in", values)
+        return self._texts(left, op if op == "contains" else "in", values)
 
     def _texts(self, name: Name, op: str, values: tuple[Any, ...]) -> Flags:
         table, rows = self._table, self._rows
         if name.field == "item_id":
             return _of_own_text(table.ids, op, values, rows, self._n)
         if name.field == "name":
+            # What has no name is not called "".
+            values = values if op == "contains" else tuple(filter(None, values))
             return _of_own_text(table.catalog.names, op, values, rows, self._n)
         if name.field == "brand":
             return _of_codes(table.catalog.brand[rows], _hits(table.catalog.brand_names, op, values))
@@ -181,7 +192,17 @@ class _Judge:
         at = attributes.of(field)
         kinds, rows = attributes.kinds[at], attributes.rows[at]
         texts = tuple(each for each in values if isinstance(each, str))
-        hits = _hits(attributes.words, "in" if op in ("=", "!=", "has") else op, texts)[attributes.texts[at]]
+        codes = attributes.texts[at]
+        if op in ("=", "!=", "in", "has", "contains"):
+            hits = _hits(attributes.words, op, texts)[codes]
+        else:  # moments in order, each text that is asked for is read once
+            asked = np.flatnonzero(np.isin(rows, np.arange(len(self._table))[self._rows]))
+            different, places = np.unique(codes[asked], return_inverse=True)
+            words = (attributes.words[int(code)] for code in different)
+            hits = np.zeros(len(codes), bool)
+            hits[asked] = np.fromiter((holds_of_one(each, op, texts[0]) for each in words), bool, len(different))[
+                places
+            ]
         of_kind = kinds == (MEMBER if op == "has" else TEXT)
         good = of_kind & (~hits if op == "!=" else hits)
         if op == "in":
@@ -191,7 +212,7 @@ class _Judge:
             good |= (kinds == FLAG) & np.isin(attributes.numbers[at], flags)
         return self._scattered(rows[good])
 
-    def _there(self, node: Node) -> Flags:
+    def _there(self, node: Expression) -> Flags:
         if isinstance(node, Constant):
             return np.full(self._n, node.value is not None)
         if not isinstance(node, Name):
@@ -242,6 +263,10 @@ class _Judge:
         return np.asarray(found[self._rows])
 
 
+def _as_number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else np.nan
+
+
 def _known(column: NDArray[np.int64]) -> Numbers:
     return np.where(column >= 0, column, np.nan)
 
@@ -255,7 +280,8 @@ def _of_codes(codes: NDArray[np.int32], hits: Flags) -> Flags:
 def _of_own_text(names: TextTable, op: str, values: tuple[Any, ...], rows: Any, n: int) -> Flags:
     """Of a text that each item has for itself: few rows are looked at one by one."""
     if not isinstance(rows, slice) and n < len(names) // 50:
-        return np.fromiter((_holds_of_one(names[int(row)], op, values) for row in rows), bool, n)
+        wanted = values[0] if op == "contains" else values
+        return np.fromiter((holds_of_one(names[int(row)], op, wanted) for row in rows), bool, n)
     return np.asarray(_hits(names, op, values)[rows])
 
 
@@ -272,14 +298,3 @@ def _category_hits(catalog: Catalog, op: str, values: tuple[Any, ...]) -> Flags:
         for value in values:
             hits |= ending_with(catalog.category_names, f" / {value}")
     return hits
-
-
-def _holds_of_one(value: Any, op: str, wanted: tuple[Any, ...]) -> bool:
-    if isinstance(value, tuple):
-        return any(each in wanted for each in value)
-    if op == "contains":
-        return isinstance(value, str) and lowered(wanted[0]) in lowered(value)
-    if value is None:
-        return False
-    same = any(type(each) is type(value) and each == value for each in wanted)
-    return same if op != "!=" else isinstance(value, str) and not same

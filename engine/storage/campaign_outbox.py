@@ -23,7 +23,10 @@ _AT_ONCE = 2_000  # messages that are given up in one transaction
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A message that is due, with what was planned for its customer. `attempts` are those before."""
+    """A message that is due, with what was planned for its customer. `attempts` are those before.
+
+    `user_id` is whom it was planned for, `person` who that is today: whoever was merged into another is the other.
+    """
 
     campaign_id: str
     user_id: str
@@ -36,6 +39,11 @@ class Row:
     offer_id: str | None = None
     expected_cost: float | None = None
     expected_profit: float | None = None
+    merged_into: str | None = None
+
+    @property
+    def person(self) -> str:
+        return self.merged_into or self.user_id
 
     @property
     def message_id(self) -> str:
@@ -60,6 +68,15 @@ class Note:
     counted_on: date | None = None
 
 
+#: Of the ids `users` who each is today, and all `ids` of these persons, as far as merges were followed.
+PERSONS = (
+    "persons AS (SELECT DISTINCT coalesce(k.into_user, told.id) AS person FROM unnest(CAST(:users AS TEXT[]))"
+    " AS told (id) LEFT JOIN merged_users k ON k.user_id = told.id),"
+    " ids AS (SELECT person AS user_id, person FROM persons UNION ALL"
+    " SELECT k.user_id, k.into_user FROM merged_users k JOIN persons ON k.into_user = person)"
+)
+
+
 @contextmanager
 def turn(ledger: LedgerPool) -> Iterator[LedgerConnection]:
     """A transaction that decides about messages; others wait for its end."""
@@ -74,6 +91,7 @@ def claim_due(
 ) -> list[Row]:
     """All that is due on these channels for up to `most` customers of running campaigns, held until the turn ends.
 
+    With what is due for a customer comes what is due for other ids of the same person.
     Each campaign gets its part, so that a large one does not hold up the others. `now` is the shop's time.
     """
     at = {"at": moment(now), "real": moment(real_now), "channels": list(channels)}
@@ -87,10 +105,11 @@ def claim_due(
     )
     rows = rows_of(
         connection,
-        f"{_RUNNING} SELECT o.campaign_id, o.user_id, o.step, o.channel, o.attempts, o.counted_on, m.arm, m.variant,"
-        " m.offer_id, m.expected_cost, m.expected_profit FROM campaign_outbox o JOIN running USING (campaign_id)"
+        f"{_RUNNING}, {PERSONS} SELECT o.campaign_id, o.user_id, o.step, o.channel, o.attempts, o.counted_on, m.arm,"
+        " m.variant, m.offer_id, m.expected_cost, m.expected_profit, nullif(ids.person, o.user_id)"
+        " FROM campaign_outbox o JOIN running USING (campaign_id) JOIN ids ON ids.user_id = o.user_id"
         " LEFT JOIN campaign_members m ON m.campaign_id = o.campaign_id AND m.user_id = o.user_id"
-        f" WHERE o.user_id = ANY (:users) AND {_DUE} FOR UPDATE OF o SKIP LOCKED",
+        f" WHERE {_DUE} FOR UPDATE OF o SKIP LOCKED",
         users=[user for (user,) in users],
         **at,
     )
@@ -199,11 +218,12 @@ def _count_contacts(connection: LedgerConnection, changed: Sequence[tuple[str, s
 
 
 def contacts_since(ledger: Ledger, user_ids: Collection[str], day: date) -> dict[str, dict[tuple[str, date], int]]:
-    """Messages of these customers by channel and day, from `day` on."""
+    """Messages of these customers by channel and day, from `day` on; those to other ids of the same person count."""
     with connection_of(ledger) as connection:
         rows = rows_of(
             connection,
-            "SELECT user_id, channel, day, messages FROM contacts WHERE user_id = ANY (:users) AND day >= :day",
+            f"WITH {PERSONS} SELECT person, channel, day, CAST(sum(messages) AS INT) FROM contacts JOIN ids USING"
+            " (user_id) WHERE day >= :day GROUP BY 1, 2, 3",
             users=list(user_ids),
             day=day,
         )
@@ -218,8 +238,9 @@ def reached_groups(ledger: Ledger, user_ids: Collection[str]) -> dict[str, dict[
     with connection_of(ledger) as connection:
         rows = rows_of(
             connection,
-            "SELECT o.user_id, c.document ->> 'exclusion_group', min(o.campaign_id) FROM campaign_outbox o"
-            " JOIN campaigns c USING (campaign_id) WHERE o.user_id = ANY (:users) AND c.state IN ('running', 'paused')"
+            f"WITH {PERSONS} SELECT ids.person, c.document ->> 'exclusion_group', min(o.campaign_id)"
+            " FROM campaign_outbox o JOIN ids USING (user_id) JOIN campaigns c USING (campaign_id)"
+            " WHERE c.state IN ('running', 'paused')"
             " AND c.document ->> 'exclusion_group' IS NOT NULL"
             " AND (o.state = 'sent' OR (o.state = 'waiting' AND o.counted_on IS NOT NULL)) GROUP BY 1, 2",
             users=list(user_ids),

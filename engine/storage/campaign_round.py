@@ -17,8 +17,9 @@ from engine.mail_address import mail_address
 from engine.storage.campaign_coupons import Wish, issue_coupons, read_offers
 from engine.storage.campaign_outbox import Note, Row, claim_due, contacts_since, note, reached_groups, turn
 from engine.storage.campaign_people import Customer
+from engine.storage.campaign_persons import once_each
 from engine.storage.campaign_purses import add_up, read_purse
-from engine.storage.consents import last_words
+from engine.storage.consents import last_words, merging
 from engine.storage.ledger import LedgerConnection, LedgerPool, rows_of
 from engine.storage.offer_ledger import StoredOffer
 from engine.targeting.arbitration import Decision, Due, Person, Purse, arbitrate
@@ -64,10 +65,12 @@ def take_round(
 ) -> int:
     """Decide about what is due for at most `most` customers; how many messages that were. All of it or nothing."""
     with turn(ledger) as connection:
-        rows = claim_due(connection, channels=channels, most=most, now=now, real_now=real_now)
-        if not rows:
+        merging(connection, alone=False)
+        claimed = claim_due(connection, channels=channels, most=most, now=now, real_now=real_now)
+        if not claimed:
             return 0
-        users = list(dict.fromkeys(each.user_id for each in rows))
+        rows, doubles = once_each(connection, claimed)
+        users = list(dict.fromkeys(each.person for each in rows))
         facts = _facts(connection, rows, people(users))
         zone = ZoneInfo(habits.zone)
         purse = read_purse(connection, facts.campaigns, now=now, zone=zone)
@@ -75,9 +78,9 @@ def take_round(
         sending, notes = _decided(rows, facts, persons, habits, purse, now)
         codes = _issue(connection, [row for row, _ in sending], facts.offers, now)
         left = leave(connection, [_leaving(row, day, facts, codes) for row, day in sending])
-        note(connection, [*notes, *left], now=now)
+        note(connection, [*doubles, *notes, *left], now=now)
         add_up(connection, facts.campaigns, _given(left), now=now, zone=zone)
-    return len(rows)
+    return len(claimed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def _decided(
     """What leaves, with the day on which it counts, and what does not."""
     by_user: dict[str, dict[tuple[str, int], Row]] = {}
     for row in rows:
-        by_user.setdefault(row.user_id, {})[row.campaign_id, row.step] = row
+        by_user.setdefault(row.person, {})[row.campaign_id, row.step] = row
     sending, notes = [], []
     for user, mine in by_user.items():
         due = [_due(row, facts, habits) for row in mine.values()]
@@ -175,7 +178,7 @@ def _issue(
     wishes: dict[str, list[Wish]] = {}
     for row in rows:
         if row.offer_id is not None:
-            wishes.setdefault(row.offer_id, []).append(Wish(row.message_id, row.offer_id, row.user_id))
+            wishes.setdefault(row.offer_id, []).append(Wish(row.message_id, row.offer_id, row.person))
     codes: dict[str, str] = {}
     for offer_id in sorted(wishes):
         codes |= issue_coupons(connection, offers[offer_id], wishes[offer_id], now=now)
@@ -184,7 +187,7 @@ def _issue(
 
 def _leaving(row: Row, day: date, facts: _Facts, codes: Mapping[str, str]) -> Leaving:
     offer, code = facts.offers.get(row.offer_id or ""), codes.get(row.message_id) or None
-    return Leaving(row, facts.campaigns[row.campaign_id], facts.customers[row.user_id], offer, code, day)
+    return Leaving(row, facts.campaigns[row.campaign_id], facts.customers[row.person], offer, code, day)
 
 
 def _given(left: Sequence[Note]) -> dict[str, tuple[int, float]]:

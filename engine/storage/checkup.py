@@ -178,7 +178,7 @@ def _bundle(home: Home) -> Finding:
         pointer = current(home)
         if pointer is None:
             return Finding("bundle", True, "No bundle is published yet: hawker train, then hawker publish.")
-        check_sound(open_bundle(home))
+        check_sound(open_bundle(home, anew=True))
     except HawkerError as error:
         return Finding("bundle", False, f"{error.message}.")
     return Finding("bundle", True, f"Version {pointer.version} is published, and whole.")

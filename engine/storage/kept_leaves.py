@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine.expression import Expression, Joined, Not
+from engine.expression import Joined, Not, Terms
 from engine.storage import bit_words
 from engine.storage.customer_files import CustomerFiles, State
 from engine.storage.customer_passed import passed_sql
@@ -138,7 +138,7 @@ def _columns(leaves: Iterable[RuleLeaf]) -> set[str]:
     return found
 
 
-def _fields(where: Expression | None) -> set[str]:
+def _fields(where: Terms | None) -> set[str]:
     if where is None:
         return set()
     if isinstance(where, Joined):

@@ -179,7 +179,7 @@ class LiveProfiles:
         n = len(keys) - len(also)
         values = [value or b"" for value in found[:n]]
         if any(value[:1] == b"\x00" for value in values):  # merged into somebody: only the script follows there
-            return await self.read(user_id, session_id, also)
+            return await reads.within(self.read(user_id, session_id, also))
         return self._view(keys[:n], values, version or b"0", [value or b"" for value in found[n:]])
 
     def _persons(self, user_id: str | None, session_id: str | None) -> list[str]:

@@ -1,16 +1,18 @@
 """Live reads: what several requests want to know at the same moment, asked for in one round trip.
 
 A round trip costs a process more than what it brings. Requests that wait together, which under load is most of them,
-share one.
+share one. A request waits for the store's patience at most; after the first that waited in vain, nobody waits until
+the store answers again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
-from engine.storage.online import AsyncClient, LateAnswer
+from engine.storage.live_breaker import Breaker
+from engine.storage.online import AsyncClient, LateAnswer, StoreError
 
 #: Within a request the live store gets this long, after which the answer goes without it.
 PATIENCE = 0.03
@@ -18,40 +20,81 @@ PATIENCE = 0.03
 #: its event loop: so many it has before the patience ends.
 _TURNS = 10
 
+_T = TypeVar("_T")
+_Found = asyncio.Future[list[bytes | None]]
+
 
 class LiveReads:
-    """Texts by key, for one event loop."""
+    """Texts by key, for one event loop. `probe` is a client of its own for what finds out that the store is back."""
 
-    def __init__(self, client: AsyncClient, *, patience: float = PATIENCE) -> None:
+    def __init__(self, client: AsyncClient, *, patience: float = PATIENCE, probe: AsyncClient | None = None) -> None:
         self._client = client
         self._patience = patience
-        self._waiting: list[tuple[Sequence[bytes], asyncio.Future[list[bytes | None]]]] = []
-        self._asking: set[asyncio.Task[None]] = set()
+        self._waiting: list[tuple[Sequence[bytes], _Found]] = []
+        self._asking: dict[asyncio.Task[Any], list[_Found]] = {}
+        self.breaker = Breaker((probe or client).ping)
 
     async def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """What stands under each of the keys, None for nothing. Raises StoreError; LateAnswer after `PATIENCE`."""
+        """What stands under each of the keys, None for nothing.
+
+        Raises StoreError; LateAnswer after `PATIENCE`, and at once while the store is left alone.
+        """
+        self._refuse()
         loop = asyncio.get_running_loop()
-        found: asyncio.Future[list[bytes | None]] = loop.create_future()
+        found: _Found = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._ask)
         self._waiting.append((keys, found))
         return await found
 
+    async def within(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """What other work on the store gives, waited for no longer than a read; late work goes on by itself.
+
+        Raises what `work` does; LateAnswer as `get` does.
+        """
+        if self.breaker.is_open:
+            work.close()
+        self._refuse()
+        task = asyncio.get_running_loop().create_task(work)
+        self._asking[task] = []
+        task.add_done_callback(self._done)
+        if not await done_within(task, self._patience):
+            raise _late()
+        return task.result()
+
+    async def close(self) -> None:
+        await self.breaker.close()
+
+    def _refuse(self) -> None:
+        if self.breaker.is_open:
+            raise _left_alone()
+
     def _ask(self) -> None:
         together, self._waiting = self._waiting, []
+        if self.breaker.is_open:  # since they began to wait
+            _tell([found for _, found in together], _left_alone())
+            return
         task = asyncio.get_running_loop().create_task(self._asked(together))
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        self._asking[task] = [found for _, found in together]
+        task.add_done_callback(self._done)
 
-    async def _asked(self, together: list[tuple[Sequence[bytes], asyncio.Future[list[bytes | None]]]]) -> None:
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        del self._asking[task]
+        if not task.cancelled():
+            task.exception()  # who waited for it has been told, or went on without it
+
+    async def _asked(self, together: list[tuple[Sequence[bytes], _Found]]) -> None:
         # The waiting ends, not the asking: a connection that is left in mid-answer would have to be thrown away.
-        ending = asyncio.get_running_loop().call_later(self._patience, _end, [found for _, found in together], _TURNS)
+        ending = asyncio.get_running_loop().call_later(
+            self._patience, self._end, [each for _, each in together], _TURNS
+        )
         try:
             values: Any = await self._client.mget([key for keys, _ in together for key in keys])
-        except Exception as problem:
-            for _, found in together:
-                if not found.done():
-                    found.set_exception(problem)
+        except (StoreError, OSError) as problem:
+            self._give_up(problem)
+            return
+        except Exception as problem:  # of what was asked; the store is as it was
+            _tell([found for _, found in together], problem)
             return
         finally:
             ending.cancel()
@@ -61,11 +104,40 @@ class LiveReads:
                 found.set_result(values[at : at + len(keys)])
             at += len(keys)
 
+    def _end(self, waiting: Sequence[_Found], turns: int) -> None:
+        if all(found.done() for found in waiting):
+            return
+        if turns:
+            asyncio.get_running_loop().call_soon(self._end, waiting, turns - 1)
+        else:
+            self._give_up(_late())
 
-def _end(waiting: Sequence[asyncio.Future[list[bytes | None]]], turns: int) -> None:
-    if turns and not all(found.done() for found in waiting):
-        asyncio.get_running_loop().call_soon(_end, waiting, turns - 1)
-        return
+    def _give_up(self, problem: Exception) -> None:
+        """Let all who wait go on without the store."""
+        self.breaker.trip(problem)
+        for waiting in self._asking.values():
+            _tell(waiting, problem)
+
+
+async def done_within(work: asyncio.Future[Any], seconds: float) -> bool:
+    """Whether `work` is done in time; it goes on where it is not."""
+    await asyncio.wait([work], timeout=seconds)
+    for _ in range(_TURNS):
+        if work.done():
+            break
+        await asyncio.sleep(0)
+    return work.done()
+
+
+def _tell(waiting: Sequence[_Found], problem: Exception) -> None:
     for found in waiting:
         if not found.done():
-            found.set_exception(LateAnswer("the live store does not answer in time"))
+            found.set_exception(problem)
+
+
+def _late() -> Exception:
+    return LateAnswer("the live store does not answer in time")
+
+
+def _left_alone() -> Exception:
+    return LateAnswer("the live store is left alone until it answers again")

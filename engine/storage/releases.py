@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from engine.bundle import Bundle
+from engine.bundle_files import read_manifest
 from engine.errors import BundleUnusable, NotAllowed, UnknownThing
 from engine.storage.durable import locked, replace_file, sync_folder
 from engine.storage.home import Home
+from engine.storage.verified import remember, stamped, untouched
 
 _BUILDING, _DROPPED = ".building-", ".dropped-"
 _ROLLBACKS = 2  # versions before the served one that stay, however old
@@ -64,9 +66,10 @@ def current(home: Home) -> Pointer | None:
         ) from problem
 
 
-def open_bundle(home: Home, version: int | None = None) -> Bundle:
+def open_bundle(home: Home, version: int | None = None, *, anew: bool = False) -> Bundle:
     """Load and verify a version, by default the one that is served.
 
+    What was verified before and is untouched since is not read for it again, unless all is to be verified `anew`.
     UnknownThing when there is no such version or nothing is published yet, BundleUnusable when it is broken.
     """
     if version is None:
@@ -79,7 +82,13 @@ def open_bundle(home: Home, version: int | None = None) -> Bundle:
         version = pointer.version
     else:
         _check_there(home, version)
-    return Bundle.load(version_folder(home, version))
+    folder, note = version_folder(home, version), home.bundles / f".verified-{version:06d}.json"
+    stamps = stamped(folder, read_manifest(folder)["files"])  # before: what is written meanwhile is seen next time
+    known = frozenset() if anew else untouched(note, stamps)
+    bundle = Bundle.load(folder, known)
+    if len(known) < len(stamps):
+        remember(note, stamps)
+    return bundle
 
 
 def point_to(home: Home, version: int, now: float) -> Pointer:
@@ -147,6 +156,7 @@ def drop_old_versions(home: Home, keep: int) -> tuple[int, ...]:
             # Under another name first: a version that is there is whole.
             gone = home.bundles / f"{_DROPPED}{version:06d}"
             version_folder(home, version).rename(gone)
+            (home.bundles / f".verified-{version:06d}.json").unlink(missing_ok=True)
         for left in _folders(home, _DROPPED):  # what a killed one left, too
             shutil.rmtree(left, ignore_errors=True)
     return dropped

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from engine.expression import Comparison, Expression, Joined, Not, lowered
+from engine.expression import Comparison, Constant, Joined, Not, Terms, lowered
 from engine.storage.lake_sql import quoted
 from engine.targeting.segments import ITEM_FIELDS
 
@@ -70,7 +70,7 @@ class Scope:
         self._values.add(f"i.{name}")
         return f"s.{name}"
 
-    def where(self, expression: Expression, *, bare: bool) -> str:
+    def where(self, expression: Terms, *, bare: bool) -> str:
         """The condition; never null unless `bare`, where null stands for false."""
         if _about_items(expression):
             return self._flag(expression)
@@ -82,14 +82,14 @@ class Scope:
         found = _event_sql(expression)
         return found if bare else f"coalesce({found}, false)"
 
-    def _flag(self, expression: Expression) -> str:
+    def _flag(self, expression: Terms) -> str:
         name = self._flags.setdefault(_item_sql(expression), f"f{len(self._flags)}")
         unknown = _of_unknown(expression)
         self._only_hits = self._only_hits and not unknown
         return f"coalesce(s.{name}, {literal(unknown)})"
 
 
-def _about_items(expression: Expression) -> bool:
+def _about_items(expression: Terms) -> bool:
     if isinstance(expression, Joined):
         return all(map(_about_items, expression.parts))
     if isinstance(expression, Not):
@@ -97,7 +97,7 @@ def _about_items(expression: Expression) -> bool:
     return expression.field in ITEM_FIELDS
 
 
-def _of_unknown(expression: Expression) -> bool:
+def _of_unknown(expression: Terms) -> bool:
     """The answer where there is no item."""
     if isinstance(expression, Joined):
         answers = map(_of_unknown, expression.parts)
@@ -107,7 +107,7 @@ def _of_unknown(expression: Expression) -> bool:
     return expression.op == "is null"
 
 
-def _item_sql(expression: Expression) -> str:
+def _item_sql(expression: Terms) -> str:
     if isinstance(expression, Joined):
         word = " AND " if expression.how == "all" else " OR "
         return f"({word.join(map(_item_sql, expression.parts))})"
@@ -130,7 +130,7 @@ def _event_sql(term: Comparison) -> str:
     if term.op == "is null":
         return f"coalesce(json_type({found}), 'NULL') = 'NULL'"
     if term.op == "in":
-        return " OR ".join(f"({_event_sql(Comparison(term.field, '=', each))})" for each in term.value)
+        return " OR ".join(f"({_event_sql(Comparison(term.left, '=', Constant('any', each)))})" for each in term.value)
     if term.op == "has":
         same = f"json_type(v) = 'VARCHAR' AND json_extract_string(v, '$') = {literal(term.value)}"
         return (

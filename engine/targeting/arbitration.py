@@ -19,6 +19,7 @@ Verdict = Literal["send", "skip", "wait"]
 
 #: Why a message is never sent, or waits, in the order in which it is asked.
 REASONS: Mapping[str, str] = {
+    "merged": "the customer turned out to be another one, who gets it or got it",
     "held_out": "the customer belongs to a holdout",
     "ended": "the campaign ended before it could leave",
     "offer_disabled": "its offer was disabled",

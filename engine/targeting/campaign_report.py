@@ -29,14 +29,16 @@ from engine.targeting.campaign_members import (
 from engine.trials.effects import (
     TUNED_FOR,
     Arm,
+    Estimate,
     arm_of,
     difference,
     is_comparable,
     is_ratio_sound,
     ratio,
-    relative,
+    reach_at_all_looks,
     told,
 )
+from engine.trials.quotients import mean_quotient, part_told
 
 DAY = 86_400.0
 MOST_PARTS = 50  # segments and variants that are told one by one, the largest first
@@ -115,7 +117,26 @@ def _effect(names: Sequence[str], arms: tuple[Arm, Arm], measure: str, design: D
         "control_mean": float(control.means[place]),
         "each": told(found, n, tuned_for=tuned),
         "total": told(found.times(treated.n), n, tuned_for=tuned),
-        "relative": told(relative(treated, control, place, given=given), n, tuned_for=tuned),
+        "relative": _relative(arms, place, found, given=given, tuned_for=tuned),
+    }
+
+
+def _relative(
+    arms: tuple[Arm, Arm], place: int, found: Estimate, *, given: Sequence[int], tuned_for: float
+) -> dict[str, Any]:
+    """The difference `found` as a part of the mean of those held out; the bounds are null while that may as well be 0.
+
+    Nothing more is no other question than no part more: the chances are those of the difference.
+    """
+    part, n = mean_quotient(*arms, place, given=given), arms[0].n + arms[1].n
+    fixed = part_told(part, found.reach())
+    always = part_told(part, reach_at_all_looks(n, tuned_for=tuned_for))
+    if fixed["value"] is None:
+        return {"value": None, "fixed": None, "sequential": None}
+    return {
+        "value": fixed["value"],
+        "fixed": [fixed["low"], fixed["high"], found.chance()],
+        "sequential": [always["low"], always["high"], found.chance_at_all_looks(n, tuned_for=tuned_for)],
     }
 
 

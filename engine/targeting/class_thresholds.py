@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.expression import Comparison, Joined
+from engine.expression import Comparison, Constant, Joined
 from engine.targeting.segments import Rule
 from engine.targeting.traits import TRAIT_FIELDS
 
@@ -91,7 +91,8 @@ def suggest_threshold(rule: Rule | None, room: Room, *, classes: int) -> Suggest
         return Suggestion(
             f"{count:,} customers share the same {moved.field} of {value:g}, so that no threshold divides them"
         )
-    fresh = Comparison(moved.field, ">=" if moved.op in _LOWER else "<=", int(value) if value.is_integer() else value)
+    bound = Constant("number", int(value) if value.is_integer() else value)
+    fresh = Comparison(moved.left, ">=" if moved.op in _LOWER else "<=", bound)
     return Suggestion("an equal part of the customers", Joined("all", (fresh, *kept)) if kept else fresh, size)
 
 

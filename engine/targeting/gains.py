@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from engine.expression import Expression, matches
+from engine.expression import Expression
+from engine.expression_row import matches
 from engine.targeting.basket import Pieces
 from engine.targeting.money import part_of
 from engine.targeting.terms_reader import Part

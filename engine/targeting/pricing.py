@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.expression import matches
+from engine.expression_row import matches
 from engine.targeting.basket import Basket, alike
 from engine.targeting.eligibility import Facts, Issue, too_little, who_and_when
 from engine.targeting.gains import Gift, Reach

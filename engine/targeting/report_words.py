@@ -25,6 +25,9 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 
+#: Measures whose effect is told as a part of what those held out did, too.
+PARTS_TOLD = ("orders", "revenue", "margin")
+
 
 def sentences(asked: Figures, language: str) -> list[str]:
     """What a reader must know before the numbers; `asked` as `as_asked` gives them."""
@@ -175,8 +178,25 @@ class _Said:
                     f"人群中有 {number:,} 人属于全店对照组，任何活动都不打扰；仅列出，不参与比较。",
                 )
             )
-        told += self._costs() + self._size() + self._parts()
+        told += self._too_near_zero() + self._costs() + self._size() + self._parts()
         return told
+
+    def _too_near_zero(self) -> list[str]:
+        """Measures whose effect is told, and of which nobody can say how large a part of the usual it is."""
+        told = [each for each in self._figures["effects"] if each["measure"] in PARTS_TOLD]
+        unsure = [
+            each["measure"] for each in told if each["each"]["low"] is not None and each["relative"]["low"] is None
+        ]
+        if not unsure:
+            return []
+        names = [self._names[each] for each in unsure]
+        return [
+            self._say(
+                f"How many per cent more that is cannot be told for {', '.join(names)}: what those held out did may as"
+                " well be zero.",
+                f"无法给出{'、'.join(names)}的百分比变化：对照组的数值可能为零。",
+            )
+        ]
 
     def _costs(self) -> list[str]:
         known, by_items = self._figures["costs_known"], self._figures["costs_by_items"]

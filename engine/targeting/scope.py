@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from engine.errors import BadInput
-from engine.expression import Comparison, Expression, Not
-from engine.expression_text import parse
+from engine.expression import Comparison, Expression, Joined, Not, kind_of, moment_of
+from engine.expression_forms import parse
 from engine.shop_documents import CONDITION_FIELDS
 from engine.targeting.terms_reader import refuse
 
@@ -17,17 +16,14 @@ _NEVER_NEGATIVE = ("price", "list_price", "cost", "stock")
 _MOST_CASES = 256
 _ORDER = ("<", "<=", ">", ">=")
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
-#: A comparison, and whether it must hold or must not.
-_Term = tuple[Comparison, bool]
+#: A condition that is no other one's `Joined` or `Not`, and whether it must hold or must not.
+_Term = tuple[Expression, bool]
+_Plain = tuple[Comparison, bool]
 
 
 def scope(given: Any, path: str) -> Expression:
     """The condition of a text or its JSON form. Raises BadInput, also for one that no item can fulfil."""
-    try:
-        found = parse(given, CONDITION_FIELDS["items"])
-    except BadInput as error:
-        told = error.message.removeprefix("filter: ")
-        raise BadInput(f"{path}: {told}", code=error.code, field=path, position=error.position) from error
+    found = parse(given, CONDITION_FIELDS["items"], word=path)
     if is_impossible(found):
         refuse(path, "no item can fulfil this: its parts contradict one another", "impossible_scope")
     return found
@@ -41,10 +37,10 @@ def is_impossible(expression: Expression) -> bool:
 
 def _cases(expression: Expression, *, wanted: bool) -> list[list[_Term]] | None:
     """The ways to fulfil it, each a list of terms that must all be so; None where there are too many to look at."""
-    if isinstance(expression, Comparison):
-        return [[(expression, wanted)]]
     if isinstance(expression, Not):
         return _cases(expression.part, wanted=not wanted)
+    if not isinstance(expression, Joined):
+        return [[(expression, wanted)]]
     parts = [_cases(each, wanted=wanted) for each in expression.parts]
     found: list[list[_Term]] = [[]] if (expression.how == "all") == wanted else []
     for part in parts:
@@ -59,44 +55,52 @@ def _cases(expression: Expression, *, wanted: bool) -> list[list[_Term]] | None:
     return found
 
 
-def _is_contradiction(terms: Iterable[_Term]) -> bool:
-    by_field: dict[str, list[_Term]] = {}
-    for each in terms:
-        by_field.setdefault(each[0].field, []).append(each)
-    return any(_clash(name, of_field) for name, of_field in by_field.items())
+def _is_contradiction(terms: Collection[_Term]) -> bool:
+    by_field: dict[str, list[_Plain]] = {}
+    for term, wanted in terms:
+        if isinstance(term, Comparison) and term.is_plain:
+            by_field.setdefault(term.field, []).append((term, wanted))
+    return any((term, not wanted) in terms for term, wanted in terms) or any(
+        _clash(name, of_field) for name, of_field in by_field.items()
+    )
 
 
-def _clash(name: str, terms: list[_Term]) -> bool:
+def _clash(name: str, terms: list[_Plain]) -> bool:
     is_there = any((term.op != "is null") == wanted for term, wanted in terms if wanted or term.op == "is null")
     if any(term.op == "is null" and wanted for term, wanted in terms) and is_there:
         return True
-    if any((term, not wanted) in terms for term, wanted in terms):
-        return True
     allowed: dict[tuple[type, Any], Any] | None = None
     for term, wanted in terms:
-        if wanted and term.op in ("=", "in"):
-            values = {_key(each): each for each in (term.value if term.op == "in" else [term.value])}
+        if wanted and term.op in ("=", "in") and kind_of(term.left) != "texts":
+            values = {_key(each): each for each in _values(term)}
             allowed = values if allowed is None else {key: allowed[key] for key in allowed.keys() & values.keys()}
-    bounds = [(term.op, term.value) for term, wanted in terms if wanted and term.op in _ORDER]
+    bounds = [(term.op, each) for term, wanted in terms if wanted and term.op in _ORDER for each in _values(term)]
     if is_there:
-        bounds += [(_OPPOSITE[term.op], term.value) for term, wanted in terms if not wanted and term.op in _ORDER]
+        unmet = [term for term, wanted in terms if not wanted and term.op in _ORDER]
+        bounds += [(_OPPOSITE[term.op], each) for term in unmet for each in _values(term)]
         bounds += [(">=", 0)] if name in _NEVER_NEGATIVE else []
+    times = [each for each in bounds if isinstance(each[1], datetime)]
+    numbers = [each for each in bounds if not isinstance(each[1], datetime | str)]
     if allowed is None:
-        return _is_empty([each for each in bounds if not isinstance(each[1], str)], float) or _is_empty(
-            [each for each in bounds if isinstance(each[1], str)], datetime.fromisoformat
-        )
+        return _is_empty(numbers) or _is_empty(times)
     unwanted = _unwanted(terms)
     left = [value for key, value in allowed.items() if key not in unwanted]
-    numbers = [each for each in bounds if not isinstance(each[1], str)]
     return not [each for each in left if not isinstance(each, int | float) or not _is_outside(each, numbers)]
 
 
-def _unwanted(terms: list[_Term]) -> set[tuple[type, Any]]:
+def _unwanted(terms: list[_Plain]) -> set[tuple[type, Any]]:
     found = set()
     for term, wanted in terms:
-        if wanted == (term.op == "!=") and term.op in ("=", "in", "!="):
-            found |= {_key(each) for each in (term.value if term.op == "in" else [term.value])}
+        if wanted == (term.op == "!=") and term.op in ("=", "in", "!=") and kind_of(term.left) != "texts":
+            found |= {_key(each) for each in _values(term)}
     return found
+
+
+def _values(term: Comparison) -> tuple[Any, ...]:
+    """What a term asks for; times, and texts that are in order, as moments."""
+    values: tuple[Any, ...] = term.value if term.op == "in" else (term.value,)
+    in_time = kind_of(term.right) == "time" or term.op in _ORDER
+    return tuple((moment_of(each) or each) if in_time and isinstance(each, str) else each for each in values)
 
 
 def _key(value: Any) -> tuple[type, Any]:
@@ -105,13 +109,13 @@ def _key(value: Any) -> tuple[type, Any]:
 
 
 def _is_outside(value: float, bounds: list[tuple[str, Any]]) -> bool:
-    return any(_is_empty([(">=", value), ("<=", value), bound], lambda each: each) for bound in bounds)
+    return any(_is_empty([(">=", value), ("<=", value), bound]) for bound in bounds)
 
 
-def _is_empty(bounds: list[tuple[str, Any]], read: Any) -> bool:
+def _is_empty(bounds: list[tuple[str, Any]]) -> bool:
     """Whether no value lies within all of the bounds."""
-    above = [(read(value), op == ">") for op, value in bounds if op in (">", ">=")]
-    below = [(read(value), op == "<") for op, value in bounds if op in ("<", "<=")]
+    above = [(value, op == ">") for op, value in bounds if op in (">", ">=")]
+    below = [(value, op == "<") for op, value in bounds if op in ("<", "<=")]
     return any(low > high or (low == high and (one or other)) for low, one in above for high, other in below)
 
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.expression import DEEPEST, MOST_TERMS, Comparison, Joined, Not, parse_json
-from engine.expression import to_json as where_to_json
+from engine.expression import DEEPEST, MOST_TERMS, Asked, Comparison, Joined, Not
+from engine.expression_forms import parse_json, term_of
+from engine.expression_forms import to_json as where_to_json
 from engine.targeting import segment_leaves as leaves
 from engine.targeting.segments import (
-    EVENT_FIELDS,
     Events,
     First,
     Measured,
@@ -63,7 +63,7 @@ def parse_rule_json(given: Any, words: Words, *, field: str = "rule") -> Rule:
 
 def _leaf(part: dict[str, Any], words: Words, path: str) -> RuleLeaf:
     if "trait" in part:
-        return leaves.trait_term(_comparison(part, "trait", path), words.traits, None, f"{path}.trait")
+        return leaves.trait_term(_comparison(part, "trait", path), words.traits, Place(f"{path}.trait"))
     if "prediction" in part:
         return leaves.predicted(_comparison(part, "prediction", path), words.predictions, Place(f"{path}.prediction"))
     if len(part) == 1:
@@ -84,11 +84,11 @@ def _leaf(part: dict[str, Any], words: Words, path: str) -> RuleLeaf:
     return Place(path).refuse(told)
 
 
-def _comparison(part: dict[str, Any], name: str, path: str) -> Comparison:
+def _comparison(part: dict[str, Any], name: str, path: str) -> Asked:
     _known(part, {name, "op", "value"}, path)
     if not isinstance(part[name], str) or not isinstance(part.get("op"), str):
         Place(path).refuse(f"a {name} has a name, an op and a value")
-    return Comparison(part[name], part["op"], part.get("value"))
+    return Asked(part[name], part["op"], part.get("value"))
 
 
 def _event(given: dict[str, Any], words: Words, path: str) -> RuleLeaf:
@@ -99,10 +99,8 @@ def _event(given: dict[str, Any], words: Words, path: str) -> RuleLeaf:
         return leaves.first(events, Place(path))
     measure = leaves.measure_named(given.get("measure", "count"), Place(f"{path}.measure"))
     if not {"op", "value"} & given.keys() and measure == "count":
-        return leaves.measured(
-            events, "count", of=given.get("of"), asked=Comparison("count", ">=", 1), place=Place(path)
-        )
-    asked = Comparison(measure, given.get("op"), given.get("value"))  # type: ignore[arg-type]
+        return leaves.measured(events, "count", of=given.get("of"), asked=Asked("count", ">=", 1), place=Place(path))
+    asked = Asked(measure, given.get("op"), given.get("value"))
     if given.get("of") is not None and not isinstance(given["of"], str):
         Place(f"{path}.of").refuse("must be the name of a field")
     return leaves.measured(events, measure, of=given.get("of"), asked=asked, place=Place(path))
@@ -115,7 +113,12 @@ def _events(given: Any, words: Words, path: str, *, also: set[str]) -> Events:
     name = leaves.event_type(given.get("type"), words, Place(f"{path}.type"))
     where = None
     if given.get("where") is not None:
-        where = parse_json(given["where"], EVENT_FIELDS, word=f"{path}.where", check=leaves.event_term)
+        place = Place(f"{path}.where")
+
+        def read(inner: dict[str, Any], depth: int) -> Comparison:
+            return leaves.event_term(term_of(inner, place.field), place)
+
+        where = parse_json(given["where"], place.field, read)
     within, since, until = (given.get(name) for name in ("within", "since", "until"))
     if within is not None and (since is not None or until is not None):
         Place(f"{path}.within").refuse("is for a moving window, since and until for a fixed one; take one of both")
@@ -152,7 +155,9 @@ def rule_to_json(rule: Rule) -> dict[str, Any]:
         return {"not": rule_to_json(rule.part)}
     if isinstance(rule, Comparison | Predicted):
         named = {"trait": rule.field} if isinstance(rule, Comparison) else {"prediction": rule.name}
-        return {**named, "op": rule.op} if rule.op == "is null" else {**named, "op": rule.op, "value": rule.value}
+        if rule.op == "is null":
+            return {**named, "op": rule.op}
+        return {**named, "op": rule.op, "value": list(rule.value) if rule.op == "in" else rule.value}
     if isinstance(rule, Member):
         return {"segment": rule.segment}
     if isinstance(rule, Share):

@@ -11,18 +11,21 @@ from engine.events import LARGEST_AMOUNT
 from engine.expression import (
     DEEPEST,
     MOST_TERMS,
+    Asked,
     Comparison,
+    Constant,
     Fields,
     Joined,
     Not,
     Tree,
-    checked,
     is_whole,
     kind_of,
     moment_of,
     nearest,
 )
+from engine.expression_kinds import checked, kind_of_field, refuser
 from engine.targeting.segments import (
+    EVENT_FIELDS,
     LONGEST,
     MEASURES,
     SHORTEST,
@@ -93,12 +96,12 @@ def share(salt: Any, start: Any, end: Any, place: Place) -> Share:
     return Share(salt, float(start), float(end))
 
 
-def predicted(term: Comparison, predictions: Fields, place: Place) -> Predicted:
-    checked(term, predictions, place.position, place.field)
-    return Predicted(term.field, term.op, term.value)
+def predicted(term: Asked, predictions: Fields, place: Place) -> Predicted:
+    found = _checked(term, predictions, place)
+    return Predicted(found.field, found.op, found.value)
 
 
-def measured(events: Events, measure: str, *, of: str | None, asked: Comparison, place: Place) -> Measured:
+def measured(events: Events, measure: str, *, of: str | None, asked: Asked, place: Place) -> Measured:
     """The leaf, when the measure can be of that and be asked so."""
     check_of(measure, of, place)
     op, value = asked.op, asked.value
@@ -156,21 +159,29 @@ def weighed(rule: Rule, place: Place) -> Rule:
     return rule
 
 
-def trait_term(term: Comparison, fields: Fields, position: int | None, word: str) -> Comparison:
+def trait_term(term: Asked, fields: Fields, place: Place) -> Comparison:
     """A comparison with a trait, its times brought to UTC."""
-    found = checked(term, fields, position, word)
-    if kind_of(term.field, fields) != "time" or term.value is None:
+    found = _checked(term, fields, place)
+    if kind_of(found.right) != "time":
         return found
-    return Comparison(term.field, term.op, written_time(moment(term.value, Place(word, position))))
+    return Comparison(found.left, found.op, Constant("time", written_time(moment(term.value, place))))
 
 
-def event_term(term: Comparison, fields: Fields, position: int | None, word: str) -> Comparison:
+def event_term(term: Asked, place: Place) -> Comparison:
     """A comparison with a field of an event or its item."""
-    found = checked(term, fields, position, word)
-    place = Place(word, position)
+    found = _checked(term, EVENT_FIELDS, place)
     if term.op in ("<", "<=", ">", ">=") and isinstance(term.value, str):
         place.refuse(f"{term.field} {term.op} needs a number; texts have no order here")
     _check_property(term.field, place)
+    return found
+
+
+def _checked(term: Asked, fields: Fields, place: Place) -> Comparison:
+    # In a text the place says which term it is.
+    refuse = refuser(f"{place.field}: {term.field!a}", field=place.field) if place.position is None else place.refuse
+    found = checked(term, fields, refuse)
+    if found.op == "in" and kind_of(found.left) == "texts":
+        refuse("can be asked has and is null, not in; join several with or")
     return found
 
 
@@ -187,7 +198,7 @@ def check_of(measure: str, of: str | None, place: Place) -> None:
             place.refuse(f"{measure} is of the event itself; leave {of!a} out")
         return
     fitting = [name for name, kind in VALUES.items() if kind in kinds]
-    if of is None or kind_of(of, VALUES) not in kinds:
+    if of is None or kind_of_field(of, VALUES) not in kinds:
         place.refuse(f"{measure} must be of one of {', '.join(fitting)}, not {of!a}")
     _check_property(of, place)
 

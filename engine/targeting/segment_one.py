@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from engine.expression import Comparison, Expression, Joined, Not, holds, moment_of, value_at
+from engine.expression import Comparison, Joined, Not, Terms, moment_of
+from engine.expression_row import holds, value_at
 from engine.targeting.segment_text import rule_to_text
 from engine.targeting.segments import (
     ITEM_FIELDS,
@@ -247,7 +248,7 @@ def _asked(value: Any, op: str, wanted: Any) -> bool:
     return holds(value, op, wanted)
 
 
-def _condition(expression: Expression) -> Callable[[Happening], bool]:
+def _condition(expression: Terms) -> Callable[[Happening], bool]:
     if isinstance(expression, Joined):
         parts = [_condition(each) for each in expression.parts]
         if expression.how == "all":

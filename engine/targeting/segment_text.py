@@ -25,8 +25,10 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from engine.expression import Comparison, Expression, Joined, Not, Tree, nearest
-from engine.expression_text import TOKENS, WORDS, Reader, asked_in_text, name_in_text, to_text
+from engine.expression import Asked, Comparison, Not, Terms, nearest
+from engine.expression_forms import asked_in_text, name_in_text, to_text
+from engine.expression_kinds import OPERATORS
+from engine.expression_text import TOKENS, WORDS, Reader
 from engine.targeting import segment_leaves as leaves
 from engine.targeting.segment_json import parse_rule_json
 from engine.targeting.segments import (
@@ -54,7 +56,7 @@ _SHORT = {
 }
 _OF_TYPE = ("did", "count", "days_since", "first")
 _OF_FIELD = ("sum", "avg", "min", "max", "last", "distinct")
-_HAPPENED = Comparison("count", ">=", 1)
+_HAPPENED = Asked("count", ">=", 1)
 CALLS = (*_SHORT, *_OF_TYPE, *_OF_FIELD, "then", "prediction", "segment", "share")
 
 
@@ -71,15 +73,7 @@ def parse_rule_text(text: str, words: Words, *, field: str = "rule") -> Rule:
 
 def rule_to_text(rule: Rule) -> str:
     """The one canonical text, which `parse_rule_text` reads as the same tree."""
-    if isinstance(rule, Joined):
-        word = " and " if rule.how == "all" else " or "
-        return word.join(
-            f"({rule_to_text(each)})" if isinstance(each, Joined) else rule_to_text(each) for each in rule.parts
-        )
-    if isinstance(rule, Not):
-        inner = rule_to_text(rule.part)
-        return f"not ({inner})" if isinstance(rule.part, Joined) else f"not {inner}"
-    return _leaf_text(rule)
+    return to_text(rule, _leaf_text)
 
 
 def _leaf_text(leaf: RuleLeaf) -> str:
@@ -136,20 +130,33 @@ class _RuleReader(Reader):
     most_tokens = 20_000  # the length of the text is the limit, and then `weighed`
 
     def __init__(self, text: str, words: Words, word: str) -> None:
-        self.word = word
-        super().__init__(text, words.traits)
+        super().__init__(text, words.traits, word)
         self._words = words
         self._in_scope = False
 
-    def _term(self) -> Tree[Any]:
+    def _term(self, at: int) -> Any:
+        """A call, a plain comparison, or what stands in brackets."""
         kind, text, _ = self._peek()
+        if self._take("("):
+            found = self._either()
+            self._need(")")
+            return found
         if not self._in_scope and kind == "word" and text.lower() not in WORDS and self._peek(1)[1] == "(":
             return self._call()
-        return super()._term()
+        given, negated = self._asked(self._name("expected a field"))
+        place = Place(self.word, at)
+        term = leaves.event_term(given, place) if self._in_scope else leaves.trait_term(given, self._fields, place)
+        return Not(term) if negated else term
 
-    def _checked(self, term: Comparison, position: int) -> Comparison:
-        check = leaves.event_term if self._in_scope else leaves.trait_term
-        return check(term, self._fields, position, self.word)
+    def _asked(self, name: str) -> tuple[Asked, bool]:
+        """The operator and value after a name, not yet checked; and whether it is the opposite that is asked."""
+        begin = self._at
+        op, negated = self._operator()
+        if op in ("", "between") or (negated and op not in ("in", "is null")):
+            self._at = begin
+            self._refuse(f"expected one of {', '.join(OPERATORS)}")
+        value = None if op == "is null" else self._list() if op == "in" else self._value()
+        return Asked(name, op, value), negated
 
     def _here(self) -> Place:
         return Place(self.word, self._peek()[2])
@@ -194,7 +201,7 @@ class _RuleReader(Reader):
             return Member(told)
         return leaves.predicted(self._plain(told), self._words.predictions, place)
 
-    def _plain(self, name: str) -> Comparison:
+    def _plain(self, name: str) -> Asked:
         """What is asked of a call: without the short forms of the opposite, which `not` before it says."""
         place = self._here()
         asked, negated = self._asked(name)
@@ -227,7 +234,7 @@ class _RuleReader(Reader):
 
     def _events(self, name: str, *, begun: bool) -> Events:
         """The rest of a call up to its bracket; `begun` when something stands before it in the brackets."""
-        where: Expression | None = None
+        where: Terms | None = None
         within: timedelta | None = None
         bounds: dict[str, datetime] = {}
         while not self._take(")"):
@@ -252,9 +259,9 @@ class _RuleReader(Reader):
             Place(self.word, self._peek(-1)[2]).refuse("until must be later than since")
         return Events(name, where, Span(within, bounds.get("since"), bounds.get("until")))
 
-    def _scope(self) -> Expression:
+    def _scope(self) -> Terms:
         kept = self._fields, self._depth
         self._fields, self._depth, self._in_scope = EVENT_FIELDS, 0, True
-        found: Expression = self._either()
+        found: Terms = self._either()
         (self._fields, self._depth), self._in_scope = kept, False
         return found

@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 from engine.errors import BadInput
 from engine.events import EVENT_TYPES
-from engine.expression import Comparison, Expression, Fields, Joined, Kind, Not, Tree
+from engine.expression import Comparison, Fields, Joined, Kind, Not, Terms, Tree
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=3650)  # a window is at least the one and less than the other
 SHARES = 1 << 60  # the salted hash of a user is a whole number below it
@@ -73,7 +73,7 @@ class Events:
     """The events of one type that fulfil a condition and lie in a span."""
 
     type: str
-    where: Expression | None = None
+    where: Terms | None = None
     span: Span = field(default_factory=Span)
 
 
@@ -131,7 +131,7 @@ class Share:
     end: float
 
 
-#: A Comparison is about a trait.
+#: A Comparison is plain, and about a trait.
 RuleLeaf: TypeAlias = Comparison | Predicted | Member | Share | Measured | First | Sequence
 Rule: TypeAlias = Tree[RuleLeaf]
 

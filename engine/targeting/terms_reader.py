@@ -12,7 +12,8 @@ from typing import Any, NoReturn, TypeVar
 from engine.errors import BadInput
 from engine.event_properties import fault_of_text, fault_of_time
 from engine.events import LONGEST_ID_BYTES
-from engine.expression import Comparison, Joined, Not, to_json
+from engine.expression import NODES
+from engine.expression_forms import to_json
 from engine.targeting.money import LARGEST_MONEY
 
 T = TypeVar("T")
@@ -177,7 +178,7 @@ def list_of(read: Read[T], *, least: int = 1, most: int = MOST_ENTRIES) -> Read[
 
 def written(terms: Any) -> Any:
     """Checked terms as JSON again, without what is as it would be anyway. `from_` is written `from`."""
-    if isinstance(terms, Comparison | Not | Joined):
+    if isinstance(terms, NODES):
         return to_json(terms)
     if isinstance(terms, datetime):
         return terms.isoformat().replace("+00:00", "Z")

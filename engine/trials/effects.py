@@ -48,8 +48,12 @@ class Estimate:
 
     def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
         """For whoever looks once, when the outcome is complete. Source: Welch (1947)."""
-        wide = t_quantile(1 - alpha / 2, self.freedom) * self.error
+        wide = self.reach(alpha) * self.error
         return self.value - wide, self.value + wide
+
+    def reach(self, alpha: float = ALPHA) -> float:
+        """How many standard errors `interval` goes to each side."""
+        return t_quantile(1 - alpha / 2, self.freedom)
 
     def chance(self) -> float:
         """Of a difference at least as large where there is no effect: the two-sided p-value of one look."""
@@ -104,19 +108,6 @@ def difference(treated: Arm, control: Arm, column: int, *, given: Sequence[int] 
     """
     weights = adjusting_weights(treated, control, column, given)
     return _of_weights(treated, control, weights, float(weights @ (treated.means - control.means)))
-
-
-def relative(treated: Arm, control: Arm, column: int, *, given: Sequence[int] = ()) -> Estimate:
-    """The difference as a part of the control's mean, by the delta method; NaN where that mean is 0."""
-    base = float(control.means[column])
-    if base == 0:
-        return Estimate(math.nan, math.nan, 1.0)
-    weights = adjusting_weights(treated, control, column, given)
-    found = float(weights @ (treated.means - control.means)) / base
-    down = weights + found * unit_weights(len(weights), column)
-    # The degrees of freedom of the difference itself, as other tools have it: golden numbers compare to five digits.
-    freedom = difference(treated, control, column, given=given).freedom
-    return replace(_summed(treated, weights / base, control, down / base, found), freedom=freedom)
 
 
 def ratio(treated: Arm, control: Arm, above: int, below: int, *, given: Sequence[int] = ()) -> Estimate:

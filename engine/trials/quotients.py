@@ -44,6 +44,15 @@ class Quotient:
         return (b - root) / a - 1, (b + root) / a - 1
 
 
+def part_told(part: Quotient | None, reach: float) -> dict[str, float | None]:
+    """The change as figures keep it: `value`, `low` and `high`; null where there is no number, and bounds also while
+    the number below the line may as well be 0."""
+    if part is None or not math.isfinite(part.change):
+        return dict.fromkeys(("value", "low", "high"))
+    low, high = part.bounds(reach) or (None, None)
+    return {"value": part.change, "low": low, "high": high}
+
+
 def mean_quotient(treated: Arm, control: Arm, column: int, *, given: Sequence[int] = ()) -> Quotient:
     """Of a column's means, what is above adjusted for the columns `given` as `effects.difference` is."""
     weights = adjusting_weights(treated, control, column, given)

@@ -63,24 +63,35 @@ def at_pace(
     seconds: float,
     at_most: int = 256,
     seen: Answered = lambda status, body, took: None,
+    until: Callable[[], bool] = lambda: True,
 ) -> Load:
     """Open loop: request k is due at k / `per_second`, and its time counts from then, sent late or not.
 
     Over `at_most` connections; what finds none free waits for one, and the waiting counts. `seen` is told each
-    answer's status, body and seconds.
+    answer's status, body and seconds. It goes on for longer `until` that is so.
     """
-
-    return _run(lambda: _Pace(requests, per_second, int(per_second * seconds), seen).drive(port, at_most))
+    number = max(1, int(per_second * seconds))
+    return _run(lambda: _Pace(requests, per_second, number, seen, until).drive(port, at_most))
 
 
 class _Pace:
     """Requests that are sent when they are due, or as soon after it as a connection is free."""
 
-    def __init__(self, requests: Sequence[bytes], per_second: float, number: int, seen: Answered) -> None:
+    def __init__(
+        self,
+        requests: Sequence[bytes],
+        per_second: float,
+        number: int,
+        seen: Answered,
+        until: Callable[[], bool],
+    ) -> None:
         self._requests = requests
         self._per_second = per_second
         self._number = number
         self._seen = seen
+        self._until = until
+        self._sent = 0
+        self._is_sent = False
         self._load = Load()
         self._free: deque[_Client] = deque()
         self._waiting: deque[tuple[bytes, float]] = deque()
@@ -89,20 +100,30 @@ class _Pace:
         loop = asyncio.get_running_loop()
         self._free.extend([await _opened(port) for _ in range(at_most)])
         self._over = loop.create_future()
-        began, place = loop.time() + 0.05, 0
-        while place < self._number:
+        began = loop.time() + 0.05
+        while self._goes_on():
             now = loop.time()
-            while place < self._number and began + place / self._per_second <= now:
-                self._is_due(self._requests[place % len(self._requests)], began + place / self._per_second)
-                place += 1
-            await asyncio.sleep(max(0.0, min(0.001, began + place / self._per_second - loop.time())))
+            while (due := began + self._sent / self._per_second) <= now and self._goes_on():
+                self._is_due(self._requests[self._sent % len(self._requests)], due)
+                self._sent += 1
+            await asyncio.sleep(max(0.0, min(0.001, due - loop.time())))
+        self._is_sent = True
+        self._look()
         await asyncio.wait_for(self._over, _PATIENCE)
         self._load.took = loop.time() - began
         for each in self._free:
             each.close()
         return self._load
 
+    def _goes_on(self) -> bool:
+        return self._sent < self._number or not self._until()
+
+    def _look(self) -> None:
+        if self._is_sent and self._load.requests == self._sent and not self._over.done():
+            self._over.set_result(None)
+
     def _is_due(self, request: bytes, due: float) -> None:
+        self._load.late.append(asyncio.get_running_loop().time() - due)
         if self._free:
             self._send(self._free.pop(), request, due)
         else:
@@ -119,8 +140,7 @@ class _Pace:
             self._send(client, *self._waiting.popleft())
         else:
             self._free.append(client)
-        if self._load.requests == self._number:
-            self._over.set_result(None)
+        self._look()
 
 
 class _Client(asyncio.Protocol):

@@ -19,12 +19,16 @@ Batch = tuple[list[str], bytes]
 
 @dataclass(slots=True)
 class Load:
-    """What became of the requests. `seconds` [n] are answer times; at a fixed pace, from when each was due."""
+    """What became of the requests. `seconds` [n] are answer times; at a fixed pace, from when each was due.
+
+    `late` [n], at a fixed pace, are seconds from then until whoever asks came to it: the load's own fault.
+    """
 
     requests: int = 0
     events: int = 0
     statuses: dict[int, int] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
     took: float = 0.0
 
     def note(self, status: int, events: int, seconds: float) -> None:

@@ -28,6 +28,7 @@ class Served:
     home: Path
     port: int
     supervisor: subprocess.Popen[bytes]
+    log_began: int = 0  # byte of the log
 
     @property
     def url(self) -> str:
@@ -74,6 +75,15 @@ class Served:
             time.sleep(0.02)
         raise StoreUnavailable(f"hawker serve did not answer within {seconds:g} s; see {self.log}")
 
+    def wait_until_whole(self, *, seconds: float = _START_SECONDS) -> None:
+        """Until every process is ready, which takes cores from whatever is measured; StoreUnavailable where not."""
+        self.wait_until_ready(path="/health/ready", seconds=seconds)
+        began = time.monotonic()
+        while f"API   {self.url}".encode() not in self.log.read_bytes()[self.log_began :]:
+            if self.supervisor.poll() is not None or time.monotonic() - began > seconds:
+                raise StoreUnavailable(f"not every process was ready within {seconds:g} s; see {self.log}")
+            time.sleep(0.05)
+
     @property
     def log(self) -> Path:
         return self.home / "serve.log"
@@ -94,6 +104,7 @@ def served(home: Path, **settings: str) -> Iterator[Served]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HAWKER_")}
     environment |= {f"HAWKER_{name.upper()}": value for name, value in given.items()} | {"PYTHONPATH": str(_CODE)}
     with (home / "serve.log").open("ab") as log:
+        began = log.tell()
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "hawker", "serve"],
             env=environment,
@@ -102,7 +113,7 @@ def served(home: Path, **settings: str) -> Iterator[Served]:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    shop = Served(home, port, process)
+    shop = Served(home, port, process, began)
     try:
         shop.wait_until_ready()
         yield shop

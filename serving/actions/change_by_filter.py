@@ -8,8 +8,9 @@ from itertools import islice
 from typing import Any, get_args
 
 from engine.errors import BadInput
-from engine.expression import Expression, matches
-from engine.expression_text import parse
+from engine.expression import Expression
+from engine.expression_forms import parse
+from engine.expression_row import matches
 from engine.shop_documents import CONDITION_FIELDS, ID_FIELD, Kind, check_document
 from serving.actions.change_documents import (
     Change,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine.errors import BadInput, NotAllowed
-from engine.expression import matches
-from engine.expression_text import parse
+from engine.expression_forms import parse
+from engine.expression_row import matches
 from engine.settings import Settings
 from engine.shop_documents import CONDITION_FIELDS
 from engine.storage.home import Home

@@ -61,7 +61,7 @@ class Parts:
         for each, message in leaving:
             words = ("", "", "") if message is None else (message.subject, message.text, message.unsubscribe_url)
             row, code = each.row, each.code or ""
-            lines.writerow(map(cell, (row.message_id, row.user_id, row.offer_id or "", code, *words)))
+            lines.writerow(map(cell, (row.message_id, row.person, row.offer_id or "", code, *words)))
         path.parent.mkdir(parents=True, exist_ok=True)
         with _fresh(path).open("wb") as file:
             # With a mark, since spreadsheets take the text for another encoding without it.

@@ -33,7 +33,7 @@ def leave(
 def _data(leaving: Leaving, message: Message | None) -> dict[str, Any]:
     return {
         "campaign_id": leaving.row.campaign_id,
-        "user_id": leaving.row.user_id,
+        "user_id": leaving.row.person,
         "step": leaving.row.step,
         "variant": leaving.row.variant,
         "offer_id": leaving.row.offer_id,

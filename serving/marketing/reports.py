@@ -30,7 +30,9 @@ class EffectAnswer(BaseModel):
     control_mean: float
     each: EstimateAnswer = Field(description="More a treated customer than held out, adjusted by what was before.")
     total: EstimateAnswer = Field(description="The same of all treated together.")
-    relative: EstimateAnswer = Field(description="As a part of the mean of those held out.")
+    relative: EstimateAnswer = Field(
+        description="As a part of the mean of those held out; low and high are null while that mean may as well be 0."
+    )
 
 
 class PartAnswer(BaseModel):

@@ -19,7 +19,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.errors import HawkerError, Overloaded
+from engine.errors import HawkerError
+from serving.admission import Admission
 from serving.gate import key_of
 from serving.json_body import read_json
 from serving.runtime import Runtime
@@ -29,9 +30,6 @@ from serving.storefront.more_lists import RankRequest, ranked
 from serving.storefront.recommendations import answered, recommended, short_ask
 from serving.wire import JsonResponse, refusal
 
-#: Lists in work at once, about a tenth of a second's; those asked for besides are turned away before they cost
-#: anything, since behind so many others nobody waits for them.
-MOST_AT_ONCE = 128
 SCOPES = ("recommend", "browser")
 #: Bodies by path, and who answers them.
 _POSTED: Mapping[str, tuple[type[BaseModel], Callable[[Runtime, Request, Any], Awaitable[JsonResponse]]]] = {
@@ -71,12 +69,16 @@ class Quick:
         self._app = app
         self._runtime = runtime
         self._stages = Stages(runtime.metrics)
-        self._at_once = 0
+        self._admission = Admission()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         form = _form(scope)
         if form is None:
             await self._app(scope, receive, send)
+            return
+        if (full := self._admission.full()) is not None:  # before anything of it is read
+            scope["route"] = _Route(_route_of(*form) if form else scope["path"])
+            await refusal(full, Request(scope))(scope, receive, send)
             return
         self._stages.begin(scope)
         if form == ():
@@ -99,15 +101,13 @@ class Quick:
         self._stages.end(scope)
 
     async def _answer(self, request: Request, plain: _Plain) -> JsonResponse:
-        self._at_once += 1
+        ticket = self._admission.enter()
         try:
-            if self._at_once > MOST_AT_ONCE:
-                raise Overloaded("more lists are asked for than can be made; try again in a second")
             return await plain.answer(self._runtime, request)
         except HawkerError as error:
             return refusal(error, request)
         finally:
-            self._at_once -= 1
+            self._admission.leave(ticket)
 
 
 def _form(scope: Scope) -> tuple[str, ...] | None:
@@ -131,6 +131,10 @@ def _posted(scope: Scope, body: bytes) -> _Plain | None:
     return _Plain(scope["path"], lambda runtime, request: answer(runtime, request, asked))
 
 
+def _route_of(kind: str, name: str, list_: str) -> str:
+    return f"/v1/{kind}/{{{kind[:-1]}_id}}/{list_}"
+
+
 def _short(scope: Scope, kind: str, name: str, list_: str) -> _Plain | None:
     given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     once = dict(given)
@@ -138,7 +142,7 @@ def _short(scope: Scope, kind: str, name: str, list_: str) -> _Plain | None:
         return None
     try:
         named = decoded_id(name)
-        route = f"/v1/{kind}/{{{kind[:-1]}_id}}/{list_}"
+        route = _route_of(kind, name, list_)
         if list_ == "recommendations":
             options: ListQuery = (asked := UserListQuery.model_validate(once))
             placement = asked.placement

@@ -53,8 +53,9 @@ def publish(home, bundle) -> int:
 
 
 @contextmanager
-def storefront(home, now: float = AS_OF, settings=None, real_time=None) -> Iterator[Storefront]:
-    runtime = Runtime(home, real_time=real_time or (lambda: float(now)), settings=settings)
+def storefront(home, now: float = AS_OF, settings=None, real_time=None, patience=10.0) -> Iterator[Storefront]:
+    """`patience`, seconds, of requests with the live store: a busy test machine is no late store."""
+    runtime = Runtime(home, real_time=real_time or (lambda: float(now)), settings=settings, patience=patience)
     with (
         in_thread(create_app(runtime)) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,

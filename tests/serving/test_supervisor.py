@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from engine.errors import BadInput, BundleUnusable, NotAllowed
+from engine.errors import BadInput, BundleUnusable, NotAllowed, StoreUnavailable
 from engine.settings import read_settings
 from engine.storage import releases
 from engine.storage.embedded import STORES
@@ -269,6 +269,35 @@ def test_a_storefront_process_loads_no_library_of_training(home):
     loaded = set(ran.stdout.split())
     assert {"faiss", "fastapi", "serving"} <= loaded
     assert not loaded & BANNED
+
+
+def test_storefronts_that_began_before_the_stores_end_where_these_cannot_start(home):
+    given = settings(home, HAWKER_STREAM_URL="redis://127.0.0.1:1")
+    with pytest.raises(StoreUnavailable, match="stream"):
+        serve(given, need={"stream"})
+    assert [each for each in psutil.Process().children() if "storefront_process" in " ".join(each.cmdline())] == []
+
+
+def test_a_shop_that_was_served_before_recommends_while_its_stores_start(home):
+    with supervised(home, need=("live",)) as (_, url):
+        assert httpx.get(f"{url}/v1/users/u5/recommendations").status_code == 200
+    answered, stop = [], threading.Event()
+
+    def ask(port):
+        while not stop.is_set():
+            with contextlib.suppress(httpx.TransportError):
+                answered.append(httpx.get(f"http://127.0.0.1:{port}/v1/users/u5/recommendations").status_code)
+
+    port = free_port()
+    asking = threading.Thread(target=ask, args=(port,))
+    asking.start()
+    try:
+        with supervised(home, port=port, need=("live",)):
+            eventually(lambda: len(answered) > 3)
+    finally:
+        stop.set()
+        asking.join()
+    assert set(answered) == {200}
 
 
 def test_nobody_listens_beyond_this_machine_without_keys(home):

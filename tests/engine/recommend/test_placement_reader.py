@@ -113,3 +113,10 @@ def test_no_word_takes_a_number_that_means_nothing(word):
     with pytest.raises(BadInput) as refused:
         read_placement("b", {"like": "home", word: -7.5})
     assert (refused.value.field or "").startswith(word)
+
+
+@pytest.mark.parametrize("word, wrong", [("explore", "much"), ("experiment", 3), ("diversity", 2)])
+def test_what_is_wrong_in_itself_is_told_before_what_is_lacking(word, wrong):
+    with pytest.raises(BadInput) as refused:
+        read_placement("mine", {word: wrong})  # it says neither what it is like nor its sources
+    assert str(refused.value.field).split(".")[0] == word

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.formula_text import parse_condition, parse_number
 from engine.learned import Neighbours
 from engine.newcomers import with_newcomers
 from engine.overlay import overlaid
 from engine.recommend.allowed import Allowed, factors_of
 from engine.recommend.item_values import current_values
 from engine.recommend.rules import Scope, holds
+from engine.recommend.wishes import parse_condition, parse_number
 from tests.bundles import AS_OF, toy_bundle
 
 N_ITEMS = 80

@@ -27,11 +27,13 @@ def with_client(url, use):
 
 
 @asynccontextmanager
-async def black_hole():
-    """A server that takes every connection and says nothing; gives its address."""
+async def black_hole(met=None):
+    """A server that takes every connection, notes it in `met`, and says nothing; gives its address."""
     over = asyncio.Event()
 
     async def swallow(reader, writer):
+        if met is not None:
+            met.append(writer)
         await over.wait()
         writer.close()
 
@@ -93,6 +95,71 @@ def test_a_store_that_is_away_is_told_to_all_who_ask():
 
     found = with_client("redis://127.0.0.1:1", use)
     assert len(found) == 2 and all(isinstance(each, StoreError) for each in found)
+
+
+def test_after_the_first_who_waited_in_vain_nobody_asks_and_all_are_told_at_once():
+    async def inside():
+        met = []
+        async with black_hole(met) as url, black_hole() as other:
+            client, probe = (open_async(each, "HAWKER_REDIS_URL", seconds=LONG) for each in (url, other))
+            reads = LiveReads(client, patience=0.01, probe=probe)
+            for _ in range(200):
+                with pytest.raises(StoreError):
+                    await reads.get([b"a"])
+                with pytest.raises(StoreError):
+                    await reads.within(client.get(b"a"))
+            await reads.close()
+            await client.aclose()
+            await probe.aclose()
+            return len(met)
+
+    assert asyncio.run(inside()) == 1
+
+
+def test_when_one_failed_those_who_wait_already_do_not_wait_on():
+    async def inside():
+        async with black_hole() as url:
+            client = open_async(url, "HAWKER_REDIS_URL", seconds=1)
+            reads = LiveReads(client, patience=100 * LONG)
+            waiting = []
+            for _ in range(3):  # a connection each
+                waiting.append(asyncio.create_task(reads.get([b"a"])))
+                await asyncio.sleep(0)
+            found = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), LONG)
+            is_open = reads.breaker.is_open
+            await reads.close()
+            await client.aclose()
+            return found, is_open
+
+    found, is_open = asyncio.run(inside())
+    assert len(found) == 3 and all(isinstance(each, StoreError) for each in found) and is_open
+
+
+def test_a_store_that_answers_a_probe_is_asked_again(stores, live):
+    live.set("a", b"1")
+
+    async def use(client):
+        reads = LiveReads(client, patience=LONG)
+        reads.breaker.trip(StoreError("it failed"))
+        with pytest.raises(StoreError):
+            await reads.get([b"a"])
+        while reads.breaker.is_open:
+            await asyncio.sleep(0.001)
+        return await reads.get([b"a"])
+
+    assert with_client(stores.live_url, use) == [b"1"]
+
+
+def test_what_was_asked_wrongly_is_told_to_who_asked_and_the_store_is_asked_on(stores, live):
+    live.set("a", b"1")
+
+    async def use(client):
+        reads = LiveReads(client, patience=LONG)
+        with pytest.raises(TypeError):
+            await reads.get(None)
+        return await reads.get([b"a"])
+
+    assert with_client(stores.live_url, use) == [b"1"]
 
 
 def test_one_who_leaves_takes_nothing_from_the_others(stores, live):

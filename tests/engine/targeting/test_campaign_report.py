@@ -177,6 +177,23 @@ def test_costs_that_are_not_known_are_not_guessed():
     assert any("75% of the revenue" in said for said in sentences(declared, "en"))
 
 
+@pytest.mark.parametrize("sequential", [False, True])
+def test_parts_of_what_may_as_well_be_zero_have_no_bounds_and_the_report_says_so(sequential):
+    people = members(600)
+    rare = np.where(people.arm == 0, 3.0, 0.0) * (np.arange(600) % 7 == 0)
+    rare[np.flatnonzero(people.arm == 1)[:1]] = 1.0  # one of those held out ordered
+    figures = report(members(600, measures={**people.measures, "orders": rare}), sequential=sequential)
+    found = effect_of(figures, "orders")
+    assert found["relative"]["value"] > 0 and found["each"]["low"] is not None
+    assert (found["relative"]["low"], found["relative"]["high"]) == (None, None)
+    assert found["relative"]["p"] == found["each"]["p"]
+    assert any("cannot be told for orders:" in said for said in sentences(figures, "en"))
+    assert any("订单的百分比变化" in said for said in sentences(figures, "zh"))
+    known = effect_of(report(members(), sequential=sequential), "revenue")
+    assert known["relative"]["low"] < 10 / 60 < known["relative"]["high"]
+    assert not any("per cent more" in said for said in sentences(report(members(), sequential=sequential), "en"))
+
+
 def test_small_arms_and_contacted_controls_are_told():
     people = members(400)
     seen = {**people.measures, "messaged": np.ones(400)}

@@ -211,6 +211,14 @@ def test_a_code_ends_its_time_after_issue_and_is_for_whom_it_was_issued_to():
         ({"scope": 'brand is null and brand = "A"'}, "scope"),
         ({"scope": 'not (tags has "a" or not tags has "a")'}, "scope"),
         ({"scope": "weight > 3"}, "scope"),
+        ({"scope": "price < context.price"}, "scope"),
+        ({"scope": 'user.region = "north"'}, "scope"),
+        ({"scope": "available_from < now()"}, "scope"),
+        ({"scope": "price * 2"}, "scope"),
+        ({"scope": "price * 2 > 5 and not price * 2 > 5"}, "scope"),
+        ({"scope": "available and not available"}, "scope"),
+        ({"scope": "price between 5 and 3"}, "scope"),
+        ({"scope": 'available_from < "2026-01-01T00:00:00Z" and available_from > "2026-01-01T00:00:00Z"'}, "scope"),
         ({"valid": {"from": "2026-01-02T00:00:00Z", "until": "2026-01-02T00:00:00Z"}}, "valid.until"),
         ({"valid": {"from": "2026-01-02"}}, "valid.from"),
         ({"valid": {"hours": [["9:00", "21:00"]]}}, "valid.hours[0]"),
@@ -239,10 +247,21 @@ def test_terms_that_cannot_be_kept_are_refused_by_name(more, field):
 @pytest.mark.parametrize(
     "scope",
     ["price > 3 and price < 5", "price >= 5 and price <= 5", 'tags has "a" and tags has "b"', "not (price > 5)",
-     'brand = "A" or brand = "B"', "price = 0", 'not (brand = "A" and brand = "B")', "attributes.x != 1"],
+     'brand = "A" or brand = "B"', "price = 0", 'not (brand = "A" and brand = "B")', "attributes.x != 1",
+     'tags in ("a") and tags in ("b")',
+     "price * 2 > 5 and price * 3 < 9", 'attributes.x < "b"', "not attributes.x < true", "not available",
+     'available_from = "2026-01-01T00:00:00Z" and available_from = "2026-01-01T01:00:00+01:00"'],
 )  # fmt: skip
 def test_a_scope_that_something_can_fulfil_is_taken(scope):
     assert offer(scope=scope).scope is not None
+
+
+def test_a_scope_may_compute_and_survives_its_json_form():
+    half_off = offer(scope="price <= list_price / 2 and price between 1 and 500 and available")
+    document = json.loads(json.dumps(offer_document(half_off)))
+    assert checked_offer(document) == half_off
+    assert document["scope"]["all"][0] == {"field": "price", "op": "<=", "value": {"formula": "list_price / 2"}}
+    assert told(half_off, "en").endswith("on selected products.")
 
 
 def test_a_shop_has_one_currency():

@@ -18,7 +18,6 @@ from engine.trials.effects import (
     is_ratio_sound,
     ratio,
     ratio_of_means,
-    relative,
     told,
 )
 from engine.trials.quantiles import chi_square_beyond, normal_beyond, t_beyond, t_quantile
@@ -52,10 +51,6 @@ def test_the_golden_numbers_of_another_tool_come_out():
     found = difference(*KNOWN, 0)
     assert [round(each, 5) for each in (found.value, *found.interval(), found.chance())] == [
         0.29, 0.04538, 0.53462, 0.02016
-    ]  # fmt: skip
-    found = relative(*KNOWN, 0)
-    assert [round(each, 5) for each in (found.value, *found.interval(), found.chance())] == [
-        0.70732, -0.03526, 1.44989, 0.06191
     ]  # fmt: skip
 
 
@@ -146,9 +141,8 @@ def test_ratios_are_those_of_the_delta_method():
 
 def test_what_cannot_be_computed_is_no_number():
     nothing = arm_of(np.zeros((5, 2)))
-    assert math.isnan(relative(nothing, nothing, 0).value)
     assert math.isnan(ratio_of_means(nothing, nothing, 0, 1).value)
-    assert told(relative(nothing, nothing, 0), 10)["value"] is None
+    assert told(ratio_of_means(nothing, nothing, 0, 1), 10)["value"] is None
     same = difference(nothing, nothing, 0, given=[1])
     assert (same.value, same.error, same.chance(), same.chance_at_all_looks(10)) == (0, 0, 1.0, 1.0)
     assert not is_comparable(arm_of(np.zeros((1, 2))), nothing)

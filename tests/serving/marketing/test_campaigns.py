@@ -216,6 +216,13 @@ def test_a_document_that_cannot_be_is_refused_by_its_field(shop, change, field):
     assert [each["campaign_id"] for each in shop.get("/v1/campaigns").json()["campaigns"]] == ["fine"]
 
 
+@pytest.mark.parametrize("changes", [1.5, "name", [], True])
+def test_what_changes_no_document_is_refused_whichever_campaign_it_is_for(shop, changes):
+    answer = shop.client.patch("/v1/campaigns/none", json={"campaign": changes})
+    assert (answer.status_code, answer.json()["field"]) == (422, "campaign")
+    assert shop.client.patch("/v1/campaigns/none", json={"campaign": {"name": "New"}}).status_code == 404
+
+
 def test_effects_ask_for_a_key(shop):
     make(shop.client)
     for name in ("approve", "launch", "pause", "resume", "complete", "unschedule"):

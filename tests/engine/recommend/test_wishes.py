@@ -1,13 +1,12 @@
-"""Formulas: what they mean is tested on items in tests/engine/recommend; here, what is read and what is refused."""
+"""Wishes: what they mean is tested in test_rules; here, what is read of filters and boosts and what is refused."""
 
 from __future__ import annotations
 
 import pytest
 
 from engine.errors import BadInput
-from engine.expression import DEEPEST, LONGEST_TEXT
-from engine.formula import is_fixed, names_in
-from engine.formula_text import parse_condition, parse_number
+from engine.expression import DEEPEST, LONGEST_TEXT, is_fixed, names_in
+from engine.recommend.wishes import parse_condition, parse_number
 
 
 @pytest.mark.parametrize(
