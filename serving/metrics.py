@@ -135,7 +135,7 @@ class TrainingMetrics:
             "Population stability index of what happened since against training: above 0.25 much moved.",
             ("of",),
             registry=registry,
-            multiprocess_mode="livemax",
+            multiprocess_mode="livemostrecent",  # it may be no number, which is neither more nor less
         )
         self.running = Gauge(
             "hawker_retraining", "Whether a retraining runs.", registry=registry, multiprocess_mode="livemax"

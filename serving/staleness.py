@@ -4,6 +4,7 @@ when one is due."""
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from engine.storage.lake import Lake
 from engine.storage.ledger import LedgerPool, open_ledger
 from engine.storage.releases import current, open_bundle, version_folder, versions
 from engine.storage.retrainings import Plan, Seen, retrain_if_due
-from engine.storage.staleness import count_events, drift_of
+from engine.storage.staleness import DRIFTS, count_events, drift_of
 from serving.metrics import TrainingMetrics
 
 log = logging.getLogger("hawker.retraining")
@@ -50,7 +51,7 @@ class Watch:
         self._home, self._lake, self._figures = home, Lake(home), figures
         self._of: tuple[int, int] | None = None  # the version served and the lake's events that were counted
         self._seen = Seen(0, 0)
-        self._drift_at = -_DRIFT_EVERY
+        self._drift_at, self._drift_version = -_DRIFT_EVERY, -1
         self._drift_of: tuple[int, int] | None = None
 
     def look(self) -> Seen:
@@ -63,19 +64,25 @@ class Watch:
         return self._seen
 
     def measure_drift(self, now: float) -> None:
-        """Set the figures of drift, about once an hour, of what the last look saw.
+        """Set the figures of drift of what the last look saw: about once an hour, and at once for another bundle.
 
         Raises what opening the bundle and asking it do; then it waits for its hour all the same.
         """
-        if self._seen.version and self._of != self._drift_of and time.monotonic() - self._drift_at > _DRIFT_EVERY:
-            self._drift_at = time.monotonic()
-            self._tell(drift_of(open_bundle(self._home, self._seen.version), self._lake, now))
-            self._drift_of = self._of
+        version = self._seen.version
+        is_another, waited = version != self._drift_version, time.monotonic() - self._drift_at
+        if self._of == self._drift_of or not (is_another or waited > _DRIFT_EVERY):
+            return
+        self._drift_at, self._drift_version = time.monotonic(), version
+        if is_another:
+            self._tell({})
+        if version:
+            self._tell(drift_of(open_bundle(self._home, version), self._lake, now))
+        self._drift_of = self._of
 
     def _tell(self, drift: Mapping[str, float]) -> None:
-        self._figures.drift.clear()  # what too little is known of now has no figure any more
-        for name, value in drift.items():
-            self._figures.drift.labels(name).set(value)
+        # What too little is known of now is no number: a figure that processes share cannot be taken away.
+        for name in DRIFTS:
+            self._figures.drift.labels(name).set(drift.get(name, math.nan))
 
 
 def look_at_lake(home: Home) -> Seen:

@@ -17,6 +17,9 @@ from engine.recommend.query import Query
 from engine.recommend.recommender import recommend
 from engine.storage.lake import Lake
 
+#: What `drift_of` measures, as far as enough is known.
+DRIFTS = ("event_mix", "item_popularity", "scores")
+
 _MOST_USERS = 200  # whose lists stand for all scores
 _LONG = 20
 _DAY = 86_400

@@ -262,3 +262,27 @@ def test_a_served_bundle_that_cannot_be_used_is_trained_anew(routine, what):
     ):
         eventually(lambda: last_retraining(routine.ledger) is not None, within=60)
     assert last_retraining(routine.ledger).arguments["because"] == "events"
+
+
+def test_drift_of_a_bundle_that_is_served_no_more_is_no_figure_of_the_next_one(trained_home, tmp_path):
+    """As `hawker serve` runs it, whose processes share their figures: there none can be taken away."""
+    code = f"""
+from pathlib import Path
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from engine.storage.home import Home
+from serving.metrics import TrainingMetrics
+from serving.staleness import Watch
+watch = Watch(Home(Path({str(trained_home.root)!r})), TrainingMetrics())
+watch._tell({{"scores": 0.5, "event_mix": 0.25}})
+watch.look()
+watch.measure_drift(1_750_000_000.0)  # nothing happened since this bundle
+registry = CollectorRegistry()
+MultiProcessCollector(registry)
+print(generate_latest(registry).decode())
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    command = [sys.executable, "-W", "error::UserWarning", "-c", code]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    told = [line for line in done.stdout.splitlines() if line.startswith("hawker_drift{")]
+    assert sorted(told) == [f'hawker_drift{{of="{name}"}} NaN' for name in ("event_mix", "item_popularity", "scores")]
