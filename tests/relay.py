@@ -32,8 +32,8 @@ class Relay:
                 if not self.silent:
                     inner_writer.write(chunk)
         finally:
+            back.cancel()
             inner_writer.close()
-            await back
             writer.close()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,8 +54,11 @@ def relay(url: str) -> Iterator[Relay]:
         started.set()
         await over.wait()
         server.close()
-        for each in asyncio.all_tasks() - {asyncio.current_task()}:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in others:
             each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await server.wait_closed()  # and what each connection holds goes with it
 
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
     thread.start()
