@@ -23,6 +23,8 @@ from engine.settings import Settings, read_settings
 from serving.child import end_with_supervisor, start_logging
 
 GRACE = 7.0  # seconds for requests in flight to finish
+#: Seconds that a connection may lie idle: more than proxies keep theirs, which would else ask on one that just closed.
+KEPT_ALIVE = 75
 
 
 def run_http(name: str, arguments: Sequence[str], create: Callable[[Settings], FastAPI]) -> int:
@@ -45,6 +47,7 @@ def run_http(name: str, arguments: Sequence[str], create: Callable[[Settings], F
         http="httptools",
         ws="none",
         timeout_graceful_shutdown=int(GRACE),
+        timeout_keep_alive=KEPT_ALIVE,
         server_header=False,
     )
     server = _Server(config, options.status)

@@ -140,7 +140,7 @@ def test_a_live_store_that_says_nothing_is_answered_without(tmp_path):
     publish(home, toy_bundle())
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never a byte
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
-        with storefront(home, settings=settings_of(home.root, HAWKER_REDIS_URL=url)) as shop:
+        with storefront(home, settings=settings_of(home.root, HAWKER_REDIS_URL=url), patience=0.05) as shop:
             answer = shop.ask(user_id="u5")
             assert (answer.status_code, answer.json()["degraded"]) == (200, True)
             assert answer.json()["personalized"], "the history of the bundle still speaks"
