@@ -14,6 +14,7 @@ from engine.settings import Settings
 from engine.storage.campaign_audience import People, read_people
 from engine.storage.campaign_launch import lock_launch
 from engine.storage.campaign_occurrences import occurrences
+from engine.storage.campaign_outbox import PERSONS
 from engine.storage.campaigns import StoredCampaign, list_campaigns
 from engine.storage.home import Home
 from engine.storage.ledger import Ledger, LedgerConnection, LedgerPool, connection_of, rows_of
@@ -86,10 +87,13 @@ def _was_told(connection: LedgerConnection, campaign_id: str, day: Occurrence) -
 
 
 def _before(connection: LedgerConnection, campaign_id: str, users: list[str]) -> dict[str, tuple[int, float]]:
+    """What each of these persons was told last, under whichever of their ids."""
     rows = rows_of(
         connection,
-        "SELECT user_id, max(step), extract(epoch FROM max(occurred_at))::float8 FROM campaign_outbox"
-        " WHERE campaign_id = :id AND user_id = ANY (:users) GROUP BY user_id",
+        f"WITH {PERSONS} SELECT told.id, max(o.step), extract(epoch FROM max(o.occurred_at))::float8"
+        " FROM unnest(CAST(:users AS TEXT[])) AS told (id) LEFT JOIN merged_users k ON k.user_id = told.id"
+        " JOIN ids ON ids.person = coalesce(k.into_user, told.id)"
+        " JOIN campaign_outbox o ON o.campaign_id = :id AND o.user_id = ids.user_id GROUP BY told.id",
         id=campaign_id,
         users=users,
     )

@@ -89,7 +89,27 @@ def test_who_got_it_before_the_merge_does_not_get_it_again_under_any_id(campaign
     }  # fmt: skip
 
 
-def test_who_is_held_out_under_one_id_is_left_alone_under_all(campaign_shop):
+def test_a_merge_that_is_told_twice_counts_nothing_twice_and_sends_nothing_again(campaign_shop):
+    inbox = Inbox()
+    campaign_shop.customers("u1", "u2")
+    campaign_shop.campaign(["u1", "u2"], cap={"messages": 9})
+    merged(campaign_shop, "u2", "u1")
+    merged(campaign_shop, "u2", "u1")
+    with mail_server(inbox) as port:
+        campaign_shop.send(**mail_settings(port))
+        merged(campaign_shop, "u2", "u1")
+        campaign_shop.campaign(["u1"], "second", cap={"messages": 2})
+        campaign_shop.campaign(["u1"], "third", cap={"messages": 2})
+        campaign_shop.send(**mail_settings(port))
+    assert letters(inbox) == ["u1@shop.example"] * 2
+    assert campaign_shop.contacts() == {"u1": 2}
+    assert sorted(states(campaign_shop, each)["u1"] for each in ("second", "third")) == [
+        ("sent", ""), ("waiting", "capped")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new"), [("u2", "u1"), ("u1", "u2")])
+def test_who_is_held_out_under_one_id_is_left_alone_under_all(campaign_shop, old, new):
     inbox = Inbox()
     campaign_shop.customers("u1", "u2")
     campaign_shop.campaign(["u2"])
@@ -97,7 +117,7 @@ def test_who_is_held_out_under_one_id_is_left_alone_under_all(campaign_shop):
         "INSERT INTO campaign_members (campaign_id, user_id, arm, propensity, joined_at)"
         " VALUES ('c', 'u1', 'holdout', 0.2, :at)", at=NOW,
     )  # fmt: skip
-    merged(campaign_shop, "u2", "u1")
+    merged(campaign_shop, old, new)
     with mail_server(inbox) as port:
         campaign_shop.send(**mail_settings(port))
     assert inbox.letters == []

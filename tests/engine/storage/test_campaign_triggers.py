@@ -9,6 +9,7 @@ import pytest
 
 from engine.storage.campaign_triggers import pull_triggers
 from engine.storage.campaigns import create_campaign
+from engine.storage.customer_reach import Reach
 from engine.storage.customer_refresh import refresh_customers
 from engine.storage.home import Home
 from engine.storage.ledger import connection_of, rows_of
@@ -78,6 +79,25 @@ def test_what_happens_again_is_told_again_when_again_after_is_over_and_not_befor
     assert shop.pull(days_later=2.6) == [("u", 0), ("u", 1)]
     assert shop.sql("SELECT count(*) FROM campaign_members") == [(1,)]
     assert shop.look(days_later=0.0) == [("u", 0), ("u", 1)]  # the clock is set back: nothing more
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_what_was_told_before_a_merge_counts_for_whom_its_customer_turned_out_to_be(shop, again):
+    def followed(days_later):
+        now = (NOW + timedelta(days=days_later)).timestamp()
+        refresh_customers(shop.shoppers.home, now=now, zone="UTC", reach=Reach(shop.ledger, "salt", 0.0))
+        return shop.look(days_later)
+
+    shop.shoppers.happened(("old", "delivered", 1.0, {}), ("new", "login", 5.0, {}))
+    shop.campaign({"on": "delivered", **({"again_after": "P3D"} if again else {})})
+    assert followed(0.0) == [("old", 0)]
+    shop.shoppers.merges("user", "old", "new")
+    assert followed(0.1) == [("old", 0)]  # what happened to the one is not told again to the other
+    shop.shoppers.happened(("new", "delivered", -1.0, {}))
+    assert followed(1.1) == [("old", 0)]
+    shop.shoppers.happened(("old", "delivered", -2.5, {}))
+    # It is the next step: the same one would be withdrawn as the other's.
+    assert followed(2.6) == ([("new", 1), ("old", 0)] if again else [("old", 0)])
 
 
 def test_who_enters_a_segment_after_the_launch_is_written_to(shop):
