@@ -49,7 +49,7 @@ def test_a_burst_is_taken_whole_whatever_a_list_takes(clock):
 def test_where_the_queue_stands_so_many_are_taken_as_are_answered_in_time(clock):
     admission, each = Admission(clock), WITHIN / 50
     waiting = fill(admission)
-    for _ in range(500):  # as fast as one is made the next one comes
+    for _ in range(1_000):  # as fast as one is made the next one comes
         made(admission, clock, waiting[:1], each=each)
         waiting = waiting[1:]
         if admission.full() is None:
