@@ -111,6 +111,7 @@ class _Watched:
     def __init__(self, process: subprocess.Popen[bytes], limits: Limits, stage: Callable[[], str]) -> None:
         self._process, self._limits, self._stage = process, limits, stage
         self._began = time.monotonic()
+        self._asked: _Asked | None = None
         self.peak_mib = 0.0
 
     @property
@@ -133,7 +134,7 @@ class _Watched:
 
     def until_end(self, goes_on: Callable[[str], bool]) -> str:
         """What ended it before its own end, if anything did."""
-        told_at, asked = 0.0, None
+        told_at = 0.0
         while True:
             try:
                 self._process.wait(_LOOK_EVERY)
@@ -146,14 +147,14 @@ class _Watched:
                 return "memory"
             if self.seconds > self._limits.seconds:
                 return "time"
-            if asked is not None and not asked.is_alive():
-                if not asked.answer():
+            if self._asked is not None and not self._asked.is_alive():
+                if not self._asked.answer():
                     return "stopped"
-                asked = None
-            if asked is None and time.monotonic() - told_at > _TELL_EVERY:
+                self._asked = None
+            if self._asked is None and time.monotonic() - told_at > _TELL_EVERY:
                 told_at = time.monotonic()
-                asked = _Asked(goes_on, self._stage())
-                asked.start()
+                self._asked = _Asked(goes_on, self._stage())
+                self._asked.start()
 
     def end(self) -> None:
         """End it and all that it started: at once where it takes memory, in order otherwise."""
@@ -165,6 +166,8 @@ class _Watched:
             except subprocess.TimeoutExpired:
                 self._signal(signal.SIGKILL)
                 self._process.wait()
+        if self._asked is not None:  # so that it asks nobody who has gone meanwhile; unless that hangs
+            self._asked.join(_GRACE)
 
     def _signal(self, number: int) -> None:
         try:
