@@ -37,19 +37,6 @@ class Neighbours:
         part = slice(int(self.indptr[row]), int(self.indptr[row + 1])) if row < len(self.indptr) - 1 else slice(0)
         return self.items[part], self.weights[part]
 
-    def gather(self, rows: NDArray[np.integer], most: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """The places of the first `most` neighbours of each row: (index into rows, index into items), one a pair.
-
-        Rows that came after the lists were learned have none.
-        """
-        inside = np.minimum(rows, max(len(self.indptr) - 2, 0))
-        starts = self.indptr[inside].astype(np.int64)
-        ends = self.indptr[np.minimum(inside + 1, len(self.indptr) - 1)]
-        lengths = np.where(rows == inside, np.minimum(ends - starts, most), 0)
-        owner = np.repeat(np.arange(len(rows), dtype=np.int32), lengths)
-        within = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return owner, np.repeat(starts, lengths) + within
-
 
 @dataclass(frozen=True, slots=True)
 class Scores:

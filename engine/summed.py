@@ -36,13 +36,6 @@ def interests(
     return _sorted(_interests(items, types, times, type_weights, half_lives, now))
 
 
-def faded(
-    items: NDArray[np.int32], times: NDArray[np.int64], weights: NDArray[np.float32], now: float, half_life: float
-) -> Found:
-    """Items by weights that all fade with one half-life (days)."""
-    return _sorted(_faded(items, times, weights, now, half_life))
-
-
 def called(
     indptr: NDArray[np.int32],
     items: NDArray[np.int32],
@@ -148,17 +141,6 @@ def _interests(
             raise IndexError("a type without a weight")
         age = max(now - times[at], 0.0) / DAY
         n = _add(row, type_weights[kind] * np.exp2(-age / half_lives[kind]), slots, found, sums, n)
-    return _keys(found, sums, n)
-
-
-@compiled(ROWS, PLACES, FLOATS, REAL, REAL)
-def _faded(
-    items: NDArray[np.int32], times: NDArray[np.int64], weights: NDArray[np.float32], now: float, half_life: float
-) -> NDArray[np.int64]:
-    slots, found, sums, n = _room(len(items))
-    for at, row in enumerate(items):
-        age = max(now - times[at], 0.0) / DAY
-        n = _add(row, weights[at] * np.exp2(-age / half_life), slots, found, sums, n)
     return _keys(found, sums, n)
 
 

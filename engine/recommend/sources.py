@@ -19,7 +19,7 @@ from engine.recommend.due import due
 from engine.recommend.onward import onward
 from engine.recommend.peers import peers
 from engine.recommend.pooled import pooled
-from engine.summed import Found, best_first, called, faded, summed
+from engine.summed import Found, best_first, called, interests, summed
 
 NOTHING: Found = (np.zeros(0, np.int32), np.zeros(0, np.float32))
 
@@ -46,15 +46,13 @@ class Pool:
 
 def own(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """What the user bought before, by frequency fading with a 60-day half-life."""
-    items = profile.items[profile.purchases]
-    return faded(items, profile.times[profile.purchases], np.ones(len(items), np.float32), now, 60.0)
+    return _fading(profile, profile.purchases, np.ones_like(bundle.type_weights), now, 60.0)
 
 
 def browsed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """What the user looked at or kept, by the weight of each sign, fading with a 7-day half-life."""
     looked = ~profile.purchases
-    weights = bundle.type_weights[profile.types[looked]]
-    return faded(profile.items[looked], profile.times[looked], weights, now, 7.0)
+    return _fading(profile, looked, bundle.type_weights, now, 7.0)
 
 
 def viewed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -242,6 +240,14 @@ def _among(
     scores = bundle.item_vectors(few) @ vector
     top = np.argpartition(-scores, 100)[:100] if len(few) > 100 else np.arange(len(few))
     return best_first(few[top], scores[top])
+
+
+def _fading(
+    profile: Profile, which: NDArray[np.bool_], type_weights: NDArray[np.float32], now: float, half_life: float
+) -> Found:
+    """Some of what a profile holds, by the weight of each sign, all fading with one half-life (days)."""
+    of_types = np.full_like(type_weights, half_life)
+    return interests(profile.items[which], profile.types[which], profile.times[which], type_weights, of_types, now)
 
 
 @lru_cache

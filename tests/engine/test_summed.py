@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.learned import Neighbours
-from engine.summed import DAY, best_first, called, faded, interests, summed
+from engine.summed import DAY, best_first, called, interests, summed
 
 NOW = 1_750_000_000.0
 
@@ -83,8 +83,6 @@ def test_what_happened_fades_by_its_kind_and_what_lies_ahead_counts_as_new(rando
         interests(items, types, times, weights, half_lives, NOW),
         zip(items, weights[types] * 0.5 ** (days / half_lives[types]), strict=True),
     )
-    one = random.random(n, np.float32)
-    same(faded(items, times, one, NOW, 7.0), zip(items, one * 0.5 ** (days / 7.0), strict=True))
 
 
 def test_other_types_are_refused_and_not_read_as_these():
