@@ -16,7 +16,7 @@ from engine.recommend.answer import Answer, Told, answer
 from engine.recommend.control import NOTHING, Control, joined
 from engine.recommend.exploring import seed_of
 from engine.recommend.last_resort import last_resort
-from engine.recommend.placements import Placement, seen_by
+from engine.recommend.placements import Placement, Seen, seen_by
 from engine.recommend.windows import window_of
 from engine.storage.live_documents import document_key
 from serving.gate import refuse_naming_users, refuse_secrets, refuse_segments
@@ -45,10 +45,6 @@ class Ask:
     window: str | None = None
     segment: str | None = None
 
-    def without(self, item_ids: Sequence[str]) -> Ask:
-        """The same, which leaves these out too."""
-        return replace(self, exclude_ids=[*self.exclude_ids, *item_ids])
-
 
 def ask_of(body: ListRequest) -> Ask:
     """Raises BadInput for wishes that mean nothing."""
@@ -68,9 +64,26 @@ def ask_of(body: ListRequest) -> Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """Who asks, and of which bundle and moment all that is answered is. `keys` were read beside the profile."""
+class Wanted:
+    """A wish with the placement that this person sees, and the window that it is about, if about one.
 
+    Both are looked up once: a placement may be defined anew while the live store is asked.
+    """
+
+    ask: Ask
+    seen: Seen
+    window: tuple[str, str | None] | None
+
+    def without(self, item_ids: Sequence[str]) -> Wanted:
+        """The same, which leaves these out too."""
+        return replace(self, ask=replace(self.ask, exclude_ids=[*self.ask.exclude_ids, *item_ids]))
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who asks for what, and of which bundle and moment the whole answer is. `keys` were read beside the profile."""
+
+    wanted: Sequence[Wanted]
     user_id: str | None
     session_id: str | None
     now: float
@@ -88,14 +101,16 @@ async def visited(
     if user_id is not None:
         refuse_naming_users(request)
     keys: list[str] = []
+    wanted: list[Wanted] = []
     for each in asks:
         refuse_secrets(request, each.wishes)
         refuse_segments(request, each.segment)
-        placement = seen_by(runtime.placements.find(each.placement), user_id, session_id).placement
-        control = joined(placement.control, each.wishes)
+        seen = seen_by(runtime.placements.find(each.placement), user_id, session_id)
+        control = joined(seen.placement.control, each.wishes)
         keys += [key for key in runtime.lists.keys(control, user_id, session_id) if key not in keys]
-        asked = window_of(placement, each.window, each.segment)
-        keys += [] if asked is None or (key := runtime.sales.key(*asked)) in keys else [key]
+        window = window_of(seen.placement, each.window, each.segment)
+        keys += [] if window is None or (key := runtime.sales.key(*window)) in keys else [key]
+        wanted.append(Wanted(each, seen, window))
     live, now = runtime.serving(), runtime.now()  # once: the whole answer is of one bundle and one moment
     document, stored = None, live.bundle.profile(user_id) if user_id is not None else None
     if user_id is not None and not len(stored or ()):
@@ -109,17 +124,16 @@ async def visited(
     if degraded:
         runtime.metrics.degraded.inc()
     request.scope["hawker.bundle"] = live.version
-    return Visit(user_id, session_id, now, live.version, bundle, known, keys, degraded)
+    return Visit(wanted, user_id, session_id, now, live.version, bundle, known, keys, degraded)
 
 
-async def listed(runtime: Runtime, request: Request, visit: Visit, ask: Ask) -> dict[str, Any]:
+async def listed(runtime: Runtime, request: Request, visit: Visit, wanted: Wanted) -> dict[str, Any]:
     """The answer in wire form."""
-    seen = seen_by(runtime.placements.find(ask.placement), visit.user_id, visit.session_id)
+    ask, seen, asked = wanted.ask, wanted.seen, wanted.window
     placement, recommendation_id = seen.placement, uuid4().hex
     mark, losses = mark_of(request), Losses(runtime.metrics)
     wished = runtime.lists.told(ask.wishes, visit.keys, visit.known.also, saved=placement.control, pages=ask.pages)
     told = replace(wished, mark=mark, failed=losses)
-    asked = window_of(placement, ask.window, ask.segment)
     told = told if asked is None else replace(told, sales=_sales(runtime, visit, *asked))
     if placement.exploration is not None:
         told = replace(told, seed=seed_of(recommendation_id), tried=runtime.tried.of(placement.name))

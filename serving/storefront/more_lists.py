@@ -108,7 +108,7 @@ def routes(runtime: Runtime) -> APIRouter:
         asks = [ask_of(each) for each in body.lists]
         visit = await visited(runtime, request, body.user_id, body.session_id, asks)
         told: list[dict[str, Any]] = []
-        for each in asks:
+        for each in visit.wanted:
             shown = [item["id"] for one in told for item in one["items"]]
             told.append(await listed(runtime, request, visit, each.without(shown)))
         return JsonResponse({"lists": told})

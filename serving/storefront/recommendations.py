@@ -103,4 +103,4 @@ async def answered(
 ) -> JsonResponse:
     """One list for who asks, as it leaves. Raises what the caller may not ask."""
     visit = await visited(runtime, request, user_id, session_id, [ask])
-    return JsonResponse(await listed(runtime, request, visit, ask))
+    return JsonResponse(await listed(runtime, request, visit, visit.wanted[0]))
