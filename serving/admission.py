@@ -21,7 +21,7 @@ from engine.errors import Overloaded
 WITHIN = 0.06
 #: Seconds after which a queue stands; lists are made in rounds, so that it may be gone for part of that, but not as
 #: long as `GONE`.
-STANDING, GONE = 0.6, 0.5
+STANDING, GONE = 0.3, 0.5
 FEWEST, MOST = 16, 128
 #: Fewer at once wait for the stores rather than for each other, and tell nothing.
 _TELLING = 8
