@@ -14,7 +14,8 @@ from engine.recommend.control import MOST_RULES, NOTHING, Control, control_of
 from engine.recommend.windows import WINDOWS
 
 _NOTHING = {"fill": True}
-_LONGEST_KEPT = 2_048  # bytes
+#: Bytes; what is longer is read at each request: a cache of long texts would be a cache of megabytes.
+_LONGEST_KEPT = 2_048
 
 _TEXT: Any = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
 CONDITION: Any = {"anyOf": [_TEXT, {"type": "object"}, {"type": "null"}], "examples": ['brand = "A" and price < 500']}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,18 +31,17 @@ class Table(Protocol):
 
 def order(ranking: Ranking, columns: NDArray[np.float32]) -> Ordered:
     """The candidates of `columns` [n_features, n] best first, and their scores in that order."""
-    return _ordered(additive(ranking, columns), lambda head: trees(ranking, columns[:, head]))
+    return order_of(Columns(np.ascontiguousarray(columns)), Readied(ranking))
 
 
 def order_of(table: Table, ranking: Readied) -> Ordered:
-    """The same within a request, from what candidates share told once."""
-
-    def by_trees(head: NDArray[np.int64]) -> NDArray[np.float64]:
-        columns = table.dense(head)
-        found = ranking.of_trees(columns)
-        return trees(ranking.learned, columns) if found is None else found
-
-    return _ordered(table.scores(ranking), by_trees)
+    """The same within a request, by a ranking that was readied before."""
+    scores = table.scores(ranking)
+    best_first = np.argsort(-scores, kind="stable")
+    columns = table.dense(best_first[:SHORTLIST])
+    found = ranking.of_trees(columns)
+    found = trees(ranking.learned, columns) if found is None else found
+    return best_first, _refined(scores[best_first], found, best_first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +66,6 @@ def readied(learned: Ranking, bundle: Bundle) -> Readied:
         found = Readied(learned)
         bundle.kept.put(("readied", id(learned)), found, 2**16)
     return found
-
-
-def _ordered(scores: NDArray[np.float64], by_trees: Callable[[NDArray[np.int64]], NDArray[np.float64]]) -> Ordered:
-    best_first = np.argsort(-scores, kind="stable")
-    head = best_first[:SHORTLIST]
-    return best_first, _refined(scores[best_first], by_trees(head), best_first)
 
 
 @compiled(DOUBLES, DOUBLES, PLACES_WRITTEN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from engine.expression import NOW, Expression, Fields, Kind
@@ -30,22 +29,13 @@ FIELDS: Fields = {
 }
 #: What a shop does not show to everybody: a filter on it would tell.
 SECRET = frozenset({"cost", "margin"})
-#: What is longer is read at each request: a cache of long texts would be a cache of megabytes.
-_LONGEST_KEPT = 2_000
 
 
 def parse_condition(given: Any, word: str = "filter") -> Expression:
     """The condition of a text, or of the JSON form. BadInput names `word`, and in texts the character."""
-    return (_kept if isinstance(given, str) and len(given) <= _LONGEST_KEPT else _read)(given, word, "flag")
+    return parse(given, FIELDS, word=word, kind="flag")
 
 
 def parse_number(given: str, word: str = "boost") -> Expression:
     """The formula of a number; of a condition becomes one with `if ... then ... else ...`."""
-    return (_kept if len(given) <= _LONGEST_KEPT else _read)(given, word, "number")
-
-
-def _read(given: Any, word: str, kind: Kind) -> Expression:
-    return parse(given, FIELDS, word=word, kind=kind)
-
-
-_kept = lru_cache(maxsize=512)(_read)
+    return parse(given, FIELDS, word=word, kind="number")

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from engine.recommend.control import control_of
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
 from serving.schemas import ListQuery, PathId, RecommendationAnswer, RecommendationRequest, SalesQuery, UserListQuery
 from serving.storefront.listing import Ask, ask_of, listed, visited
 from serving.wire import JsonResponse
+from serving.wish_schema import read_once
 
 Options = Annotated[ListQuery, Query()]
 UserOptions = Annotated[UserListQuery, Query()]
@@ -91,7 +91,7 @@ def short_ask(placement: str, options: ListQuery, *, item_ids: Sequence[str] = (
         limit=options.limit,
         explain=options.explain,
         fields=options.field_names(),
-        wishes=control_of({"filter": options.filter}),
+        wishes=read_once({"filter": options.filter, "fill": True}),
         offers=options.offers,
         window=getattr(options, "window", None),
         segment=getattr(options, "segment", None),
