@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from engine.errors import HawkerError
 from engine.settings import Settings
 from engine.storage import clock
 from engine.storage.campaign_launch import start_due_campaigns
 from engine.storage.campaign_moves import complete_due_campaigns
 from engine.storage.home import Home
-from engine.storage.ledger import LedgerPool, open_ledger
+from engine.storage.ledger import LedgerPool
 from serving.campaign_closer import Closer
+from serving.ledger_watch import looking
 
 log = logging.getLogger("hawker.campaigns")
 
@@ -22,36 +21,15 @@ _PAUSE = 5.0  # seconds between two looks
 _LANDING = 3.0  # seconds for what is in hand at the end; a launch that is cut has not happened
 
 
-@contextmanager
-def keeping_campaigns(settings: Settings, home: Home, stopping: threading.Event) -> Iterator[None]:
+def keeping_campaigns(settings: Settings, home: Home, stopping: threading.Event) -> AbstractContextManager[None]:
     """Campaigns start and end by the shop's clock, in a thread, until `stopping` is set."""
-    thread = threading.Thread(target=_keep, args=(settings, home, stopping), name="campaigns", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join(_LANDING)
+    closer = Closer(home, settings, stopping)
 
+    def look_and_close(ledger: LedgerPool) -> None:
+        look(home, ledger, settings)
+        closer.look(ledger)
 
-def _keep(settings: Settings, home: Home, stopping: threading.Event) -> None:
-    ledger: LedgerPool | None = None
-    closer, said = Closer(home, settings, stopping), ""
-    while not stopping.is_set():
-        try:
-            ledger = ledger or open_ledger(settings.postgres_url, settings.shop)
-            look(home, ledger, settings)
-            closer.look(ledger)
-            said = ""
-        except (HawkerError, OSError) as problem:
-            if str(problem) != said:
-                said = str(problem)
-                log.warning("the campaigns wait: %s", said)
-        except Exception:  # one that cannot be read must not stop all others for good
-            log.exception("the campaigns wait")
-        stopping.wait(_PAUSE)
-    if ledger is not None:
-        ledger.dispose()
+    return looking("campaigns", look_and_close, settings, stopping, log=log, pause=_PAUSE, landing=_LANDING)
 
 
 def look(home: Home, ledger: LedgerPool, settings: Settings) -> None:

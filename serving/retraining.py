@@ -13,16 +13,17 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-from engine.errors import HawkerError, StoreUnavailable
+from engine.errors import StoreUnavailable
 from engine.settings import Settings
 from engine.storage import clock
 from engine.storage.home import Home
 from engine.storage.jobs import RETRAIN, Job, end_job, next_job, put_back, tell_progress
-from engine.storage.ledger import LedgerPool, open_ledger
+from engine.storage.ledger import LedgerPool
+from serving.ledger_watch import looking
 from serving.limited_child import Ended, Limits, run_limited, sentence
 from serving.metrics import TrainingMetrics
 
@@ -36,39 +37,21 @@ _NOT_FOR_TRAINING = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 COMMAND = (sys.executable, "-P", "-m", "hawker", "retrain")
 
 
-@contextmanager
-def retraining(settings: Settings, home: Home, figures: TrainingMetrics, stopping: threading.Event) -> Iterator[None]:
+def retraining(
+    settings: Settings, home: Home, figures: TrainingMetrics, stopping: threading.Event
+) -> AbstractContextManager[None]:
     """Retrain in a thread what jobs ask for, until `stopping` is set; a child is then ended and its job put back."""
-    thread = threading.Thread(target=_work, args=(settings, home, figures, stopping), name="retraining", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join(_LANDING)
 
-
-def _work(settings: Settings, home: Home, figures: TrainingMetrics, stopping: threading.Event) -> None:
-    ledger: LedgerPool | None = None
-    said = ""
-    while not stopping.is_set():
-        try:
-            ledger = ledger or open_ledger(settings.postgres_url, settings.shop)
-            job = next_job(ledger, now=clock.now(home), kinds=(RETRAIN,))
-            if job is not None:
-                figures.running.set(1)
+    def look(ledger: LedgerPool) -> None:
+        job = next_job(ledger, now=clock.now(home), kinds=(RETRAIN,))
+        if job is not None:
+            figures.running.set(1)
+            try:
                 run_retraining(ledger, job, settings, home, figures, stopping)
-            said = ""
-        except (HawkerError, OSError) as problem:
-            if str(problem) != said:
-                said = str(problem)
-                log.warning("retraining waits: %s", said)
-        except Exception:  # one that cannot be read must not stop all others for good
-            log.exception("retraining waits")
-        figures.running.set(0)
-        stopping.wait(_PAUSE)
-    if ledger is not None:
-        ledger.dispose()
+            finally:
+                figures.running.set(0)
+
+    return looking("retraining", look, settings, stopping, log=log, pause=_PAUSE, landing=_LANDING)
 
 
 def run_retraining(
