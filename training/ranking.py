@@ -1,8 +1,8 @@
 """Learn the order of candidates: replay the past, see what was bought next, export plain arrays.
 
 Two steps, as the storefront takes them: tables, one a feature, that add up (boosted stumps), for all
-candidates; then at most 64 small trees for the best 60. Both minimise LambdaRank's loss (Burges 2010:
-From RankNet to LambdaRank to LambdaMART).
+candidates; then small trees for the best 60. Both minimise LambdaRank's loss (Burges 2010: From RankNet to
+LambdaRank to LambdaMART); of what people mostly buy again, other trees may judge each item alone besides.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -26,15 +27,18 @@ from training.boosting import boost
 from training.evaluate import Truth
 
 _STUMPS = 120
-_TREES = 64
+#: How many trees learn the order of the best, and how many besides how likely each is bought.
+BY_ORDER, BY_BOTH = (64, 0), (48, 48)
 _NEGATIVES = 100  # candidates not bought that each user shows to the tables; the trees see the real best 60
-_CURVE_USERS, _CURVE_TREES = 300, (0, 8, 16, 32, 64)
+_CURVE_USERS, _CURVE_PARTS = 300, (0, 1, 2, 4, 8)  # eighths of the trees
 LEAST_LISTS = 30  # fewer lists teach noise
-_BOTH = {"objective": "lambdarank", "lambda_l2": 5.0}
-_ADDITIVE = {"learning_rate": 0.25, "num_leaves": 2, "min_data_in_leaf": 200, "max_bin": 63}
+_BOTH = {"lambda_l2": 5.0}
+_ADDITIVE = {"objective": "lambdarank", "learning_rate": 0.25, "num_leaves": 2, "min_data_in_leaf": 200, "max_bin": 63}
 _ADDITIVE |= {"lambdarank_truncation_level": 60}
 _REFINE = {"learning_rate": 0.1, "num_leaves": 16, "max_depth": 6, "min_data_in_leaf": 100, "max_bin": 127}
-_REFINE |= {"lambdarank_truncation_level": 30, "feature_fraction": 0.7, "bagging_fraction": 0.8, "bagging_freq": 1}
+_REFINE |= {"feature_fraction": 0.7, "bagging_fraction": 0.8, "bagging_freq": 1}
+_BY_ORDER = {"objective": "lambdarank", "lambdarank_truncation_level": 30}
+_BY_CHANCE = {"objective": "binary", "learning_rate": 0.2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,20 @@ def replay(bundle: Bundle, placement: Placement, truth: Truth, most_users: int, 
     return Replay(np.concatenate(blocks), np.concatenate(labels), np.array(sizes))
 
 
-def learn(replays: Sequence[Replay], *, seed: int, threads: int, names: tuple[str, ...] = FEATURES) -> Ranking:
-    """The order that would have put what was bought on top; NotEnoughData below 30 users. `names` are the columns'."""
+def learn(
+    replays: Sequence[Replay],
+    *,
+    seed: int,
+    threads: int,
+    names: tuple[str, ...] = FEATURES,
+    trees: tuple[int, int] = BY_ORDER,
+) -> Ranking:
+    """The order that would have put what was bought on top; NotEnoughData below 30 users. `names` are the columns'.
+
+    Of `trees` the first number learn the order, on top of the tables; the second, where not 0, how likely each of the
+    best is bought, whatever stands beside it (log loss, and nothing of what the tables said). Scores are then the means
+    of both, still logarithms of odds.
+    """
     users = sum(len(each.sizes) for each in replays)
     if users < LEAST_LISTS:
         raise NotEnoughData(
@@ -105,11 +121,21 @@ def learn(replays: Sequence[Replay], *, seed: int, threads: int, names: tuple[st
         ]
         shortlists.append(each.where(best))
         start.append(scores[np.concatenate(best)])
-    return with_trees(tables, _boost(shortlists, {**common, **_REFINE}, _TREES, names, np.concatenate(start)))
+    by_order = _boost(shortlists, {**common, **_REFINE, **_BY_ORDER}, trees[0], names, np.concatenate(start))
+    if not trees[1]:
+        return with_trees(tables, by_order)
+    bought = np.concatenate([each.bought for each in shortlists])
+    # One more of each: where everything was bought, or nothing, there are no odds.
+    odds = np.log((bought.sum() + 1.0) / ((~bought).sum() + 1.0))
+    params = {**common, **_REFINE, **_BY_CHANCE}
+    by_chance = _boost(shortlists, params, trees[1], names, np.full(len(bought), odds))
+    # In turn, so that the first of them are a smaller model of the same kind.
+    both = with_trees(tables, [tree for pair in zip_longest(by_order, by_chance) for tree in pair if tree])
+    return dataclasses.replace(both, values=both.values / 2, leaf_value=both.leaf_value / 2)
 
 
 def learning_curve(learned: Ranking, seen: Replay, k: int) -> list[float]:
-    """NDCG@k of replayed candidates by the tables alone, then with the first 8, 16, 32 and 64 trees.
+    """NDCG@k of replayed candidates by the tables alone, then with an eighth, a quarter, half and all of the trees.
 
     Over at most 300 users of a period that the ranking was not learned from; what no source proposed
     does not count.
@@ -119,7 +145,8 @@ def learning_curve(learned: Ranking, seen: Replay, k: int) -> list[float]:
     for group in list(seen.groups())[:_CURVE_USERS]:
         ideal = gains[: int(seen.bought[group].sum())].sum()
         by_trees = []
-        for count in _CURVE_TREES:
+        for part in _CURVE_PARTS:
+            count = len(learned.split_at) * part // 8
             fewer = dataclasses.replace(
                 learned,
                 **{

@@ -45,6 +45,8 @@ from training.snapshot import CARRIED, Progress, fit, interactions_at, snapshot
 LEARNED: Mapping[str, Kind] = {"home": "whole", "discover": "new"}
 #: The order of what comes next in a visit, and what each order is learned from.
 ONWARD = "onward"
+#: The list that mostly holds what was bought before: whether an item is bought again hardly depends on the others.
+TREES = {"home": ranking.BY_BOTH}
 COLUMNS = {**dict.fromkeys(LEARNED, FEATURES), ONWARD: ONWARD_FEATURES}
 #: With their default parameters whatever the recipe says: nobody beats a baseline by spoiling it.
 BASELINES = ("popularity", "frequency")
@@ -215,10 +217,12 @@ def _telling_between(shop: ShopData, recipe: Recipe, start: int, end: int) -> Lo
 
 def learn_rankings(replays: Mapping[str, list[Replay]], recipe: Recipe) -> dict[str, Ranking]:
     """Side by side, each on its share of the threads: small data keep few threads busy."""
-    each_has = max(1, recipe.threads // len(LEARNED))
+    common = {"seed": recipe.seed, "threads": max(1, recipe.threads // len(LEARNED))}
     with ThreadPoolExecutor(max_workers=len(LEARNED) if recipe.threads > 1 else 1) as pool:
         running = {
-            name: pool.submit(ranking.learn, mine, seed=recipe.seed, threads=each_has, names=COLUMNS[name])
+            name: pool.submit(
+                ranking.learn, mine, names=COLUMNS[name], trees=TREES.get(name, ranking.BY_ORDER), **common
+            )
             for name, mine in replays.items()
             # What visits do next is an order worth having, but a shop that knows too few of them has its other lists.
             if mine and (name in LEARNED or sum(len(each.sizes) for each in mine) >= ranking.LEAST_LISTS)

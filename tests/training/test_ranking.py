@@ -58,6 +58,36 @@ def test_the_exported_arrays_give_lightgbms_own_predictions(seed, monkeypatch):
     assert np.ptp(trees.predict(unseen)) > 0.1
 
 
+def test_with_chances_the_score_is_the_mean_of_both_kinds_of_trees(monkeypatch):
+    kept = boosters(monkeypatch)
+    learned = ranking.learn([a_replay(1), a_replay(11)], seed=1, threads=1, trees=(12, 20))
+    stumps, by_order, by_chance = kept
+    assert (by_order.num_trees(), by_chance.num_trees(), len(learned.split_at)) == (12, 20, 32)
+    unseen = a_replay(21).columns
+    expected = (stumps.predict(unseen) + by_order.predict(unseen) + by_chance.predict(unseen, raw_score=True)) / 2
+    found = asked.additive(learned, unseen.T) + asked.trees(learned, unseen.T)
+    np.testing.assert_allclose(found - found[0], expected - expected[0], atol=1e-9)
+    assert np.ptp(by_chance.predict(unseen, raw_score=True)) > 0.1
+
+
+def test_chances_know_what_decides_as_well():
+    unseen = a_replay(4)
+    learned = ranking.learn([a_replay(3)], seed=1, threads=1, trees=ranking.BY_BOTH)
+    hits = []
+    for group in unseen.groups():
+        order, _ = asked.order(learned, unseen.columns[group].T)
+        hits.append(unseen.bought[group][order[:4]].mean())
+    assert np.mean(hits) > 3 * unseen.bought.mean()
+
+
+def test_where_everything_was_bought_chances_are_still_numbers():
+    told = a_replay(3)
+    everything = dataclasses.replace(told, bought=np.ones(len(told.bought), bool))
+    learned = ranking.learn([everything], seed=1, threads=1, trees=ranking.BY_BOTH)
+    for each in dataclasses.fields(learned):
+        assert np.isfinite(getattr(learned, each.name)).all()
+
+
 def test_values_on_the_thresholds_themselves_fall_on_the_same_side(monkeypatch):
     kept = boosters(monkeypatch)
     learned = ranking.learn([a_replay(1)], seed=1, threads=1)
