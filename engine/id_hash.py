@@ -59,7 +59,7 @@ def hash_of(blob: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
         _read(blob, at, stop, words)
         _stir(state, words, np.uint64(stop - begin), is_last=stop == end)
         if stop == end:
-            return state[0]
+            return np.uint64(state[0])
         at = stop
 
 

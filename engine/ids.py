@@ -134,7 +134,7 @@ def row_of(
             while place < end - begin and blob[first + place] == wanted[begin + place]:
                 place += 1
             if place == end - begin:
-                return row
+                return int(row)
         at += 1
     return -1
 
@@ -151,7 +151,7 @@ def _first(hashed: np.uint64, hashes: NDArray[np.uint64]) -> int:
         if last < 0:
             break
         apart = np.float64(hashed - hashes[at]) if hashed >= hashes[at] else -np.float64(hashes[at] - hashed)
-        at = min(max(at + np.int64(apart / width), 0), last)
+        at = min(max(at + int(apart / width), 0), last)
     while at > 0 and hashes[at - 1] >= hashed:
         at -= 1
     while at <= last and hashes[at] < hashed:

@@ -57,7 +57,7 @@ def _records(text: NDArray[np.uint8], border: int) -> NDArray[np.int64]:
 def _number(text: NDArray[np.uint8], at: int, size: int) -> int:
     found = 0
     for place in range(size):
-        found |= np.int64(text[at + place]) << (8 * place)
+        found |= int(text[at + place]) << (8 * place)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -84,22 +84,20 @@ async def keep_rest(
 
 def wire_item(item: AnsweredItem) -> dict[str, Any]:
     """One place of a list, but for the fields, which are those of the moment when it is shown."""
-    name, score, source, reason, _, promoted, due_at, chance = item
-    told: dict[str, Any] = {"id": name, "score": score, "source": source, "reason": reason, "promoted": promoted}
-    if due_at is not None:
-        told |= {"due_at": iso(due_at), "chance": None if chance is None else round(chance, 4)}
+    (told,) = wire_items((item,))
+    del told["fields"]
     return told
 
 
-def _shown(item: AnsweredItem) -> dict[str, Any]:
-    told = wire_item(item)
-    told["fields"] = item.fields
-    return told
-
-
-def wire_items(items: Sequence[AnsweredItem]) -> list[dict[str, Any]]:
-    """A whole list, with the fields."""
-    return [_shown(each) for each in items]
+def wire_items(items: Iterable[AnsweredItem]) -> list[dict[str, Any]]:
+    """The places of a list, with the fields."""
+    found: list[dict[str, Any]] = []
+    for name, score, source, reason, shown, promoted, due_at, chance in items:
+        told = {"id": name, "score": score, "source": source, "reason": reason, "promoted": promoted, "fields": shown}
+        if due_at is not None:
+            told |= {"due_at": iso(due_at), "chance": None if chance is None else round(chance, 4)}
+        found.append(told)
+    return found
 
 
 async def add_offers(
