@@ -27,6 +27,8 @@ NOTHING: Found = (np.zeros(0, np.int32), np.zeros(0, np.float32))
 ANCHORS, NEIGHBOURS_EACH = 60, 40
 #: Of how many categories the best sellers are proposed, and how many of each.
 CATEGORIES, BEST_EACH = 20, 20
+#: How many of the items nearest to a user are proposed.
+_NEAREST = 100
 _FAINT = np.float32(1e-30)  # what sells nothing is still a proposal
 
 
@@ -81,9 +83,9 @@ def factors(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.in
     vector = bundle.user_vector(profile, now)
     if vector is None:
         return NOTHING
-    rows, scores = bundle.index.search(vector[None, :], 100)
-    good = (rows[0] >= 0) & (scores[0] > 0)
-    return rows[0][good].astype(np.int32), scores[0][good]
+    rows, scores = bundle.index.best(vector, _NEAREST)
+    near = len(rows) if scores.min(initial=np.inf) > 0 else np.count_nonzero(scores > 0)
+    return rows[:near].astype(np.int32, copy=False), scores[:near]
 
 
 def category(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -238,7 +240,7 @@ def _among(
     if vector is None:
         return NOTHING
     scores = bundle.item_vectors(few) @ vector
-    top = np.argpartition(-scores, 100)[:100] if len(few) > 100 else np.arange(len(few))
+    top = np.argpartition(-scores, _NEAREST)[:_NEAREST] if len(few) > _NEAREST else np.arange(len(few))
     return best_first(few[top], scores[top])
 
 
