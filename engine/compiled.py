@@ -23,7 +23,7 @@ def read_only(of: str, dimensions: int = 1) -> Any:
     return numba.types.Array(getattr(numba, of), dimensions, "C", readonly=True)
 
 
-BYTES = read_only("uint8")
+BYTES, FLAGS = read_only("uint8"), read_only("boolean")
 ROWS, PLACES = read_only("int32"), read_only("int64")
 FLOATS, DOUBLES = read_only("float32"), read_only("float64")
 #: Two dimensions, the last one contiguous; and what a function writes to.
