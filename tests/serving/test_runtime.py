@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from dataclasses import replace
 
 import httpx
@@ -170,6 +171,24 @@ def test_a_clock_that_cannot_be_read_keeps_the_last_and_is_told(home):
     (home.shop_folder / "clock.json").write_text("{}")
     with pytest.raises(StoreUnavailable, match="remove the file"):
         Runtime(home)
+
+
+def test_the_bundle_before_is_let_go_of_beside_the_requests(home):
+    publish(home, toy_bundle())
+    runtime = Runtime(home)
+    ended_in = []
+
+    async def swapped():
+        await runtime.catalog.refresh(runtime.live.bundle, AS_OF)
+        weakref.finalize(runtime.live.bundle, lambda: ended_in.append(threading.current_thread()))
+        publish(home, toy_bundle())
+        await runtime.check()
+        await runtime.catalog.refresh(runtime.live.bundle, AS_OF)
+
+    asyncio.run(swapped())
+    assert runtime.live.version == 2
+    assert len(ended_in) == 1
+    assert ended_in[0] is not threading.main_thread()
 
 
 def test_requests_during_twenty_swaps_all_succeed_and_none_mixes_two_bundles(home):
