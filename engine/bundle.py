@@ -24,6 +24,7 @@ from engine.bundle_files import FORMAT, MANIFEST, read_manifest, sha256, verify_
 from engine.catalog import Catalog
 from engine.content import Content
 from engine.errors import BundleUnusable
+from engine.fold_in import folded_in, in_common
 from engine.ids import IdMap
 from engine.index import ItemIndex
 from engine.item_facts import ItemFacts
@@ -117,10 +118,7 @@ class Bundle:
         return found
 
     def user_vector(self, profile: Profile, now: float) -> NDArray[np.float32] | None:
-        """[d] the learned vector of a stored profile, a folded-in one for a changed or new profile, None for an empty.
-
-        Fold-in is one least-squares step against fixed item vectors (Hu, Koren and Volinsky 2008).
-        """
+        """[d] the learned vector of a stored profile, a folded-in one for a changed or new one, None for an empty."""
         if profile.is_stored and len(profile):
             return np.asarray(self.factors.users[profile.row])
         found: NDArray[np.float32] | None = profile.once(("vector", now), self, lambda: self._folded_in(profile, now))
@@ -130,10 +128,7 @@ class Bundle:
         rows, weights = self.interests(profile, now)
         if not len(rows):
             return None
-        vectors = self.item_vectors(rows).astype(np.float64)
-        confidence = self.fold_in[0] * weights
-        left = self._gram + (vectors * confidence[:, None]).T @ vectors
-        return np.linalg.solve(left, (1.0 + confidence) @ vectors).astype(np.float32)
+        return folded_in(self.item_vectors(rows), self.fold_in[0] * weights, self._in_common)
 
     def item_vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """[len(rows), d] the vectors of items, those of newcomers included."""
@@ -146,7 +141,7 @@ class Bundle:
 
     def with_catalog(self, catalog: Catalog) -> Bundle:
         """The same bundle over what the shop says of its items now; what was computed from the rest is kept."""
-        kept = ("_gram", "category_recent", "category_sizes")
+        kept = ("_in_common", "category_recent", "category_sizes")
         return dataclasses.replace(self, catalog=catalog).keeping(self, *kept)
 
     def keeping(self, other: Bundle, *computed: str) -> Bundle:
@@ -178,15 +173,8 @@ class Bundle:
         return self.catalog.sellable()
 
     @cached_property
-    def _gram(self) -> NDArray[np.float64]:
-        items = self.factors.items
-        # The small ridge keeps the solve defined when fewer items than dimensions have vectors.
-        total = np.eye(items.shape[1]) * max(float(self.fold_in[1]), 1e-6)
-        # In parts that are summed up in double precision: of so few items single loses nothing, and copies nothing.
-        for first in range(0, len(items), 2**14):
-            part = items[first : first + 2**14]
-            total += part.T @ part
-        return total
+    def _in_common(self) -> NDArray[np.float64]:
+        return in_common(self.factors.items, float(self.fold_in[1]))
 
     def save(self, folder: Path, *, beside: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Write everything into `folder` (made here, must not exist) and sync it to disk.

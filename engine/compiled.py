@@ -23,23 +23,27 @@ def read_only(of: str, dimensions: int = 1) -> Any:
     return numba.types.Array(getattr(numba, of), dimensions, "C", readonly=True)
 
 
-BYTES = read_only("uint8")
+BYTES, FLAGS = read_only("uint8"), read_only("boolean")
 ROWS, PLACES = read_only("int32"), read_only("int64")
 FLOATS, DOUBLES = read_only("float32"), read_only("float64")
 #: Two dimensions, the last one contiguous; and what a function writes to.
-LINES = read_only("float32", 2)
+LINES, SQUARE = read_only("float32", 2), read_only("float64", 2)
 WRITTEN, PLACES_WRITTEN, LINES_WRITTEN = numba.float64[::1], numba.int64[::1], numba.float32[:, ::1]
 WHOLE, REAL = numba.int64, numba.float64
 
 
-def compiled(*types: Any) -> Callable[[_F], _F]:
-    """A function of arguments of these types, as machine code; TypeError for arguments of others."""
+def compiled(*types: Any, in_any_order: bool = False) -> Callable[[_F], _F]:
+    """A function of arguments of these types, as machine code; TypeError for arguments of others.
+
+    Sums may be taken `in_any_order`, several numbers at a time: quicker, and other in the last digit.
+    """
+    relaxed: Any = {"reassoc", "contract"} if in_any_order else False
 
     def made(function: _F) -> _F:
         try:
-            return cast(_F, numba.njit(types, cache=True, nogil=True)(function))
+            return cast(_F, numba.njit(types, cache=True, nogil=True, fastmath=relaxed)(function))
         except RuntimeError:  # there is no place for what was compiled
-            return cast(_F, numba.njit(types, nogil=True)(function))
+            return cast(_F, numba.njit(types, nogil=True, fastmath=relaxed)(function))
 
     return made
 

@@ -11,7 +11,7 @@ from engine.bundle import Bundle
 from engine.recommend import ranking
 from engine.recommend.boosts import boosts
 from engine.recommend.features import table
-from engine.recommend.filters import FILTERS
+from engine.recommend.filters import passing
 from engine.recommend.pooled import first_lines
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.sources import SOURCES, Pool, propose
@@ -69,11 +69,15 @@ def candidates(query: Query, bundle: Bundle, sources: Sequence[str]) -> Pool:
     """What the sources propose and the filters let pass."""
     most = query.placement.most if query.allowed is None else max(query.placement.most, 2 * query.limit)
     of = (query.profile, bundle, query.now, query.items)
-    pool = propose(sources, most, *of, allowed=query.allowed, mark=query.mark, failed=query.failed)
-    keep = np.ones(len(pool.rows), bool)
-    for name in query.placement.filters:
-        keep &= FILTERS[name](query, bundle, pool.rows)
-    pool = pool.keep(keep)
+    pool = propose(
+        sources,
+        most,
+        *of,
+        allowed=query.allowed,
+        keeps=lambda rows: passing(query.placement.filters, query, bundle, rows),
+        mark=query.mark,
+        failed=query.failed,
+    )
     query.mark("filters")
     return pool
 
