@@ -27,7 +27,7 @@ BYTES = read_only("uint8")
 ROWS, PLACES = read_only("int32"), read_only("int64")
 FLOATS, DOUBLES = read_only("float32"), read_only("float64")
 #: Two dimensions, the last one contiguous; and what a function writes to.
-LINES = read_only("float32", 2)
+LINES, CODES, GRID = read_only("float32", 2), read_only("int32", 2), read_only("int64", 2)
 WRITTEN, PLACES_WRITTEN, LINES_WRITTEN = numba.float64[::1], numba.int64[::1], numba.float32[:, ::1]
 WHOLE, REAL = numba.int64, numba.float64
 

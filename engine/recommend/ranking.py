@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
-from engine.compiled import DOUBLES, PLACES_WRITTEN, compiled
+from engine.compiled import DOUBLES, PLACES_WRITTEN, WHOLE, compiled
 from engine.learned import Ranking
 from engine.recommend.readied import Readied
 
@@ -34,10 +34,10 @@ def order(ranking: Ranking, columns: NDArray[np.float32]) -> Ordered:
     return order_of(Columns(np.ascontiguousarray(columns)), Readied(ranking))
 
 
-def order_of(table: Table, ranking: Readied) -> Ordered:
-    """The same within a request, by a ranking that was readied before."""
+def order_of(table: Table, ranking: Readied, most: int | None = None) -> Ordered:
+    """The same within a request, by a ranking that was readied before; of at least the first `most`, or of all."""
     scores = table.scores(ranking)
-    best_first = np.argsort(-scores, kind="stable")
+    best_first = best(scores, len(scores) if most is None else max(most, SHORTLIST))
     columns = table.dense(best_first[:SHORTLIST])
     found = ranking.of_trees(columns)
     found = trees(ranking.learned, columns) if found is None else found
@@ -66,6 +66,23 @@ def readied(learned: Ranking, bundle: Bundle) -> Readied:
         found = Readied(learned)
         bundle.kept.put(("readied", id(learned)), found, 2**16)
     return found
+
+
+@compiled(DOUBLES, WHOLE)
+def best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Where the `most` highest scores stand, best first; of equal ones the one that comes first."""
+    at = np.arange(len(scores))
+    if most < len(scores):
+        least = np.partition(scores, len(scores) - most)[len(scores) - most]
+        room = most - (scores > least).sum()  # for so many of those that are as good as the last one
+        n = 0
+        for place, score in enumerate(scores):
+            if score > least or (score == least and room > 0):
+                room -= score == least
+                at[n] = place
+                n += 1
+        at = at[:n]
+    return at[np.argsort(-scores[at], kind="mergesort")]
 
 
 @compiled(DOUBLES, DOUBLES, PLACES_WRITTEN)
