@@ -47,7 +47,8 @@ def _fill(
     recent, lasting, category = known.recent[at], known.lasting[at], catalog.category[at]
     sold = np.where(category >= 0, category_recent[category], np.float32(0))
     told = (known.buyers, known.repeat_share, known.interval, known.age, known.idle, known.winning, known.price)
-    columns = (recent, lasting, recent / np.maximum(lasting, np.float32(0.1)), *(each[at] for each in told))
+    trend = (recent / np.maximum(lasting, np.float32(0.1))).astype(np.float32)
+    columns: list[NDArray[np.float32]] = [recent, lasting, trend, *(each[at] for each in told)]
     for place, column in enumerate(columns):
         numbers[:, place] = column
     numbers[:, SHARE] = recent / np.maximum(sold, np.float32(0.1))

@@ -149,11 +149,17 @@ def _items(
 ) -> tuple[AnsweredItem, ...]:
     if not found:
         return ()
-    dated = with_due(found, query, bundle)
-    ids = bundle.items.ids.texts(np.array([each.row for each in dated], np.int64))
+    ids = bundle.items.ids.texts(np.array([each.row for each in found], np.int64))
+    if any(each.source == "due" for each in found):
+        found = with_due(found, query, bundle)
+    if explain or fields:
+        return tuple(
+            _item(item_id, each, bundle, fields, reason(each, query, bundle) if explain else None)
+            for item_id, each in zip(ids, found, strict=True)
+        )
     return tuple(
-        _item(item_id, each, bundle, fields, reason(each, query, bundle) if explain else None)
-        for item_id, each in zip(ids, dated, strict=True)
+        AnsweredItem(item_id, score, EXPLORED if tried else source, None, {}, promoted, due_at, chance)
+        for item_id, (_, score, source, promoted, due_at, chance, tried) in zip(ids, found, strict=True)
     )
 
 

@@ -101,11 +101,11 @@ class Table:
 
     def dense(self, at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """[len(FEATURES), n] of the candidates at these places, or of all."""
-        return columns_of(*self._all, np.arange(len(self.rows)) if at is None else at)
+        return columns_of(*(*self._all, np.arange(len(self.rows)) if at is None else at))
 
     def scores(self, ranking: Readied) -> NDArray[np.float64]:
         """[n] what the tables of a ranking add up to."""
-        return scores_of(*self._all, *ranking.tables, of_items(ranking, self.bundle))
+        return scores_of(*(*self._all, *ranking.tables, of_items(ranking, self.bundle)))
 
     @property
     def _all(self) -> tuple[Any, ...]:
@@ -130,22 +130,24 @@ def columns(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> NDArray
 
 def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
     """The same, with what candidates share told once."""
-    lines, again = (bundle.item_lines, bundle.newcomer_lines), bundle.repurchase
-    *told, usual_price = told_of(
+    known, new, again = bundle.item_lines, bundle.newcomer_lines, bundle.repurchase
+    keys, bounds, values, usual_price = told_of(
         profile.items,
         profile.types,
         profile.times,
         profile.quantities,
         now,
-        *(each for part in lines for each in part),
+        known.numbers,
+        known.codes,
+        new.numbers,
+        new.codes,
         again.interval,
         again.pace,
         again.strength,
         _MISSING,
     )
-    return Table(
-        bundle, pool.rows, Told(*told), pool.scores, _factor_column(profile, bundle, pool.rows, now), usual_price
-    )
+    factors = _factor_column(profile, bundle, pool.rows, now)
+    return Table(bundle, pool.rows, Told(keys, bounds, values), pool.scores, factors, usual_price)
 
 
 def _factor_column(profile: Profile, bundle: Bundle, rows: NDArray[np.int32], now: float) -> NDArray[np.float32]:

@@ -13,6 +13,8 @@ from engine.compiled import DOUBLES, PLACES_WRITTEN, WHOLE, compiled
 from engine.learned import Ranking
 from engine.recommend.readied import Readied
 
+#: How often, at most, the range of scores is halved to find the best of them, and how many more than wanted will do.
+_HALVINGS, _FEW_MORE = 16, 8
 SHORTLIST = 60  # the trees look at this many of the best by the additive tables
 Ordered = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -35,9 +37,12 @@ def order(ranking: Ranking, columns: NDArray[np.float32]) -> Ordered:
 
 
 def order_of(table: Table, ranking: Readied, most: int | None = None) -> Ordered:
-    """The same within a request, by a ranking that was readied before; of at least the first `most`, or of all."""
+    """The same within a request, by a ranking that was readied before: at least the first `most`, or all."""
     scores = table.scores(ranking)
-    best_first = best(scores, len(scores) if most is None else max(most, SHORTLIST))
+    if most is None or most >= len(scores):
+        best_first = np.argsort(-scores, kind="stable")
+    else:
+        best_first = best(scores, max(most, SHORTLIST))
     columns = table.dense(best_first[:SHORTLIST])
     found = ranking.of_trees(columns)
     found = trees(ranking.learned, columns) if found is None else found
@@ -71,18 +76,25 @@ def readied(learned: Ranking, bundle: Bundle) -> Readied:
 @compiled(DOUBLES, WHOLE)
 def best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
     """Where the `most` highest scores stand, best first; of equal ones the one that comes first."""
-    at = np.arange(len(scores))
+    n, good, low, high = 0, len(scores), -np.inf, np.inf
     if most < len(scores):
-        least = np.partition(scores, len(scores) - most)[len(scores) - most]
-        room = most - (scores > least).sum()  # for so many of those that are as good as the last one
-        n = 0
-        for place, score in enumerate(scores):
-            if score > least or (score == least and room > 0):
-                room -= score == least
-                at[n] = place
-                n += 1
-        at = at[:n]
-    return at[np.argsort(-scores[at], kind="mergesort")]
+        low, high = scores.min(), scores.max()
+    for _ in range(_HALVINGS):  # at least `most` are as good as `low`: fewer are sorted the nearer it comes
+        if good <= most + _FEW_MORE:
+            break
+        middle, reached = (low + high) / 2, 0
+        for score in scores:
+            reached += score >= middle
+        if reached >= most:
+            low, good = middle, reached
+        else:
+            high = middle
+    at = np.empty(len(scores), np.int64)
+    for place, score in enumerate(scores):
+        if score >= low:
+            at[n] = place
+            n += 1
+    return at[:n][np.argsort(-scores[at[:n]], kind="mergesort")][:most]
 
 
 @compiled(DOUBLES, DOUBLES, PLACES_WRITTEN)

@@ -57,12 +57,12 @@ def place_of(spots: NDArray[np.int32], keys: NDArray[np.int32], bounds: NDArray[
     while spots[spot] >= 0:
         at = spots[spot]
         if keys[at] == key and begin <= at < last:
-            return at
+            return int(at)
         spot = (spot + 1) & (len(spots) - 1)
-    return last
+    return int(last)
 
 
 @inner
 def _first_spot(kind: int, key: int, size: int) -> int:
     # Multiplicative hashing, Knuth: The art of computer programming 3, 6.4; what overflows is cut off by the mask.
-    return (((np.int64(key) * 8 + kind) * 0x9E3779B1) >> 15) & (size - 1)
+    return int((((np.int64(key) * 8 + kind) * 0x9E3779B1) >> 15) & (size - 1))

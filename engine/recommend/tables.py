@@ -19,7 +19,7 @@ def told_at(
     passed = 0
     for at in range(start, end):
         passed += steps[at] < value
-    return tables[start + feature + passed]
+    return float(tables[start + feature + passed])
 
 
 @inner
