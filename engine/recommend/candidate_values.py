@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.compiled import CODES, DOUBLES, FLOATS, GRID, LINES, PLACES, REAL, ROWS, compiled, inner
 from engine.item_lines import BRAND, CATEGORY, PRICE, RATIO, SECTION, SHARE
-from engine.recommend.shared import EVERYWHERE, place_of, spotted
+from engine.recommend.shared import EVERYWHERE, line_of, spotted
 from engine.recommend.tables import add_column, told_at
 
 Floats = NDArray[np.float32]
@@ -111,11 +111,11 @@ def scores_of(
     found = _keys_of(rows, codes, new_codes)
     scores, ratio = _of_lines(rows, numbers, new_numbers, of_items, usual_price, firsts[0], steps, starts, tables)
     sums = _sums(bounds, values, features, steps, starts, tables)
-    spots = spotted(keys, bounds)
+    spots, lines = spotted(keys, bounds)
     for at in range(len(rows)):
         score = scores[at] + sums[bounds[EVERYWHERE]]
         for kind in range(EVERYWHERE):
-            score += sums[place_of(spots, keys, bounds, kind, found[kind, at])]
+            score += sums[line_of(spots, lines, kind, found[kind, at], bounds[kind + 1] - 1)]
         scores[at] = score
     add_column(scores, ratio, steps, starts, tables, firsts[0] + RATIO)
     add_column(scores, factors, steps, starts, tables, firsts[1])
@@ -144,11 +144,14 @@ def columns_of(
     """[n_features, len(candidates)] what is said of the candidates at these places."""
     columns = np.empty((firsts[2], len(candidates)), np.float32)
     wanted = rows[candidates]
-    found, spots = _keys_of(wanted, codes, new_codes), spotted(keys, bounds)
+    found = _keys_of(wanted, codes, new_codes)
+    spots, lines = spotted(keys, bounds)
     usual = np.float32(max(usual_price, 1.0))
     for at, row in enumerate(wanted):
         for kind in range(EVERYWHERE + 1):
-            place = bounds[kind] if kind == EVERYWHERE else place_of(spots, keys, bounds, kind, found[kind, at])
+            place = bounds[kind + 1] - 1
+            if kind < EVERYWHERE:
+                place = line_of(spots, lines, kind, found[kind, at], place)
             for line in range(features.shape[1]):
                 if features[kind, line] < 0:
                     break

@@ -33,36 +33,36 @@ class Told(NamedTuple):
 
 
 @inner
-def spotted(keys: NDArray[np.int32], bounds: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Where each key stands, as a table with room to spare in which a key is found at the first look, mostly."""
+def spotted(keys: NDArray[np.int32], bounds: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Keys with their kinds, and the line of each, with room to spare between: most are found at the first look."""
     size = 16
     while size < 4 * len(keys):
         size *= 2
-    spots = np.full(size, -1, np.int32)
+    spots, lines = np.full(size, -1, np.int64), np.empty(size, np.int32)
     for kind in range(len(bounds) - 1):
         for at in range(bounds[kind], bounds[kind + 1] - 1):
             if keys[at] >= 0:
-                spot = _first_spot(kind, keys[at], size)
+                wanted = np.int64(keys[at]) * 8 + kind
+                spot = _first_spot(wanted, size)
                 while spots[spot] >= 0:
                     spot = (spot + 1) & (size - 1)
-                spots[spot] = at
-    return spots
+                spots[spot], lines[spot] = wanted, at
+    return spots, lines
 
 
 @inner
-def place_of(spots: NDArray[np.int32], keys: NDArray[np.int32], bounds: NDArray[np.int64], kind: int, key: int) -> int:
-    """The line of what is told of a key of this kind, the kind's last one where nothing is."""
-    begin, last = bounds[kind], bounds[kind + 1] - 1
-    spot = _first_spot(kind, key, len(spots))
+def line_of(spots: NDArray[np.int64], lines: NDArray[np.int32], kind: int, key: int, otherwise: int) -> int:
+    """The line of what is told of a key of this kind."""
+    wanted = np.int64(key) * 8 + kind
+    spot = _first_spot(wanted, len(spots))
     while spots[spot] >= 0:
-        at = spots[spot]
-        if keys[at] == key and begin <= at < last:
-            return int(at)
+        if spots[spot] == wanted:
+            return int(lines[spot])
         spot = (spot + 1) & (len(spots) - 1)
-    return int(last)
+    return otherwise
 
 
 @inner
-def _first_spot(kind: int, key: int, size: int) -> int:
+def _first_spot(wanted: int, size: int) -> int:
     # Multiplicative hashing, Knuth: The art of computer programming 3, 6.4; what overflows is cut off by the mask.
-    return int((((np.int64(key) * 8 + kind) * 0x9E3779B1) >> 15) & (size - 1))
+    return int(((wanted * 0x9E3779B1) >> 15) & (size - 1))
