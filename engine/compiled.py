@@ -5,7 +5,8 @@ what every page needs is written as loops. They are compiled for the types that 
 imported, which takes a second each, and kept beside the sources, or in the user's cache where those cannot be written
 to. Where nothing can be kept they are compiled in every process.
 
-Loops have no bounds checks: give them gathered columns, of which numpy has checked the rows, never a whole table.
+Loops have no bounds checks: give them gathered columns, of which numpy has checked the rows, or check the rows of a
+whole table before anything is looked up in it.
 """
 
 from __future__ import annotations
@@ -32,14 +33,22 @@ WRITTEN, PLACES_WRITTEN, LINES_WRITTEN = numba.float64[::1], numba.int64[::1], n
 WHOLE, REAL = numba.int64, numba.float64
 
 
-def compiled(*types: Any) -> Callable[[_F], _F]:
-    """A function of arguments of these types, as machine code; TypeError for arguments of others."""
+#: What lets a sum be made of several at a time. Numbers that are not finite still are what they are.
+_REORDERED = {"reassoc", "nsz", "contract"}
+
+
+def compiled(*types: Any, reorders_sums: bool = False) -> Callable[[_F], _F]:
+    """A function of arguments of these types, as machine code; TypeError for arguments of others.
+
+    Where sums may be reordered, their last digit depends on the processor.
+    """
+    quick: Any = _REORDERED if reorders_sums else False
 
     def made(function: _F) -> _F:
         try:
-            return cast(_F, numba.njit(types, cache=True, nogil=True)(function))
+            return cast(_F, numba.njit(types, cache=True, nogil=True, fastmath=quick)(function))
         except RuntimeError:  # there is no place for what was compiled
-            return cast(_F, numba.njit(types, nogil=True)(function))
+            return cast(_F, numba.njit(types, nogil=True, fastmath=quick)(function))
 
     return made
 

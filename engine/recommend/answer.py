@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.errors import BadInput
@@ -191,15 +192,18 @@ def controlled(query: Query, told: Told, bundle: Bundle, *, least: int = 0) -> Q
     user = of_user(told.user, query.profile, query.now) if control.asks_user else {}
     scope = Scope(query.now, in_view(control, query.items, bundle), user)
     allowed = None if control.condition is None else Allowed(control.condition, scope, bundle)
-    rows = bundle.items.rows(item_id for item_id, _ in told.shown)
-    times = np.array([time for _, time in told.shown], np.float64)
     return replace(
         query,
         limit=query.limit + max(_deeper(control, pages=told.pages), least),
         scope=scope,
         allowed=allowed,
-        shown=(rows[rows >= 0], times[rows >= 0]) if len(rows) else None,
+        shown=_shown(told.shown, bundle) if told.shown else None,
     )
+
+
+def _shown(told: Sequence[tuple[str, float]], bundle: Bundle) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    rows, times = bundle.items.rows(item_id for item_id, _ in told), np.array([time for _, time in told], np.float64)
+    return rows[rows >= 0], times[rows >= 0]
 
 
 def _arranged(

@@ -167,6 +167,24 @@ def columns_of(
     return columns
 
 
+@compiled(LINES, LINES, ROWS, FLOATS, reorders_sums=True)
+def products_with(vectors: Floats, new_vectors: Floats, rows: Codes, wanted: Floats) -> Floats:
+    """[n] the scalar products of one vector with those of items learned and of newcomers."""
+    products = np.empty(len(rows), np.float32)
+    for at, row in enumerate(rows):
+        if not 0 <= row < len(vectors) + len(new_vectors):
+            raise IndexError("a candidate is an item that the bundle does not have")
+        total = np.float32(0)
+        if row < len(vectors):
+            for place in range(len(wanted)):
+                total += vectors[row, place] * wanted[place]
+        else:
+            for place in range(len(wanted)):
+                total += new_vectors[row - len(vectors), place] * wanted[place]
+        products[at] = total
+    return products
+
+
 @compiled(LINES, FLOATS, PLACES, DOUBLES, PLACES)
 def sums_of_items(
     numbers: Floats, steps: Floats, starts: Places, tables: NDArray[np.float64], firsts: Places

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.learned import NEVER
 from engine.profile import Profile
-from engine.recommend.candidate_values import columns_of, scores_of, sums_of_items
+from engine.recommend.candidate_values import columns_of, products_with, scores_of, sums_of_items
 from engine.recommend.feature_values import told_of
 from engine.recommend.readied import Readied
 from engine.recommend.shared import BRAND, CATEGORY, EVERYWHERE, KINDS, LOOKED_AT, MOST_FEATURES, OWN, SECTION, Told
@@ -154,4 +154,5 @@ def _factor_column(profile: Profile, bundle: Bundle, rows: NDArray[np.int32], no
     vector = bundle.user_vector(profile, now)
     if vector is None:
         return np.zeros(len(rows), np.float32)
-    return np.asarray(bundle.item_vectors(rows) @ vector, np.float32)
+    known = bundle.factors.items
+    return products_with(known, known[:0] if bundle.newcomers is None else bundle.newcomers.vectors, rows, vector)

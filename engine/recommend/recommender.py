@@ -134,4 +134,4 @@ def _fused(pool: Pool, limit: int, query: Query, bundle: Bundle) -> list[Recomme
 
 def _chosen(pool: Pool, order: NDArray[np.int64], scores: NDArray[np.float64]) -> list[Recommendation]:
     sources = [_NAMES[line] for line in first_lines(pool.scores, order).tolist()]
-    return list(map(Recommendation, pool.rows[order].tolist(), scores[: len(order)].tolist(), sources))
+    return Recommendation.each(pool.rows[order].tolist(), scores[: len(order)].tolist(), sources)

@@ -63,6 +63,6 @@ def line_of(spots: NDArray[np.int64], lines: NDArray[np.int32], kind: int, key: 
 
 
 @inner
-def _first_spot(wanted: int, size: int) -> int:
+def _first_spot(wanted: np.int64, size: int) -> int:
     # Multiplicative hashing, Knuth: The art of computer programming 3, 6.4; what overflows is cut off by the mask.
     return int(((wanted * 0x9E3779B1) >> 15) & (size - 1))
