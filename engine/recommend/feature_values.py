@@ -24,6 +24,13 @@ _GROUPS = (CATEGORY, SECTION, BRAND)
 
 
 @inner
+def _check(items: Keys, n_items: int) -> None:
+    for item in items:
+        if not 0 <= item < n_items:
+            raise IndexError("a profile names an item that the bundle does not have")
+
+
+@inner
 def _days_before(now: float, times: Places) -> Days:
     """Ages in days; what lies after the clock counts as new."""
     days = np.empty(len(times), np.float32)
@@ -153,14 +160,9 @@ def told_of(
     `interval`, `pace` and `strength` are those of `Repurchase`; `missing` [kinds, MOST_FEATURES] is said where nothing
     is known. IndexError for an item that there is not.
     """
-    for item in items:
-        if not 0 <= item < min(len(codes) + len(new_codes), len(interval)):
-            raise IndexError("a profile names an item that the bundle does not have")
-    ages, bought, looked = (
-        _days_before(now, times),
-        np.flatnonzero(types == PURCHASE),
-        np.flatnonzero(types != PURCHASE),
-    )
+    _check(items, min(len(codes) + len(new_codes), len(interval)))
+    ages, is_bought = _days_before(now, times), types == PURCHASE
+    bought, looked = np.flatnonzero(is_bought), np.flatnonzero(~is_bought)
     mine, days, orders = items[bought], ages[bought], _orders(times[bought], ages[bought])
     own, starts, own_days, order = grouped(mine, days)
     keys = np.full(4 * len(bought) + len(looked) + len(missing), -1, np.int32)
