@@ -28,6 +28,7 @@ from engine.fold_in import folded_in, in_common
 from engine.ids import IdMap
 from engine.index import ItemIndex
 from engine.item_facts import ItemFacts
+from engine.item_lines import ItemLines, lines_of
 from engine.item_table import Changes, ItemTable, Kept
 from engine.learned import (
     Chance,
@@ -42,7 +43,7 @@ from engine.learned import (
     Sales,
     Scores,
 )
-from engine.nested_arrays import flatten, rebuild
+from engine.nested_arrays import flatten, is_finite, rebuild
 from engine.profile import History, Profile
 from engine.summed import interests
 from engine.visits import Onward
@@ -141,7 +142,7 @@ class Bundle:
 
     def with_catalog(self, catalog: Catalog) -> Bundle:
         """The same bundle over what the shop says of its items now; what was computed from the rest is kept."""
-        kept = ("_in_common", "category_recent", "category_sizes")
+        kept = ("_in_common", "category_recent", "category_sizes", "item_lines", "newcomer_lines")
         return dataclasses.replace(self, catalog=catalog).keeping(self, *kept)
 
     def keeping(self, other: Bundle, *computed: str) -> Bundle:
@@ -162,6 +163,19 @@ class Bundle:
         """[n_categories] items by most specific category."""
         codes = self.catalog.category
         return np.bincount(codes[codes >= 0], minlength=len(self.catalog.category_names))
+
+    @cached_property
+    def item_lines(self) -> ItemLines:
+        """What a request asks of each item that was learned, side by side."""
+        return self._lines_of(range(len(self.factors.items)))
+
+    @cached_property
+    def newcomer_lines(self) -> ItemLines:
+        """The same of the items whose rows follow."""
+        return self._lines_of(range(len(self.factors.items), len(self.catalog)))
+
+    def _lines_of(self, rows: range) -> ItemLines:
+        return lines_of(self.statistics, self.catalog, self.category_recent, rows)
 
     @cached_property
     def table(self) -> ItemTable:
@@ -249,14 +263,8 @@ class Bundle:
             if len(set(counts)) != 1:
                 raise BundleUnusable(f"the bundle's tables disagree about the number of {what}: {counts}", field=what)
         for name, array in _arrays_of(self).items():
-            if array.dtype.kind == "f" and not _is_finite(array):
+            if array.dtype.kind == "f" and not is_finite(array):
                 raise BundleUnusable(f"{name} holds numbers that are not finite", field=name)
-
-
-def _is_finite(array: NDArray[np.floating]) -> bool:
-    """In parts, so that of a large array not as many truths have to be held at once."""
-    flat = array.reshape(-1)
-    return all(bool(np.isfinite(flat[first : first + 2**18]).all()) for first in range(0, len(flat), 2**18))
 
 
 def _arrays_of(bundle: Bundle) -> dict[str, NDArray[Any]]:

@@ -5,7 +5,8 @@ what every page needs is written as loops. They are compiled for the types that 
 imported, which takes a second each, and kept beside the sources, or in the user's cache where those cannot be written
 to. Where nothing can be kept they are compiled in every process.
 
-Loops have no bounds checks: give them gathered columns, of which numpy has checked the rows, never a whole table.
+Loops have no bounds checks: give them gathered columns, of which numpy has checked the rows, or check the rows of a
+whole table before anything is looked up in it.
 """
 
 from __future__ import annotations
@@ -27,23 +28,28 @@ BYTES, FLAGS = read_only("uint8"), read_only("boolean")
 ROWS, PLACES = read_only("int32"), read_only("int64")
 FLOATS, DOUBLES = read_only("float32"), read_only("float64")
 #: Two dimensions, the last one contiguous; and what a function writes to.
-LINES, SQUARE = read_only("float32", 2), read_only("float64", 2)
+LINES, CODES, GRID = read_only("float32", 2), read_only("int32", 2), read_only("int64", 2)
+SQUARE = read_only("float64", 2)
 WRITTEN, PLACES_WRITTEN, LINES_WRITTEN = numba.float64[::1], numba.int64[::1], numba.float32[:, ::1]
 WHOLE, REAL = numba.int64, numba.float64
 
 
-def compiled(*types: Any, in_any_order: bool = False) -> Callable[[_F], _F]:
+#: What lets a sum be made of several at a time. Numbers that are not finite still are what they are.
+_REORDERED = {"reassoc", "nsz", "contract"}
+
+
+def compiled(*types: Any, reorders_sums: bool = False) -> Callable[[_F], _F]:
     """A function of arguments of these types, as machine code; TypeError for arguments of others.
 
-    Sums may be taken `in_any_order`, several numbers at a time: quicker, and other in the last digit.
+    Where sums may be reordered, their last digit depends on the processor.
     """
-    relaxed: Any = {"reassoc", "contract"} if in_any_order else False
+    quick: Any = _REORDERED if reorders_sums else False
 
     def made(function: _F) -> _F:
         try:
-            return cast(_F, numba.njit(types, cache=True, nogil=True, fastmath=relaxed)(function))
+            return cast(_F, numba.njit(types, cache=True, nogil=True, fastmath=quick)(function))
         except RuntimeError:  # there is no place for what was compiled
-            return cast(_F, numba.njit(types, nogil=True, fastmath=relaxed)(function))
+            return cast(_F, numba.njit(types, nogil=True, fastmath=quick)(function))
 
     return made
 

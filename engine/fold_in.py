@@ -40,7 +40,7 @@ def folded_in(
     return _folded_in(own, confidence, inverse, _CLOSE**2, 4 * sum(own.shape))
 
 
-@compiled(LINES, FLOATS, SQUARE, REAL, WHOLE, in_any_order=True)
+@compiled(LINES, FLOATS, SQUARE, REAL, WHOLE, reorders_sums=True)
 def _folded_in(
     vectors: NDArray[np.float32], confidence: NDArray[np.float32], inverse: NDArray[np.float64], close: float, most: int
 ) -> NDArray[np.float32]:

@@ -51,7 +51,7 @@ def _score(key: np.int64) -> np.float32:
     return np.int32(bits if bits >= 0 else bits ^ np.int64(0x7FFFFFFF)).view(np.float32)
 
 
-@compiled(LINES, FLOATS, FLOATS, WHOLE, in_any_order=True)
+@compiled(LINES, FLOATS, FLOATS, WHOLE, reorders_sums=True)
 def _searched(
     vectors: NDArray[np.float32], rests: NDArray[np.float32], query: NDArray[np.float32], n: int
 ) -> tuple[NDArray[np.int64], int]:
