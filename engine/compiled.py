@@ -12,6 +12,8 @@ whole table before anything is looked up in it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -57,3 +59,21 @@ def compiled(*types: Any, reorders_sums: bool = False) -> Callable[[_F], _F]:
 def inner(function: _F) -> _F:
     """A part of compiled functions, for whatever types they give it."""
     return cast(_F, numba.njit(nogil=True)(function))
+
+
+def forget_stale(folder: Path) -> None:
+    """Drop the machine code beside these sources that is older than any source of compiled functions.
+
+    Numba looks at the room of a function alone: what that calls may stand in another room, and be changed since.
+    """
+    kept = {each: each.stat().st_mtime for each in folder.rglob("*.nbi")}
+    oldest = min(kept.values(), default=float("inf"))
+    changed = {each: each.stat().st_mtime for each in folder.rglob("*.py")}
+    newer = [stamp for each, stamp in changed.items() if stamp > oldest and b"engine.compiled" in each.read_bytes()]
+    for each, stamp in kept.items():
+        if stamp < max(newer, default=0.0):
+            each.unlink(missing_ok=True)  # another process may be about the same
+
+
+with suppress(OSError):  # what cannot be written to is as it was installed
+    forget_stale(Path(__file__).parent)
