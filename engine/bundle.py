@@ -24,9 +24,11 @@ from engine.bundle_files import FORMAT, MANIFEST, read_manifest, sha256, verify_
 from engine.catalog import Catalog
 from engine.content import Content
 from engine.errors import BundleUnusable
+from engine.fold_in import folded_in, in_common
 from engine.ids import IdMap
 from engine.index import ItemIndex
 from engine.item_facts import ItemFacts
+from engine.item_lines import ItemLines, lines_of
 from engine.item_table import Changes, ItemTable, Kept
 from engine.learned import (
     Chance,
@@ -41,7 +43,7 @@ from engine.learned import (
     Sales,
     Scores,
 )
-from engine.nested_arrays import flatten, rebuild
+from engine.nested_arrays import flatten, is_finite, rebuild
 from engine.profile import History, Profile
 from engine.summed import interests
 from engine.visits import Onward
@@ -117,10 +119,7 @@ class Bundle:
         return found
 
     def user_vector(self, profile: Profile, now: float) -> NDArray[np.float32] | None:
-        """[d] the learned vector of a stored profile, a folded-in one for a changed or new profile, None for an empty.
-
-        Fold-in is one least-squares step against fixed item vectors (Hu, Koren and Volinsky 2008).
-        """
+        """[d] the learned vector of a stored profile, a folded-in one for a changed or new one, None for an empty."""
         if profile.is_stored and len(profile):
             return np.asarray(self.factors.users[profile.row])
         found: NDArray[np.float32] | None = profile.once(("vector", now), self, lambda: self._folded_in(profile, now))
@@ -130,10 +129,7 @@ class Bundle:
         rows, weights = self.interests(profile, now)
         if not len(rows):
             return None
-        vectors = self.item_vectors(rows).astype(np.float64)
-        confidence = self.fold_in[0] * weights
-        left = self._gram + (vectors * confidence[:, None]).T @ vectors
-        return np.linalg.solve(left, (1.0 + confidence) @ vectors).astype(np.float32)
+        return folded_in(self.item_vectors(rows), self.fold_in[0] * weights, self._in_common)
 
     def item_vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """[len(rows), d] the vectors of items, those of newcomers included."""
@@ -146,7 +142,7 @@ class Bundle:
 
     def with_catalog(self, catalog: Catalog) -> Bundle:
         """The same bundle over what the shop says of its items now; what was computed from the rest is kept."""
-        kept = ("_gram", "category_recent", "category_sizes")
+        kept = ("_in_common", "category_recent", "category_sizes", "item_lines", "newcomer_lines")
         return dataclasses.replace(self, catalog=catalog).keeping(self, *kept)
 
     def keeping(self, other: Bundle, *computed: str) -> Bundle:
@@ -169,6 +165,19 @@ class Bundle:
         return np.bincount(codes[codes >= 0], minlength=len(self.catalog.category_names))
 
     @cached_property
+    def item_lines(self) -> ItemLines:
+        """What a request asks of each item that was learned, side by side."""
+        return self._lines_of(range(len(self.factors.items)))
+
+    @cached_property
+    def newcomer_lines(self) -> ItemLines:
+        """The same of the items whose rows follow."""
+        return self._lines_of(range(len(self.factors.items), len(self.catalog)))
+
+    def _lines_of(self, rows: range) -> ItemLines:
+        return lines_of(self.statistics, self.catalog, self.category_recent, rows)
+
+    @cached_property
     def table(self) -> ItemTable:
         """What rules may ask of the items that were there when the bundle was made, as they were then."""
         return ItemTable(self.items.ids, self.catalog, self.facts, self.statistics.age, self.manifest.as_of)
@@ -178,15 +187,8 @@ class Bundle:
         return self.catalog.sellable()
 
     @cached_property
-    def _gram(self) -> NDArray[np.float64]:
-        items = self.factors.items
-        # The small ridge keeps the solve defined when fewer items than dimensions have vectors.
-        total = np.eye(items.shape[1]) * max(float(self.fold_in[1]), 1e-6)
-        # In parts that are summed up in double precision: of so few items single loses nothing, and copies nothing.
-        for first in range(0, len(items), 2**14):
-            part = items[first : first + 2**14]
-            total += part.T @ part
-        return total
+    def _in_common(self) -> NDArray[np.float64]:
+        return in_common(self.factors.items, float(self.fold_in[1]))
 
     def save(self, folder: Path, *, beside: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Write everything into `folder` (made here, must not exist) and sync it to disk.
@@ -261,14 +263,8 @@ class Bundle:
             if len(set(counts)) != 1:
                 raise BundleUnusable(f"the bundle's tables disagree about the number of {what}: {counts}", field=what)
         for name, array in _arrays_of(self).items():
-            if array.dtype.kind == "f" and not _is_finite(array):
+            if array.dtype.kind == "f" and not is_finite(array):
                 raise BundleUnusable(f"{name} holds numbers that are not finite", field=name)
-
-
-def _is_finite(array: NDArray[np.floating]) -> bool:
-    """In parts, so that of a large array not as many truths have to be held at once."""
-    flat = array.reshape(-1)
-    return all(bool(np.isfinite(flat[first : first + 2**18]).all()) for first in range(0, len(flat), 2**18))
 
 
 def _arrays_of(bundle: Bundle) -> dict[str, NDArray[Any]]:

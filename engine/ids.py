@@ -6,12 +6,20 @@ instead of being built as dicts in each.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.compiled import BYTES, PLACES, ROWS, compiled, inner, read_only
+from engine.id_hash import hash_of
+
+#: Hashes, the row of each, the texts end to end, and where each begins.
+Columns = tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]
+HASHES = read_only("uint64")
+_HASHES = 2.0**64  # so many there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class IdMap:
     def of(cls, ids: Sequence[str]) -> IdMap:
         """Rows in the given order; ids must differ."""
         table = TextTable.of(ids)
-        hashes = np.fromiter((_hash(table.raw(row)) for row in range(len(table))), np.uint64, len(table))
+        hashes = np.asarray(_hashes(table.blob, table.offsets))
         order = np.argsort(hashes, kind="stable")
         return cls(table, hashes[order], order.astype(np.int32))
 
@@ -88,31 +96,99 @@ class IdMap:
 
     def row(self, text: str) -> int:
         """The row of an id, -1 for one that is not here."""
-        return int(self.rows((text,))[0])
+        wanted = text.encode("utf-8", "surrogatepass")
+        return int(_row(np.frombuffer(wanted, np.uint8), *self.columns))
 
     def rows(self, texts: Iterable[str]) -> NDArray[np.int32]:
         """[n] the row of each id, -1 where it is not here."""
         wanted = [text.encode("utf-8", "surrogatepass") for text in texts]
-        if not wanted or not len(self):
-            return np.full(len(wanted), -1, np.int32)
-        hashed = np.array([_hash(each) for each in wanted], np.uint64)
-        first = np.searchsorted(self.hashes, hashed)
-        at = np.minimum(first, len(self.hashes) - 1)
-        rows = np.where(self.hashes[at] == hashed, self.rows_by_hash[at], -1)
-        for place, raw in enumerate(self.ids.raws(rows)):
-            if raw != wanted[place] and rows[place] >= 0:
-                rows[place] = self._another(wanted[place], hashed[place], int(first[place]) + 1)
-        return rows
+        if not wanted:
+            return np.zeros(0, np.int32)
+        ends = np.array([*accumulate(map(len, wanted))], np.int64)
+        return np.asarray(_rows(np.frombuffer(b"".join(wanted), np.uint8), ends, *self.columns))
 
-    def _another(self, wanted: bytes, hashed: np.uint64, at: int) -> int:
-        """Of two ids that share a hash the other one, -1 where there is none."""
-        while at < len(self.hashes) and self.hashes[at] == hashed:
-            row = int(self.rows_by_hash[at])
-            if self.ids.raw(row) == wanted:
-                return row
-            at += 1
-        return -1
+    @property
+    def columns(self) -> Columns:
+        """What compiled functions look rows up in, see `row_of`."""
+        return self.hashes, self.rows_by_hash, self.ids.blob, self.ids.offsets
 
 
-def _hash(raw: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little")
+@inner
+def row_of(
+    wanted: NDArray[np.uint8],
+    begin: int,
+    end: int,
+    hashes: NDArray[np.uint64],
+    rows_by_hash: NDArray[np.int32],
+    blob: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+) -> int:
+    """The row of the id that stands in `wanted` from `begin` to `end`; -1 for none."""
+    hashed, n = hash_of(wanted, begin, end), len(hashes)
+    at = _first(hashed, hashes)
+    while at < n and hashes[at] == hashed:  # two ids may share a hash
+        row = rows_by_hash[at]
+        first = offsets[row]
+        if offsets[row + 1] - first == end - begin:
+            place = 0
+            while place < end - begin and blob[first + place] == wanted[begin + place]:
+                place += 1
+            if place == end - begin:
+                return int(row)
+        at += 1
+    return -1
+
+
+@inner
+def _first(hashed: np.uint64, hashes: NDArray[np.uint64]) -> int:
+    """The first place whose hash is not below `hashed`.
+
+    Hashes lie evenly, so that their value nearly tells where they stand: halving would look at four times as many.
+    """
+    last = len(hashes) - 1
+    at, width = 0, _HASHES / max(last, 1)
+    for _ in range(3):
+        if last < 0:
+            break
+        apart = np.float64(hashed - hashes[at]) if hashed >= hashes[at] else -np.float64(hashes[at] - hashed)
+        at = min(max(at + int(apart / width), 0), last)
+    while at > 0 and hashes[at - 1] >= hashed:
+        at -= 1
+    while at <= last and hashes[at] < hashed:
+        at += 1
+    return at
+
+
+@compiled(BYTES, HASHES, ROWS, BYTES, PLACES)
+def _row(
+    wanted: NDArray[np.uint8],
+    hashes: NDArray[np.uint64],
+    rows_by_hash: NDArray[np.int32],
+    blob: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+) -> int:
+    return row_of(wanted, 0, len(wanted), hashes, rows_by_hash, blob, offsets)
+
+
+@compiled(BYTES, PLACES, HASHES, ROWS, BYTES, PLACES)
+def _rows(
+    wanted: NDArray[np.uint8],
+    ends: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+    rows_by_hash: NDArray[np.int32],
+    blob: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+) -> NDArray[np.int32]:
+    found, begin = np.empty(len(ends), np.int32), 0
+    for place, end in enumerate(ends):
+        found[place] = row_of(wanted, begin, end, hashes, rows_by_hash, blob, offsets)
+        begin = end
+    return found
+
+
+@compiled(BYTES, PLACES)
+def _hashes(blob: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.uint64]:
+    found = np.empty(len(offsets) - 1, np.uint64)
+    for row in range(len(found)):
+        found[row] = hash_of(blob, offsets[row], offsets[row + 1])
+    return found

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import BundleUnusable
-from engine.index_kinds import KINDS, MOST_COMPARED, Rows, Vectors, Whole, mapped, nearest, threads, write
+from engine.index_kinds import KINDS, MOST_COMPARED, Longest, Rows, Vectors, Whole, mapped, nearest, threads, write
 
 FILE = "index.faiss"
 #: Of the best `RECALL_AT` by comparing all, an index has to find this share.
@@ -126,6 +126,14 @@ class ItemIndex:
         scores[rows < 0] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")[:, :n]
         return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
+
+    def best(self, query: Vectors, n: int) -> tuple[NDArray[np.integer], Vectors]:
+        """The best rows for one vector [d], at most `n`, and their inner products: `search`, as pages ask it."""
+        if isinstance(self._searcher, Longest):
+            return self._searcher.best(query, n)
+        rows, scores = self.search(query[None, :], n)
+        there = rows[0] >= 0
+        return rows[0][there], scores[0][there]
 
     def save(self, folder: Path) -> None:
         """Write what the vectors themselves do not tell."""

@@ -21,6 +21,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.longest import ends_of, most_alike
+
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 #: One of faiss' own, which its types do not tell apart.
@@ -31,7 +33,6 @@ faiss.omp_set_num_threads(1)  # a request must not take the other workers' cores
 
 #: Of the vectors, on average: an index that has to compare more of them is not worth its trouble.
 MOST_COMPARED = 0.1
-_FIRST_LENGTHS = 2_048  # of the longest vectors: so many are compared at first, then four times as many
 
 
 class Searcher(Protocol):
@@ -74,40 +75,29 @@ class Whole:
         return np.asarray(rows), np.asarray(scores)
 
 
-class _Longest:
-    """The first `effort` of the longest, in growing parts."""
+class Longest:
+    """The first `effort` of the longest, in parts, until the rest is too short."""
 
     def __init__(self, index: Index, effort: int) -> None:
         flat = _faiss.downcast_index(index.index)
         self._index = index  # whose memory the views are
         self._vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)[:effort]
         self._rows = faiss.rev_swig_ptr(index.id_map.data(), index.ntotal)
-        ends, end = [], 0
-        while end < len(self._vectors):
-            end = min(max(_FIRST_LENGTHS, 4 * end), len(self._vectors))
-            ends.append(end)
-        # What lies behind each end is no longer than this.
-        lengths = np.linalg.norm(self._vectors[[min(each, len(self._vectors) - 1) for each in ends]], axis=1)
-        self._parts = list(zip([0, *ends], ends, lengths.tolist(), strict=False))
+        # What lies behind each end is no longer than the last before it.
+        self._rests = np.linalg.norm(self._vectors[ends_of(len(self._vectors)) - 1], axis=1)
         self.compared = 0
 
     def find(self, queries: Vectors, n: int) -> tuple[Rows, Vectors | None]:
-        found = [self._find(queries[line : line + 1], n) for line in range(len(queries))]
-        return np.stack([rows for rows, _ in found]), np.stack([scores for _, scores in found])
+        rows, scores = np.full((len(queries), n), -1, np.int64), np.full((len(queries), n), -np.inf, np.float32)
+        for line, query in enumerate(queries):
+            found, told = self.best(query, n)
+            rows[line, : len(found)], scores[line, : len(found)] = found, told
+        return rows, scores
 
-    def _find(self, query: Vectors, n: int) -> tuple[Rows, Vectors]:
-        rows, scores = np.full(n, -1, np.int64), np.full(n, -np.inf, np.float32)
-        reach = float(np.linalg.norm(query))
-        for begin, end, length in self._parts:
-            more, at = faiss.knn(query, self._vectors[begin:end], n, faiss.METRIC_INNER_PRODUCT)
-            there = at[0] >= 0
-            every = np.concatenate([rows, self._rows[at[0, there] + begin]])
-            told = np.concatenate([scores, more[0, there]])
-            order = np.argsort(-told, kind="stable")[:n]
-            rows, scores = every[order], told[order]
-            self.compared += end - begin
-            if scores[-1] >= reach * length:
-                break
+    def best(self, query: Vectors, n: int) -> tuple[NDArray[np.int32], Vectors]:
+        """The rows for one query [d], best first, and their inner products; no more than there are."""
+        rows, scores, compared = most_alike(self._vectors, self._rows, self._rests, query, n)
+        self.compared += compared
         return rows, scores
 
 
@@ -194,7 +184,7 @@ def _in_graph(index: Index, effort: int) -> Searcher:
 
 #: The one that is tried first first.
 KINDS: Mapping[str, Kind] = {
-    "longest": Kind("The longest vectors first, until no shorter one can be better.", 1, _longest, _Longest, 8),
+    "longest": Kind("The longest vectors first, until no shorter one can be better.", 1, _longest, Longest, 8),
     "codes": Kind("Lists of near items, each number of a vector in a byte.", 0.5, _codes, _in_codes),
     "lists": Kind("Lists of near items (inverted file).", 1, _lists, _in_lists),
     "graph": Kind("Each item linked to near ones (HNSW).", 8, _graph, _in_graph, is_slow=True),

@@ -32,3 +32,9 @@ def rebuild(wanted: Any, prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Any
         names = sorted({name.removeprefix(begin).split(".")[0] for name in arrays if name.startswith(begin)})
         return {name: rebuild(kind, begin + name, arrays) for name in names}
     return arrays[prefix]
+
+
+def is_finite(array: NDArray[np.floating]) -> bool:
+    """In parts, so that of a large array not as many truths have to be held at once."""
+    flat = array.reshape(-1)
+    return all(bool(np.isfinite(flat[first : first + 2**18]).all()) for first in range(0, len(flat), 2**18))

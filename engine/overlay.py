@@ -19,7 +19,8 @@ BY_CHANCE = 1.0
 # A live count halves every six hours, the bundle's `recent` every 14 days: an item that sells evenly has this much of
 # the one for each of the other.
 _LIVE_OF_RECENT = 0.25 / 14.0
-_SAME = ("_gram", "category_recent", "category_sizes")  # computed of a bundle, and the same for all laid over it
+#: Computed of a bundle, and the same for all laid over it.
+_SAME = ("_in_common", "category_recent", "category_sizes", "item_lines", "newcomer_lines")
 
 
 def overlaid(bundle: Bundle, documents: Sequence[Mapping[str, Any]], now: float) -> Bundle:

@@ -66,7 +66,7 @@ class Profile:
     @cached_property
     def dismissed(self) -> NDArray[np.int32]:
         """The items that the user does not want to see, ascending; those bought since are back."""
-        if not (self.types == DISMISS).any():
+        if DISMISS not in self.types.tobytes():  # a type is a byte
             return np.zeros(0, np.int32)
         telling = np.isin(self.types, (DISMISS, PURCHASE, TYPE_CODES["cart_add"], TYPE_CODES["wishlist_add"]))
         items, newest = np.unique(self.items[telling][::-1], return_index=True)

@@ -51,6 +51,19 @@ def called(
     return _sorted(_called(indptr, items, weights, anchors, of_anchors, each))
 
 
+def called_by_groups(
+    indptr: NDArray[np.int32],
+    items: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    groups: NDArray[np.int32],
+    of_groups: NDArray[np.float32],
+    most: int,
+    each: int,
+) -> Found:
+    """What the `most` groups call whose weights sum up to the most; a group below 0 is none."""
+    return _sorted(_called_by_groups(indptr, items, weights, groups, of_groups, most, each))
+
+
 def _sorted(keys: NDArray[np.int64]) -> Found:
     keys.sort()  # by numpy, which compares several at a time
     return _read(keys)
@@ -104,12 +117,17 @@ def _add(
     return n + 1
 
 
-@compiled(PLACES)
-def _read(keys: NDArray[np.int64]) -> Found:
+@inner
+def _unkeyed(keys: NDArray[np.int64]) -> Found:
     rows, scores = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)
     for at, key in enumerate(keys):
         rows[at], scores[at] = key & 0xFFFFFFFF, -(key >> 32)
     return rows, scores.view(np.float32)
+
+
+@compiled(PLACES)
+def _read(keys: NDArray[np.int64]) -> Found:
+    return _unkeyed(keys)
 
 
 @compiled(ROWS, FLOATS)
@@ -144,8 +162,8 @@ def _interests(
     return _keys(found, sums, n)
 
 
-@compiled(ROWS, ROWS, FLOATS, ROWS, FLOATS, WHOLE)
-def _called(
+@inner
+def _calls(
     indptr: NDArray[np.int32],
     items: NDArray[np.int32],
     weights: NDArray[np.float32],
@@ -165,3 +183,34 @@ def _called(
             for at in range(indptr[anchor], min(indptr[anchor + 1], indptr[anchor] + each)):
                 n = _add(items[at], np.float64(of_anchors[place] * weights[at]), slots, found, sums, n)
     return _keys(found, sums, n)
+
+
+@compiled(ROWS, ROWS, FLOATS, ROWS, FLOATS, WHOLE)
+def _called(
+    indptr: NDArray[np.int32],
+    items: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    anchors: NDArray[np.int32],
+    of_anchors: NDArray[np.float32],
+    each: int,
+) -> NDArray[np.int64]:
+    return _calls(indptr, items, weights, anchors, of_anchors, each)
+
+
+@compiled(ROWS, ROWS, FLOATS, ROWS, FLOATS, WHOLE, WHOLE)
+def _called_by_groups(
+    indptr: NDArray[np.int32],
+    items: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    groups: NDArray[np.int32],
+    of_groups: NDArray[np.float32],
+    most: int,
+    each: int,
+) -> NDArray[np.int64]:
+    slots, found, sums, n = _room(len(groups))
+    for at, group in enumerate(groups):
+        if group >= 0:
+            n = _add(group, np.float64(of_groups[at]), slots, found, sums, n)
+    keys = np.sort(_keys(found, sums, n))[:most]
+    anchors, of_anchors = _unkeyed(keys)
+    return _calls(indptr, items, weights, anchors, of_anchors, each)

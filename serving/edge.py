@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
-from uuid import uuid4
+from collections.abc import Callable, Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.content_encoding import inflated, is_encoded
+from serving.drawn_ids import drawn_id
 from serving.metrics import RequestMetrics
 from serving.wire import problem
 
@@ -26,6 +26,7 @@ MOST_BODY = 2**20  # bytes
 #: Requests in work at once; what comes besides is turned away at once, since those in work would only wait for it.
 MOST_AT_ONCE = 1_024
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_HEADERS = "hawker.headers"
 _CODES = {413: "body_too_large", 503: "overloaded"}
 # What a caller's own request id may look like, so that nobody writes lines into our log.
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -49,7 +50,10 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._metrics.tallies.bring()  # the process ends
             return
         began = time.perf_counter()
         inner = _inner_scope(scope)
@@ -59,10 +63,12 @@ class Edge:
             if self._at_once > self._most_at_once and not scope["path"].startswith("/health/"):
                 raise HTTPException(503, "more is asked than can be answered; try again", {"Retry-After": "1"})
             most = self._most_body(scope["path"])
-            if _announced_length(scope) > most:
+            headers = headers_of(inner)
+            if _announced_length(headers) > most:
                 raise _too_large(most)
             body = _bounded(receive, most)
-            if is_encoded(dict(scope["headers"]).get(b"content-encoding", b"").decode("latin-1").strip().lower()):
+            encoding = headers.get(b"content-encoding")
+            if encoding is not None and is_encoded(encoding.decode("latin-1").strip().lower()):
                 body = inflated(body, most)
             await self._app(inner, body, reply)
         except Exception as error:
@@ -86,18 +92,20 @@ class Edge:
         route = getattr(scope.get("route"), "path_format", None) or "unmatched"
         known_method = method if method in _METHODS else "other"
         placement = scope.get("hawker.placement", "")
-        self._metrics.requests.labels(route, known_method, str(status)).inc()
-        self._metrics.seconds.labels(route, placement).observe(seconds)
-        access.info(
-            "request_id=%s method=%s route=%s status=%d ms=%.2f placement=%s bundle=%s",
-            scope["hawker.request_id"],
-            known_method,
-            route,
-            status,
-            seconds * 1000,
-            placement or "-",
-            scope.get("hawker.bundle", "-"),
-        )
+        tallies = self._metrics.tallies
+        tallies.count(self._metrics.requests, (route, known_method, str(status)))
+        tallies.time(self._metrics.seconds, (route, placement), seconds)
+        if access.isEnabledFor(logging.INFO):
+            access.info(
+                "request_id=%s method=%s route=%s status=%d ms=%.2f placement=%s bundle=%s",
+                scope["hawker.request_id"],
+                known_method,
+                route,
+                status,
+                seconds * 1000,
+                placement or "-",
+                scope.get("hawker.bundle", "-"),
+            )
 
 
 class _Reply:
@@ -118,20 +126,28 @@ class _Reply:
         await self._send(message)
 
 
+def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
+    """A request's headers by name, in lower case; of one that comes several times the last."""
+    found: Mapping[bytes, bytes] | None = scope.get(_HEADERS)
+    return dict(scope["headers"]) if found is None else found
+
+
 def _inner_scope(scope: Scope) -> Scope:
-    given = dict(scope["headers"]).get(b"x-request-id", b"")
+    headers = dict(scope["headers"])
+    given = headers.get(b"x-request-id")
     raw_path = scope.get("raw_path")
     return {
         **scope,
         # Routes match the path as it was sent, so that an encoded slash stays inside its id.
         "path": raw_path.decode("latin-1") if raw_path is not None else scope["path"],
         "method": "GET" if scope["method"] == "HEAD" else scope["method"],
-        "hawker.request_id": given.decode("ascii") if _REQUEST_ID.fullmatch(given) else uuid4().hex,
+        "hawker.request_id": given.decode("ascii") if given and _REQUEST_ID.fullmatch(given) else drawn_id(),
+        _HEADERS: headers,
     }
 
 
-def _announced_length(scope: Scope) -> int:
-    text = dict(scope["headers"]).get(b"content-length", b"0")
+def _announced_length(headers: Mapping[bytes, bytes]) -> int:
+    text = headers.get(b"content-length", b"0")
     return int(text) if text.isdigit() else 0
 
 

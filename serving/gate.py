@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from engine.access import BROWSER_EVENTS, AccessKey
 from engine.errors import HawkerError, NotPermitted
 from engine.recommend.control import Control
+from serving.edge import headers_of
 from serving.guard import Guard
 from serving.wire import refusal
 
@@ -34,7 +35,7 @@ class Gate:
         if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(OPEN_BELOW):
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        headers = headers_of(scope)
         try:
             scope[_KEY] = self._guard.admit(_text(headers.get(b"authorization")), _text(headers.get(b"origin")))
         except HawkerError as error:

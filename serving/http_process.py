@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from engine.errors import HawkerError
 from engine.settings import Settings, read_settings
 from serving.child import end_with_supervisor, start_logging
+from serving.whole_answers import WholeAnswers
 
 GRACE = 7.0  # seconds for requests in flight to finish
 #: Seconds that a connection may lie idle: more than proxies keep theirs, which would else ask on one that just closed.
@@ -44,7 +45,7 @@ def run_http(name: str, arguments: Sequence[str], create: Callable[[Settings], F
         log_config=None,
         access_log=False,
         loop="uvloop",
-        http="httptools",
+        http=WholeAnswers,
         ws="none",
         timeout_graceful_shutdown=int(GRACE),
         timeout_keep_alive=KEPT_ALIVE,

@@ -40,7 +40,13 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 def new_interface(title: str, description: str, lifespan: Lifespan) -> FastAPI:
     """An interface without routes. After these, `guarded` puts the walls around it."""
     app: FastAPI = FastAPIOffline(
-        title=title, version="1", description=description, redoc_url=None, lifespan=lifespan, redirect_slashes=False
+        title=title,
+        version="1",
+        description=description,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # we count ourselves
     )
     return app
 

@@ -41,9 +41,12 @@ def read_json(body: bytes) -> Any:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         return _read_slowly(body)  # a lone surrogate is JSON although orjson refuses it; the rest gets its reason
-    if body.count(b'":') != _count_keys(value) or _SPACED_COLON.search(body):
-        return _read_slowly(body)
-    return value
+    return value if is_told_once(body, count_keys(value)) else _read_slowly(body)
+
+
+def is_told_once(body: bytes, keys: int) -> bool:
+    """Whether a JSON text, whose value holds so many keys, surely says each of them once."""
+    return body.count(b'":') == keys and not _SPACED_COLON.search(body)
 
 
 async def read_json_body(request: Request) -> Any:
@@ -80,7 +83,8 @@ class _StrictRequest(Request):
         return read_json(await self.body())
 
 
-def _count_keys(value: Any) -> int:
+def count_keys(value: Any) -> int:
+    """Those of all objects within."""
     count, waiting = 0, [value]
     while waiting:
         part = waiting.pop()

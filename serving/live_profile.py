@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from engine.bundle import Bundle
-from engine.profile import Profile, unknown, with_tail
-from engine.storage.live_person import TailEvent
+from engine.profile import Profile, unknown
 from engine.storage.live_profiles import LiveProfiles, LiveView
 from engine.storage.live_reads import LiveReads
+from engine.storage.live_tail import continued
 from engine.storage.online import StoreError
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known of who asks. `degraded`: the live store, which might know more, could not be asked. `source` is
-    where their first visit came from."""
+    where the first visit of somebody came from who did nothing yet."""
 
     profile: Profile
     catalogue_version: int | None
@@ -54,13 +52,14 @@ class ProfileReader:
             view = await self._profiles.read_within(self._reads, user_id, session_id, also)
         except (StoreError, OSError):
             return Known(stored, None, degraded=True)
-        tail = [each for person in view.persons for each in person.tail]
         # A bundle made before a merge knows the history under the name that was asked for.
         history = stored if view.user_id in (user_id, None) else _history(bundle, view.user_id)
         if not len(history):
             history = stored
-        profile = _joined(bundle, history, tail)
-        return Known(profile, view.catalogue_version, degraded=False, also=view.also, source=_first_source(view))
+        # What lies before the bundle's moment is in the history.
+        profile = continued(history, view.texts, bundle.manifest.as_of, bundle.items)
+        source = None if len(profile) else _first_source(view)
+        return Known(profile, view.catalogue_version, degraded=False, also=view.also, source=source)
 
 
 def _first_source(view: LiveView) -> str | None:
@@ -70,19 +69,3 @@ def _first_source(view: LiveView) -> str | None:
 
 def _history(bundle: Bundle, user_id: str | None) -> Profile:
     return (bundle.profile(user_id) if user_id is not None else None) or unknown()
-
-
-def _joined(bundle: Bundle, history: Profile, tail: list[TailEvent]) -> Profile:
-    since = bundle.manifest.as_of  # what lies before it is in the history
-    tail = [each for each in tail if each.time >= since]
-    if not tail:
-        return history
-    rows = bundle.items.rows(each.item_id for each in tail)
-    known = rows >= 0
-    return with_tail(
-        history,
-        rows[known],
-        np.array([each.type_code for each in tail], np.uint8)[known],
-        np.array([each.time for each in tail], np.int64)[known],
-        np.array([each.quantity for each in tail], np.float32)[known],
-    )

@@ -11,8 +11,11 @@ import os
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from serving.tallies import Tallies
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_STAGE_SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, *_SECONDS[:8])
 
 
 class RequestMetrics:
@@ -30,9 +33,13 @@ class RequestMetrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self.tallies = Tallies()
+        self.tallies.counter(self.requests)
+        self.tallies.histogram(self.seconds, _SECONDS)
 
     def page(self) -> bytes:
         """All figures in the text format of Prometheus."""
+        self.tallies.bring()
         registry = self._registry
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             registry = CollectorRegistry()
@@ -59,9 +66,10 @@ class Metrics(RequestMetrics):
             "hawker_stage_seconds",
             "Time of the stages of recommendations, of every eighth request.",
             ("stage", "placement"),
-            buckets=(0.00005, 0.0001, 0.00025, 0.0005, *_SECONDS[:8]),
+            buckets=_STAGE_SECONDS,
             registry=self._registry,
         )
+        self.tallies.histogram(self.stages, _STAGE_SECONDS)
         self.lost = Counter(
             "hawker_answers_without",
             "What failed of answers that were given all the same.",
@@ -93,6 +101,7 @@ class Metrics(RequestMetrics):
             ("what", "known"),
             registry=self._registry,
         )
+        self.tallies.counter(self.asked)
         self.swaps = Counter(
             "hawker_bundle_swaps", "Bundles taken into service while running.", registry=self._registry
         )

@@ -31,7 +31,8 @@ _FIELDS = "What to show of each item: " + ", ".join(FIELDS) + "."
 _OFFERS = "Tell of each item what one piece costs with the best offer that the user may use now."
 
 
-def _id(value: Any) -> str:
+def sound_id(value: Any) -> str:
+    """The same; ValueError for what can be no id."""
     # Not pydantic's own string: that refuses lone surrogates, which JSON can carry and a shop's id may hold.
     if not isinstance(value, str):
         raise ValueError("an id is a text")
@@ -46,7 +47,7 @@ def _id(value: Any) -> str:
 def decoded_id(segment: str) -> str:
     """The id that a segment of a path names; ValueError for what is none."""
     try:
-        return _id(unquote_to_bytes(segment).decode("utf-8", "surrogatepass"))
+        return sound_id(unquote_to_bytes(segment).decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:
         raise ValueError("an id in a path is percent-encoded UTF-8") from None
 
@@ -55,10 +56,10 @@ def decoded_id(segment: str) -> str:
 TEXT_PATTERN = "^[^\\u0000\\ud800-\\udfff]*$"
 _LENGTH = {"minLength": 1, "maxLength": LONGEST_ID_BYTES}
 #: The shop's own id in a body: any text of 1 to 512 bytes.
-Id = Annotated[str, PlainValidator(_id), WithJsonSchema({"type": "string", **_LENGTH})]
+Id = Annotated[str, PlainValidator(sound_id), WithJsonSchema({"type": "string", **_LENGTH})]
 _STORED = {**_LENGTH, "pattern": TEXT_PATTERN}
 #: The same where it is stored: within 512 bytes, and what every store can hold.
-StoredId = Annotated[str, PlainValidator(_id), WithJsonSchema({"type": "string", **_STORED})]
+StoredId = Annotated[str, PlainValidator(sound_id), WithJsonSchema({"type": "string", **_STORED})]
 #: The same in a path, where it arrives percent-encoded, slashes included.
 PathId = Annotated[str, AfterValidator(decoded_id), Field(description="The shop's own id, percent-encoded.")]
 StoredPathId = Annotated[
@@ -70,7 +71,6 @@ DefinedPathId = Annotated[
     AfterValidator(decoded_id),
     Field(description="What people define is called so.", json_schema_extra={"pattern": f"^{ID_PATTERN}$"}),
 ]
-
 
 #: JSON knows one kind of number, and 5.0 is a whole one.
 Whole = Annotated[int, BeforeValidator(lambda each: int(each) if type(each) is float and each.is_integer() else each)]

@@ -37,6 +37,7 @@ class Stages:
     """The stopwatches of one process."""
 
     def __init__(self, metrics: Metrics) -> None:
+        self._tallies = metrics.tallies
         self._histogram = metrics.stages
         self._turns = itertools.count()
 
@@ -48,7 +49,7 @@ class Stages:
         if (watch := scope.get(_KEY)) is not None:
             placement = scope.get("hawker.placement", "")
             for stage, seconds in watch.seconds.items():
-                self._histogram.labels(stage, placement).observe(seconds)
+                self._tallies.time(self._histogram, (stage, placement), seconds)
 
 
 def mark_of(request: Request) -> Callable[[str], None]:

@@ -54,6 +54,15 @@ class JsonResponse(Response):
     def render(self, content: Any) -> bytes:
         return json_bytes(content)
 
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        if headers is not None:
+            super().init_headers(headers)
+            return
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(self.body)),
+            (b"content-type", (self.media_type or "").encode("ascii")),
+        ]
+
 
 class ProblemResponse(JsonResponse):
     """What was refused, as RFC 9457 tells it: `application/problem+json`."""

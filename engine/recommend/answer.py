@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.errors import BadInput
@@ -149,11 +150,17 @@ def _items(
 ) -> tuple[AnsweredItem, ...]:
     if not found:
         return ()
-    dated = with_due(found, query, bundle)
-    ids = bundle.items.ids.texts(np.array([each.row for each in dated], np.int64))
+    ids = bundle.items.ids.texts(np.array([each.row for each in found], np.int64))
+    if any(each.source == "due" for each in found):
+        found = with_due(found, query, bundle)
+    if explain or fields:
+        return tuple(
+            _item(item_id, each, bundle, fields, reason(each, query, bundle) if explain else None)
+            for item_id, each in zip(ids, found, strict=True)
+        )
     return tuple(
-        _item(item_id, each, bundle, fields, reason(each, query, bundle) if explain else None)
-        for item_id, each in zip(ids, dated, strict=True)
+        AnsweredItem(item_id, score, EXPLORED if tried else source, None, {}, promoted, due_at, chance)
+        for item_id, (_, score, source, promoted, due_at, chance, tried) in zip(ids, found, strict=True)
     )
 
 
@@ -185,15 +192,18 @@ def controlled(query: Query, told: Told, bundle: Bundle, *, least: int = 0) -> Q
     user = of_user(told.user, query.profile, query.now) if control.asks_user else {}
     scope = Scope(query.now, in_view(control, query.items, bundle), user)
     allowed = None if control.condition is None else Allowed(control.condition, scope, bundle)
-    rows = bundle.items.rows(item_id for item_id, _ in told.shown)
-    times = np.array([time for _, time in told.shown], np.float64)
     return replace(
         query,
         limit=query.limit + max(_deeper(control, pages=told.pages), least),
         scope=scope,
         allowed=allowed,
-        shown=(rows[rows >= 0], times[rows >= 0]) if len(rows) else None,
+        shown=_shown(told.shown, bundle) if told.shown else None,
     )
+
+
+def _shown(told: Sequence[tuple[str, float]], bundle: Bundle) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    rows, times = bundle.items.rows(item_id for item_id, _ in told), np.array([time for _, time in told], np.float64)
+    return rows[rows >= 0], times[rows >= 0]
 
 
 def _arranged(

@@ -13,7 +13,7 @@ from engine.recommend.allowed import Allowed
 from engine.recommend.control import Pin
 from engine.recommend.filters import FILTERS
 from engine.recommend.query import Query, Recommendation
-from engine.recommend.variety import Caps, varied
+from engine.recommend.variety import Caps, capped, varied
 
 #: Candidates beyond the list's length, from which variety and promotions choose; and at first, where only groups are
 #: capped, which seldom takes more.
@@ -33,6 +33,8 @@ def arranged(
     found: Sequence[Recommendation], query: Query, bundle: Bundle, limit: int
 ) -> tuple[list[Recommendation], list[Overruled]]:
     """The first `limit` places: pins at theirs, promotions spread evenly, variety among the rest."""
+    if not (query.control.pins or query.control.promotions or query.control.mmr):
+        return capped(found, query.control.most, limit, bundle), []
     places, lost = _pinned(query, bundle, limit)
     taken = {each.row for each in places.values()}
     promoted, more = _promoted(found, query, bundle, limit, taken, places)

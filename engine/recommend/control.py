@@ -77,6 +77,8 @@ class Control:
         return bool(self.pins or self.promotions or self.mmr or self.most)
 
     def formulas(self) -> tuple[Expression, ...]:
+        if self.filter is None and self.hide is None and not self.boosts and not self.promotions:
+            return ()
         parts = (self.filter, self.hide, *(each.factor for each in self.boosts))
         return (*(each for each in parts if each is not None), *(each.condition for each in self.promotions))
 

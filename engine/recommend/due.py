@@ -46,11 +46,11 @@ def rhythm(own: Grouped, again: Repurchase) -> Rhythm:
     purchase too, so that it falls where somebody stopped.
     """
     prior, pace = again.interval[own.keys], again.pace[own.keys]
-    return Rhythm(*_rhythm(own.days, own.starts, prior, pace, float(again.strength[0]), float(again.strength[1])))
+    return Rhythm(*rhythm_of(own.days, own.starts, prior, pace, float(again.strength[0]), float(again.strength[1])))
 
 
 @compiled(FLOATS, PLACES, FLOATS, FLOATS, REAL, REAL)
-def _rhythm(
+def rhythm_of(
     days: NDArray[np.float32],
     starts: NDArray[np.int64],
     prior: NDArray[np.float32],

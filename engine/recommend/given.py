@@ -44,7 +44,7 @@ def ranked_given(query: Query, bundle: Bundle, strength: float) -> list[Recommen
         scores = scores * boost
     order = np.argsort(-scores, kind="stable")
     found = rows[order]
-    return list(map(Recommendation, found.tolist(), scores[order].tolist(), _sources(pool, found)))
+    return Recommendation.each(found.tolist(), scores[order].tolist(), _sources(pool, found))
 
 
 def _pool(query: Query, bundle: Bundle) -> Pool:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compiled import FLOATS, PLACES, REAL, ROWS, compiled
-from engine.recommend.shared import Place
 
 Keys = NDArray[np.int32]
 Days = NDArray[np.float32]
@@ -29,7 +28,7 @@ class Grouped(NamedTuple):
     @classmethod
     def of(cls, keys: Keys, days: Days) -> Grouped:
         """From keys (-1 or more) and days before now, one each."""
-        return cls(*_grouped(keys, days))
+        return cls(*grouped(keys, days))
 
     @property
     def first(self) -> Days:
@@ -39,17 +38,9 @@ class Grouped(NamedTuple):
     def last(self) -> Days:
         return self.days[self.starts[1:] - 1]
 
-    def faded(self, half_life: float) -> Days:
-        """[n_groups] the happenings of each, fading by a half-life in days."""
-        return faded(self.days, self.starts, half_life)
-
-    def place(self, wanted: Keys) -> Place:
-        """Where candidates stand by their keys; -1 is "not known", which two candidates never have in common."""
-        return Place(_places(self.keys, wanted), len(self.keys))
-
 
 @compiled(ROWS, FLOATS)
-def _grouped(keys: Keys, days: Days) -> tuple[Keys, NDArray[np.int64], Days, NDArray[np.int64]]:
+def grouped(keys: Keys, days: Days) -> tuple[Keys, NDArray[np.int64], Days, NDArray[np.int64]]:
     n = len(keys)
     coded = np.empty(n, np.int64)
     for at, key in enumerate(keys):
@@ -78,12 +69,3 @@ def faded(days: Days, starts: NDArray[np.int64], half_life: float) -> Days:
             total += np.exp2(-days[at] / half_life)
         sums[group] = total
     return sums
-
-
-@compiled(ROWS, ROWS)
-def _places(keys: Keys, wanted: Keys) -> NDArray[np.int64]:
-    found = np.empty(len(wanted), np.int64)
-    for at, key in enumerate(wanted):
-        place = np.searchsorted(keys, key)
-        found[at] = place if key >= 0 and place < len(keys) and keys[place] == key else len(keys)
-    return found

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
-from engine.compiled import DOUBLES, PLACES_WRITTEN, compiled
+from engine.compiled import DOUBLES, PLACES_WRITTEN, WHOLE, compiled
 from engine.learned import Ranking
 from engine.recommend.readied import Readied
 
+#: How often, at most, the range of scores is halved to find the best of them, and how many more than wanted will do.
+_HALVINGS, _FEW_MORE = 16, 8
 SHORTLIST = 60  # the trees look at this many of the best by the additive tables
 Ordered = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -34,10 +36,13 @@ def order(ranking: Ranking, columns: NDArray[np.float32]) -> Ordered:
     return order_of(Columns(np.ascontiguousarray(columns)), Readied(ranking))
 
 
-def order_of(table: Table, ranking: Readied) -> Ordered:
-    """The same within a request, by a ranking that was readied before."""
+def order_of(table: Table, ranking: Readied, most: int | None = None) -> Ordered:
+    """The same within a request, by a ranking that was readied before: at least the first `most`, or all."""
     scores = table.scores(ranking)
-    best_first = np.argsort(-scores, kind="stable")
+    if most is None or most >= len(scores):
+        best_first = np.argsort(-scores, kind="stable")
+    else:
+        best_first = best(scores, max(most, SHORTLIST))
     columns = table.dense(best_first[:SHORTLIST])
     found = ranking.of_trees(columns)
     found = trees(ranking.learned, columns) if found is None else found
@@ -66,6 +71,30 @@ def readied(learned: Ranking, bundle: Bundle) -> Readied:
         found = Readied(learned)
         bundle.kept.put(("readied", id(learned)), found, 2**16)
     return found
+
+
+@compiled(DOUBLES, WHOLE)
+def best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Where the `most` highest scores stand, best first; of equal ones the one that comes first."""
+    n, good, low, high = 0, len(scores), -np.inf, np.inf
+    if most < len(scores):
+        low, high = scores.min(), scores.max()
+    for _ in range(_HALVINGS):  # at least `most` are as good as `low`: fewer are sorted the nearer it comes
+        if good <= most + _FEW_MORE:
+            break
+        middle, reached = (low + high) / 2, 0
+        for score in scores:
+            reached += score >= middle
+        if reached >= most:
+            low, good = middle, reached
+        else:
+            high = middle
+    at = np.empty(len(scores), np.int64)
+    for place, score in enumerate(scores):
+        if score >= low:
+            at[n] = place
+            n += 1
+    return at[:n][np.argsort(-scores[at[:n]], kind="mergesort")][:most]
 
 
 @compiled(DOUBLES, DOUBLES, PLACES_WRITTEN)

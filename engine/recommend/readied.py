@@ -11,11 +11,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.compiled import BYTES, DOUBLES, FLOATS, LINES, PLACES, WHOLE, WRITTEN, compiled, inner, read_only
+from engine.compiled import BYTES, GRID, LINES, compiled, read_only
 from engine.learned import Ranking
-from engine.recommend.shared import Block
+from engine.recommend.tables import add_columns
 
 _MOST_LEAVES = 16
+_AT_ONCE = 64  # candidates
 #: The first leaf that is not among those ruled out, which are the bits of a 16-bit number; one always is left.
 _FIRST_LEFT = np.array([(~each & (each + 1)).bit_length() - 1 for each in range(2**_MOST_LEAVES)], np.uint8)
 
@@ -27,67 +28,16 @@ class Readied:
         if len(learned.values) != len(learned.steps) + len(learned.step_starts) - 1:
             raise ValueError("a ranking has a value more than steps of each feature")
         self.learned = learned
-        self._tables = _floored(learned.steps), learned.step_starts.astype(np.int64), np.array(learned.values, float)
+        self.tables = _floored(learned.steps), learned.step_starts.astype(np.int64), np.array(learned.values, float)
         self._trees = _Trees.of(learned)
 
-    def add_block(self, scores: NDArray[np.float64], block: Block) -> None:
-        """Add to the candidates' scores what the tables of a block's features say of them."""
-        _add_block(scores, block.values, block.place.at, *self._tables, block.first)
-
     def add_columns(self, scores: NDArray[np.float64], first: int, columns: NDArray[np.float32]) -> None:
-        """The same of features from the `first` on that each candidate has for itself."""
-        _add_columns(scores, columns, *self._tables, first)
+        """Add to the candidates' scores what the tables say of features from the `first` on, a line each."""
+        add_columns(scores, columns, *self.tables, first)
 
     def of_trees(self, columns: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """[n] the sum over the trees for `columns` [features, n]; None where they are too large for this."""
         return None if self._trees is None else self._trees.of_columns(columns)
-
-
-@inner
-def _passed(steps: NDArray[np.float32], start: np.int64, end: np.int64, value: np.float32) -> int:
-    """How many of a table's steps lie below a value."""
-    passed = 0
-    for at in range(start, end):
-        passed += steps[at] < value
-    return passed
-
-
-@compiled(WRITTEN, LINES, PLACES, FLOATS, PLACES, DOUBLES, WHOLE)
-def _add_block(
-    scores: NDArray[np.float64],
-    values: NDArray[np.float32],
-    at: NDArray[np.int64],
-    steps: NDArray[np.float32],
-    starts: NDArray[np.int64],
-    told: NDArray[np.float64],
-    first: int,
-) -> None:
-    sums = np.zeros(values.shape[1])
-    for line in range(values.shape[0]):
-        feature = first + line
-        start, end = starts[feature], starts[feature + 1]
-        if end > start:  # of a feature without steps nothing is told
-            for key in range(values.shape[1]):
-                sums[key] += told[start + feature + _passed(steps, start, end, values[line, key])]
-    for candidate in range(len(scores)):
-        scores[candidate] += sums[at[candidate]]
-
-
-@compiled(WRITTEN, LINES, FLOATS, PLACES, DOUBLES, WHOLE)
-def _add_columns(
-    scores: NDArray[np.float64],
-    columns: NDArray[np.float32],
-    steps: NDArray[np.float32],
-    starts: NDArray[np.int64],
-    told: NDArray[np.float64],
-    first: int,
-) -> None:
-    for line in range(columns.shape[0]):
-        feature = first + line
-        start, end = starts[feature], starts[feature + 1]
-        if end > start:
-            for candidate in range(len(scores)):
-                scores[candidate] += told[start + feature + _passed(steps, start, end, columns[line, candidate])]
 
 
 class _Trees:
@@ -97,7 +47,7 @@ class _Trees:
         self,
         feature: NDArray[np.int64],
         split_at: NDArray[np.float32],
-        ruled_out: NDArray[np.uint16],
+        ruled_out: NDArray[np.uint32],
         leaves: NDArray[np.float64],
     ) -> None:
         self._told = feature, split_at, ruled_out, leaves
@@ -109,7 +59,7 @@ class _Trees:
             return None
         shape = (len(walked), max((len(nodes) for nodes, _ in walked), default=0))
         feature, split_at = np.zeros(shape, np.int64), np.full(shape, np.inf, np.float32)
-        ruled_out, values = np.zeros(shape, np.uint16), np.zeros((len(walked), _MOST_LEAVES))
+        ruled_out, values = np.zeros(shape, np.uint32), np.zeros((len(walked), _MOST_LEAVES))
         for tree, (nodes, leaves) in enumerate(walked):
             for place, (node, bits) in enumerate(nodes):
                 feature[tree, place] = learned.split_feature[tree, node]
@@ -122,25 +72,31 @@ class _Trees:
         return _of_trees(columns, *self._told, _FIRST_LEFT)
 
 
-@compiled(LINES, read_only("int64", 2), LINES, read_only("uint16", 2), read_only("float64", 2), BYTES)
+@compiled(LINES, GRID, LINES, read_only("uint32", 2), read_only("float64", 2), BYTES)
 def _of_trees(
     columns: NDArray[np.float32],
     feature: NDArray[np.int64],
     split_at: NDArray[np.float32],
-    ruled_out: NDArray[np.uint16],
+    ruled_out: NDArray[np.uint32],
     leaves: NDArray[np.float64],
     first_left: NDArray[np.uint8],
 ) -> NDArray[np.float64]:
     n = columns.shape[1]
-    total, left = np.zeros(n), np.empty(n, np.uint16)
-    for tree in range(len(feature)):
-        left[:] = 0
-        for node in range(feature.shape[1]):
-            column, split, bits = columns[feature[tree, node]], split_at[tree, node], ruled_out[tree, node]
-            for candidate in range(n):  # without a branch, so that many are looked at at a time
-                left[candidate] |= bits * (column[candidate] > split)
-        for candidate in range(n):
-            total[candidate] += leaves[tree, first_left[left[candidate]]]
+    total, left = np.zeros(n), np.empty(_AT_ONCE, np.uint32)
+    values = np.zeros((columns.shape[0], _AT_ONCE), np.float32)
+    for begin in range(0, n, _AT_ONCE):
+        end = min(begin + _AT_ONCE, n)
+        values[:, : end - begin] = columns[:, begin:end]
+        for tree in range(len(feature)):
+            left[:] = 0
+            for node in range(feature.shape[1]):
+                column, split, bits = values[feature[tree, node]], split_at[tree, node], ruled_out[tree, node]
+                for candidate in range(
+                    _AT_ONCE
+                ):  # without a branch and always as many, so that none is looked at alone
+                    left[candidate] |= bits if column[candidate] > split else np.uint32(0)
+            for candidate in range(begin, end):
+                total[candidate] += leaves[tree, first_left[left[candidate - begin]]]
     return total
 
 

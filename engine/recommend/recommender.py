@@ -11,12 +11,14 @@ from engine.bundle import Bundle
 from engine.recommend import ranking
 from engine.recommend.boosts import boosts
 from engine.recommend.features import table
-from engine.recommend.filters import FILTERS
+from engine.recommend.filters import passing
 from engine.recommend.pooled import first_lines
 from engine.recommend.query import Query, Recommendation
 from engine.recommend.sources import SOURCES, Pool, propose
 
 _FIRST_NEWCOMER, _NEWCOMER_EVERY = 5, 10
+#: So many variants of items that stand higher are expected among the best: more places are ordered at once.
+_VARIANTS = 20
 _NAMES = tuple(SOURCES)
 _FUSION = 60.0  # Cormack, Clarke and Buettcher 2009: how much the first ranks of a source stand out
 
@@ -48,20 +50,26 @@ def ranked(query: Query, bundle: Bundle) -> list[Recommendation]:
     learned = bundle.rankings.get(query.placement.ranking or "")
     if learned is None:
         return _fused(pool, query.limit, query, bundle)
+    boost = boosts(query, bundle, pool.rows)
     try:
+        quick = ranking.readied(learned, bundle)
         features = table(query.profile, bundle, pool, query.now)
         query.mark("features")
-        order, scores = ranking.order_of(features, ranking.readied(learned, bundle))
+        order, scores = ranking.order_of(features, quick, query.limit + _VARIANTS if boost is None else None)
     except Exception as problem:
         query.failed("ranking", problem)
         return _fused(pool, query.limit, query, bundle)
     query.mark("ranking")
-    if (boost := boosts(query, bundle, pool.rows[order])) is not None:
+    if boost is not None:
         # The learned scores are logarithms of odds, up to a constant: a factor on the odds is added.
-        scores = scores + np.log(boost)
+        scores = scores + np.log(boost[order])
         again = np.argsort(-scores, kind="stable")
         order, scores = order[again], scores[again]
-    first = _first_of_families(pool.rows[order], bundle)[: query.limit]
+    first = _first_of_families(pool.rows[order], bundle)
+    if len(first) < query.limit and len(order) < len(pool.rows):
+        order, scores = ranking.order_of(features, quick)
+        first = _first_of_families(pool.rows[order], bundle)
+    first = first[: query.limit]
     return _chosen(pool, order[first], scores[first])
 
 
@@ -69,11 +77,15 @@ def candidates(query: Query, bundle: Bundle, sources: Sequence[str]) -> Pool:
     """What the sources propose and the filters let pass."""
     most = query.placement.most if query.allowed is None else max(query.placement.most, 2 * query.limit)
     of = (query.profile, bundle, query.now, query.items)
-    pool = propose(sources, most, *of, allowed=query.allowed, mark=query.mark, failed=query.failed)
-    keep = np.ones(len(pool.rows), bool)
-    for name in query.placement.filters:
-        keep &= FILTERS[name](query, bundle, pool.rows)
-    pool = pool.keep(keep)
+    pool = propose(
+        sources,
+        most,
+        *of,
+        allowed=query.allowed,
+        keeps=lambda rows: passing(query.placement.filters, query, bundle, rows),
+        mark=query.mark,
+        failed=query.failed,
+    )
     query.mark("filters")
     return pool
 
@@ -126,4 +138,4 @@ def _fused(pool: Pool, limit: int, query: Query, bundle: Bundle) -> list[Recomme
 
 def _chosen(pool: Pool, order: NDArray[np.int64], scores: NDArray[np.float64]) -> list[Recommendation]:
     sources = [_NAMES[line] for line in first_lines(pool.scores, order).tolist()]
-    return list(map(Recommendation, pool.rows[order].tolist(), scores[: len(order)].tolist(), sources))
+    return Recommendation.each(pool.rows[order].tolist(), scores[: len(order)].tolist(), sources)

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.learned import Neighbours
 from engine.overlay import BY_CHANCE
-from engine.profile import Profile
+from engine.profile import PURCHASE, Profile
 from engine.recommend.allowed import Allowed
 from engine.recommend.due import due
 from engine.recommend.onward import onward
 from engine.recommend.peers import peers
-from engine.recommend.pooled import pooled
-from engine.summed import Found, best_first, called, interests, summed
+from engine.recommend.pooled import Proposals
+from engine.summed import Found, best_first, called, called_by_groups, interests
 
 NOTHING: Found = (np.zeros(0, np.int32), np.zeros(0, np.float32))
 
@@ -27,6 +27,8 @@ NOTHING: Found = (np.zeros(0, np.int32), np.zeros(0, np.float32))
 ANCHORS, NEIGHBOURS_EACH = 60, 40
 #: Of how many categories the best sellers are proposed, and how many of each.
 CATEGORIES, BEST_EACH = 20, 20
+#: How many of the items nearest to a user are proposed.
+_NEAREST = 100
 _FAINT = np.float32(1e-30)  # what sells nothing is still a proposal
 
 
@@ -40,19 +42,19 @@ class Pool:
     rows: NDArray[np.int32]
     scores: NDArray[np.float32]
 
-    def keep(self, wanted: NDArray[np.bool_]) -> Pool:
-        return Pool(self.rows[wanted], self.scores.compress(wanted, axis=1))
-
 
 def own(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """What the user bought before, by frequency fading with a 60-day half-life."""
-    return _fading(profile, profile.purchases, np.ones_like(bundle.type_weights), now, 60.0)
+    bought = np.zeros_like(bundle.type_weights)
+    bought[PURCHASE] = 1
+    return _fading(profile, bought, now, 60.0)
 
 
 def browsed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """What the user looked at or kept, by the weight of each sign, fading with a 7-day half-life."""
-    looked = ~profile.purchases
-    return _fading(profile, looked, bundle.type_weights, now, 7.0)
+    looked = bundle.type_weights.copy()
+    looked[PURCHASE] = 0
+    return _fading(profile, looked, now, 7.0)
 
 
 def viewed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -81,18 +83,16 @@ def factors(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.in
     vector = bundle.user_vector(profile, now)
     if vector is None:
         return NOTHING
-    rows, scores = bundle.index.search(vector[None, :], 100)
-    good = (rows[0] >= 0) & (scores[0] > 0)
-    return rows[0][good].astype(np.int32), scores[0][good]
+    rows, scores = bundle.index.best(vector, _NEAREST)
+    near = len(rows) if scores.min(initial=np.inf) > 0 else np.count_nonzero(scores > 0)
+    return rows[:near].astype(np.int32, copy=False), scores[:near]
 
 
 def category(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """Best sellers of the categories that the user cares for."""
     rows, weights = bundle.interests(profile, now)
-    codes = bundle.catalog.category[rows]
-    known = codes >= 0
-    liked, of_liked = summed(codes[known], weights[known].astype(np.float64))
-    return _called(bundle.best_of_category, liked[:CATEGORIES], of_liked[:CATEGORIES], BEST_EACH)
+    codes, best = bundle.catalog.category[rows], bundle.best_of_category
+    return called_by_groups(best.indptr, best.items, best.weights, codes, weights, CATEGORIES, BEST_EACH)
 
 
 def popular(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -194,10 +194,11 @@ def propose(
     context: NDArray[np.int32],
     *,
     allowed: Allowed | None = None,
+    keeps: Callable[[NDArray[np.int32]], NDArray[np.bool_]] | None = None,
     mark: Callable[[str], None] = lambda stage: None,
     failed: Callable[[str, Exception], None] | None = None,
 ) -> Pool:
-    """The union of what the named sources propose, at most `most` from each, of what is allowed.
+    """The union of what the named sources propose, at most `most` from each, of what is allowed and one `keeps`.
 
     A source that raises is told to `failed` and has no candidates; without it, what it raises is raised.
     """
@@ -215,11 +216,12 @@ def propose(
             rows, scores = NOTHING
         found[name] = rows[:most], scores[:most]
         mark("index" if name == "factors" else "sources")
-    ends = list(accumulate((len(rows) for rows, _ in found.values()), initial=0))
-    rows, scores = (np.concatenate(each) for each in zip(*found.values(), strict=True))
-    rows, table = pooled(rows, scores, np.array(ends), _lines(tuple(found)), len(SOURCES))
+    starts = np.array(list(accumulate((len(rows) for rows, _ in found.values()), initial=0)))
+    rows, scores = map(np.concatenate, zip(*found.values(), strict=True))
+    every = Proposals.of(rows, scores, starts)
     mark("sources")
-    return Pool(rows, table)
+    keep = np.ones(len(every.rows), bool) if keeps is None else keeps(every.rows)
+    return Pool(*every.pooled(keep, _lines(tuple(found)), len(SOURCES)))
 
 
 def _among(
@@ -238,16 +240,19 @@ def _among(
     if vector is None:
         return NOTHING
     scores = bundle.item_vectors(few) @ vector
-    top = np.argpartition(-scores, 100)[:100] if len(few) > 100 else np.arange(len(few))
+    top = np.argpartition(-scores, _NEAREST)[:_NEAREST] if len(few) > _NEAREST else np.arange(len(few))
     return best_first(few[top], scores[top])
 
 
-def _fading(
-    profile: Profile, which: NDArray[np.bool_], type_weights: NDArray[np.float32], now: float, half_life: float
-) -> Found:
-    """Some of what a profile holds, by the weight of each sign, all fading with one half-life (days)."""
-    of_types = np.full_like(type_weights, half_life)
-    return interests(profile.items[which], profile.types[which], profile.times[which], type_weights, of_types, now)
+def _fading(profile: Profile, type_weights: NDArray[np.float32], now: float, half_life: float) -> Found:
+    """What a profile holds, by the weight of each sign, all fading with one half-life (days)."""
+    fading = _fadings(half_life, len(type_weights))
+    return interests(profile.items, profile.types, profile.times, type_weights, fading, now)
+
+
+@lru_cache
+def _fadings(half_life: float, n: int) -> NDArray[np.float32]:
+    return np.full(n, half_life, np.float32)
 
 
 @lru_cache

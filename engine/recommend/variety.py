@@ -41,6 +41,26 @@ def varied(found: Sequence[Recommendation], mmr: float, bundle: Bundle) -> list[
     return [found[at] for at in order]
 
 
+def capped(
+    found: Sequence[Recommendation], most: Sequence[tuple[str, int]], limit: int, bundle: Bundle
+) -> list[Recommendation]:
+    """The first `limit` that a list has room for, where it may have so many of one group."""
+    rows = np.array([each.row for each in found], np.int32)
+    told = [(number, group_values(field, rows, bundle), dict[Group, int]()) for field, number in most]
+    chosen: list[Recommendation] = []
+    for place, each in enumerate(found):
+        for number, groups, counts in told:
+            if counts.get(groups[place], 0) >= number and groups[place] is not None:
+                break
+        else:
+            chosen.append(each)
+            if len(chosen) == limit:
+                break
+            for _, groups, counts in told:
+                counts[groups[place]] = counts.get(groups[place], 0) + 1
+    return chosen
+
+
 class Caps:
     """How many items of one group a list has, and whether there is room for one more."""
 

@@ -25,6 +25,8 @@ STRONG_BYTES, LIGHT_BYTES = 280, 280
 EXPIRY_DAYS = 90
 _TREND_HOURS = 48
 
+#: How the text of who was merged into another begins, and that of a person.
+_MERGED, _PERSON = 0, 1
 _LIGHT = frozenset({"view", "click", "search", "exposure", "login", "check_in"})
 _TREND_WEIGHTS = {"purchase": 1.0, "cart_add": 0.3}
 
@@ -119,14 +121,20 @@ return found
 class LiveView:
     """The answer of one round trip: the persons asked for who are known, and the catalogue's version.
 
-    `user_id` is whose history counts: the user asked for, or the one that the user or the session was merged into.
-    `also` are what stands under further keys that were asked for, empty where nothing does.
+    `texts` are what the store holds of these persons. `user_id` is whose history counts: the user asked for, or the one
+    that the user or the session was merged into. `also` are what stands under further keys that were asked for, empty
+    where nothing does.
     """
 
-    persons: tuple[LivePerson, ...]
+    texts: tuple[bytes, ...]
     catalogue_version: int
     user_id: str | None = None
     also: tuple[bytes, ...] = ()
+
+    @property
+    def persons(self) -> tuple[LivePerson, ...]:
+        """The same in words."""
+        return tuple(unpacked(each) for each in self.texts)
 
 
 class LiveProfiles:
@@ -177,10 +185,11 @@ class LiveProfiles:
         keys = [each.encode("utf-8", "surrogatepass") for each in (*self._persons(user_id, session_id), *also)]
         version, *found = await reads.get([self._version, *keys])
         n = len(keys) - len(also)
-        values = [value or b"" for value in found[:n]]
-        if any(value[:1] == b"\x00" for value in values):  # merged into somebody: only the script follows there
+        known = [text for text in found[:n] if text]
+        if any(text[0] == _MERGED for text in known):  # into somebody: only the script follows there
             return await reads.within(self.read(user_id, session_id, also))
-        return self._view(keys[:n], values, version or b"0", [value or b"" for value in found[n:]])
+        persons = tuple(text for text in known if text[0] == _PERSON)
+        return LiveView(persons, int(version or 0), user_id, tuple([value or b"" for value in found[n:]]))
 
     def _persons(self, user_id: str | None, session_id: str | None) -> list[str]:
         keys = [person_key(self._shop, user_id, None)] if user_id is not None else []
@@ -190,7 +199,7 @@ class LiveProfiles:
         self, reached: Sequence[bytes], values: Sequence[bytes], version: bytes, more: Sequence[bytes]
     ) -> LiveView:
         # A session that was merged into the user leads to the same string.
-        persons = tuple(unpacked(value) for value in dict.fromkeys(values) if value[:1] == b"\x01")
+        persons = tuple(value for value in dict.fromkeys(values) if value[:1] == bytes((_PERSON,)))
         prefix = person_key(self._shop, "", None).encode()
         users = [key[len(prefix) :].decode("utf-8", "surrogatepass") for key in reached if key.startswith(prefix)]
         return LiveView(persons, int(version), users[0] if users else None, tuple(more))

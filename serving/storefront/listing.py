@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import uuid4
 
 from fastapi import Request
 
@@ -19,6 +18,7 @@ from engine.recommend.last_resort import last_resort
 from engine.recommend.placements import Placement, Seen, seen_by
 from engine.recommend.windows import window_of
 from engine.storage.live_documents import document_key
+from serving.drawn_ids import drawn_id
 from serving.gate import refuse_naming_users, refuse_secrets, refuse_segments
 from serving.live_profile import Known
 from serving.losses import Losses
@@ -26,7 +26,7 @@ from serving.newcomer import introduced
 from serving.runtime import Runtime
 from serving.schemas import ListRequest
 from serving.stages import mark_of
-from serving.storefront.pages import Served, add_offers, keep_rest, served_row, wire_item
+from serving.storefront.pages import Served, add_offers, keep_rest, served_row, wire_items
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,11 @@ async def visited(
 async def listed(runtime: Runtime, request: Request, visit: Visit, wanted: Wanted) -> dict[str, Any]:
     """The answer in wire form."""
     ask, seen, asked = wanted.ask, wanted.seen, wanted.window
-    placement, recommendation_id = seen.placement, uuid4().hex
+    placement, recommendation_id = seen.placement, drawn_id()
     mark, losses = mark_of(request), Losses(runtime.metrics)
     wished = runtime.lists.told(ask.wishes, visit.keys, visit.known.also, saved=placement.control, pages=ask.pages)
-    told = replace(wished, mark=mark, failed=losses)
-    told = told if asked is None else replace(told, sales=_sales(runtime, visit, *asked))
+    sales = None if asked is None else _sales(runtime, visit, *asked)
+    told = Told(wished.control, wished.user, wished.shown, wished.pages, sales, mark, losses)
     if placement.exploration is not None:
         told = replace(told, seed=seed_of(recommendation_id), tried=runtime.tried.of(placement.name))
     without = visit.degraded or (asked is not None and told.sales is None)
@@ -197,13 +197,13 @@ def _sales(runtime: Runtime, visit: Visit, window: str, segment: str | None) -> 
 
 def _count_unknown(runtime: Runtime, visit: Visit, ask: Ask, found: Answer) -> None:
     """How many of those who ask, and of what they look at, are newer than the bundle: it ages."""
-    asked = runtime.metrics.asked
+    asked, tallies = runtime.metrics.asked, runtime.metrics.tallies
     if visit.user_id is not None:
-        asked.labels("user", "yes" if visit.known.profile.row >= 0 else "no").inc()
+        tallies.count(asked, ("user", "yes" if visit.known.profile.row >= 0 else "no"))
     if ask.item_ids:
         missing = len(found.missing_ids)
-        asked.labels("item", "yes").inc(len(ask.item_ids) - missing)
-        asked.labels("item", "no").inc(missing)
+        tallies.count(asked, ("item", "yes"), len(ask.item_ids) - missing)
+        tallies.count(asked, ("item", "no"), missing)
 
 
 def _rotates(placement: Placement, ask: Ask) -> bool:
@@ -215,7 +215,7 @@ def _content(
 ) -> dict[str, Any]:
     return {
         "recommendation_id": recommendation_id,
-        "items": [{**wire_item(each), "fields": each.fields} for each in found.items],
+        "items": wire_items(found.items),
         "bundle_version": version,
         "variant": variant,
         "personalized": found.personalized,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
-from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.bundle import Bundle
 from engine.recommend.answer import AnsweredItem
 from engine.recommend.query import LIMIT
+from serving.drawn_ids import drawn_id
 from serving.item_offers import offers_on
 from serving.json_body import StrictRoute
 from serving.runtime import Runtime
@@ -49,7 +49,7 @@ def routes(runtime: Runtime) -> APIRouter:
         waiting = [each for each in page["items"] if _is_sold(each["id"], bundle)]
         shown, rest = waiting[: body.limit], waiting[body.limit :]
         content = {
-            "recommendation_id": uuid4().hex,
+            "recommendation_id": drawn_id(),
             "items": [{**each, "fields": _fields(each["id"], page["fields"], bundle)} for each in shown],
             "bundle_version": live.version,
             "variant": page["variant"],
@@ -84,16 +84,20 @@ async def keep_rest(
 
 def wire_item(item: AnsweredItem) -> dict[str, Any]:
     """One place of a list, but for the fields, which are those of the moment when it is shown."""
-    told: dict[str, Any] = {
-        "id": item.id,
-        "score": item.score,
-        "source": item.source,
-        "reason": item.reason,
-        "promoted": item.promoted,
-    }
-    if item.due_at is None:
-        return told
-    return {**told, "due_at": iso(item.due_at), "chance": None if item.chance is None else round(item.chance, 4)}
+    (told,) = wire_items((item,))
+    del told["fields"]
+    return told
+
+
+def wire_items(items: Iterable[AnsweredItem]) -> list[dict[str, Any]]:
+    """The places of a list, with the fields."""
+    found: list[dict[str, Any]] = []
+    for name, score, source, reason, shown, promoted, due_at, chance in items:
+        told = {"id": name, "score": score, "source": source, "reason": reason, "promoted": promoted, "fields": shown}
+        if due_at is not None:
+            told |= {"due_at": iso(due_at), "chance": None if chance is None else round(chance, 4)}
+        found.append(told)
+    return found
 
 
 async def add_offers(
@@ -111,7 +115,10 @@ def served_row(
 ) -> dict[str, Any]:
     """The answer in the columns of the lake's table."""
     row = {
-        **{name: content[name] for name in ("recommendation_id", "bundle_version", "variant", "degraded")},
+        "recommendation_id": content["recommendation_id"],
+        "bundle_version": content["bundle_version"],
+        "variant": content["variant"],
+        "degraded": content["degraded"],
         "time": round(now * 1e6),
         "placement": served.placement,
         "user_id": served.user_id,

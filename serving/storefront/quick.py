@@ -11,31 +11,27 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.errors import HawkerError
 from serving.admission import Admission
+from serving.edge import headers_of
 from serving.gate import key_of
 from serving.json_body import read_json
 from serving.runtime import Runtime
-from serving.schemas import ListQuery, RecommendationRequest, UserListQuery, decoded_id
+from serving.schemas import ListQuery, UserListQuery, decoded_id
 from serving.stages import Stages, mark_of
+from serving.storefront.known_bodies import KnownBodies
 from serving.storefront.more_lists import RankRequest, ranked
-from serving.storefront.recommendations import answered, recommended, short_ask
+from serving.storefront.recommendations import answered, short_ask
 from serving.wire import JsonResponse, refusal
 
 SCOPES = ("recommend", "browser")
-#: Bodies by path, and who answers them.
-_POSTED: Mapping[str, tuple[type[BaseModel], Callable[[Runtime, Request, Any], Awaitable[JsonResponse]]]] = {
-    "/v1/recommendations": (RecommendationRequest, recommended),
-    "/v1/rank": (RankRequest, ranked),
-}
 _SHORT_FORM = re.compile(r"/v1/(users|items)/([^/]+)/([a-z-]+)")
 #: The placements of short forms; the first takes one by name.
 _PLACED = {
@@ -60,6 +56,24 @@ class _Plain:
 
     route: str
     answer: Callable[[Runtime, Request], Awaitable[JsonResponse]]
+
+
+def _wished(body: bytes) -> _Plain:
+    wish = _KNOWN.read(body)
+    return _Plain(
+        "/v1/recommendations",
+        lambda runtime, request: answered(runtime, request, wish.ask, wish.user_id, wish.session_id),
+    )
+
+
+def _to_rank(body: bytes) -> _Plain:
+    asked = RankRequest.model_validate(read_json(body))
+    return _Plain("/v1/rank", lambda runtime, request: ranked(runtime, request, asked))
+
+
+_KNOWN = KnownBodies()
+#: Who understands the bodies of a path.
+_POSTED: Mapping[str, Callable[[bytes], _Plain]] = {"/v1/recommendations": _wished, "/v1/rank": _to_rank}
 
 
 class Quick:
@@ -121,14 +135,13 @@ def _form(scope: Scope) -> tuple[str, ...] | None:
 
 
 def _posted(scope: Scope, body: bytes) -> _Plain | None:
-    if dict(scope["headers"]).get(b"content-type", b"").lower() not in _JSON:
+    kind = headers_of(scope).get(b"content-type", b"")
+    if kind != b"application/json" and kind.lower() not in _JSON:
         return None
-    schema, answer = _POSTED[scope["path"]]
     try:
-        asked = schema.model_validate(read_json(body))
-    except (ValidationError, HTTPException, HawkerError):
+        return _POSTED[scope["path"]](body)
+    except (ValueError, HTTPException, HawkerError):
         return None  # the route says what is wrong
-    return _Plain(scope["path"], lambda runtime, request: answer(runtime, request, asked))
 
 
 def _route_of(kind: str, name: str, list_: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.learned import Neighbours
-from engine.summed import DAY, best_first, called, interests, summed
+from engine.summed import DAY, best_first, called, called_by_groups, interests, summed
 
 NOW = 1_750_000_000.0
 
@@ -96,3 +96,21 @@ def test_lists_that_end_behind_the_last_place_are_refused():
     rows, nothing = np.zeros(1, np.int32), np.zeros(0, np.float32)
     with pytest.raises(IndexError):
         called(np.array([0, 3], np.int32), np.zeros(0, np.int32), nothing, rows, np.ones(1, np.float32), 5)
+
+
+def test_groups_call_by_the_sum_of_what_speaks_for_each_and_only_the_strongest_do(random):
+    lengths = random.integers(0, 9, 30)
+    indptr = np.r_[0, np.cumsum(lengths)].astype(np.int32)
+    lists = Neighbours(
+        indptr, random.integers(0, 50, indptr[-1]).astype(np.int32), random.random(indptr[-1], np.float32)
+    )
+    groups, weights = random.integers(-1, 34, 40).astype(np.int32), random.random(40, np.float32)
+    known = groups >= 0
+    strongest = plainly(zip(groups[known], weights[known].astype(np.float64), strict=True))[:6]
+    pairs = [
+        (row, weight * other)
+        for group, weight in strongest
+        if group < 30
+        for row, other in list(zip(*lists.of(group), strict=True))[:5]
+    ]
+    same(called_by_groups(*(lists.indptr, lists.items, lists.weights), groups, weights, 6, 5), pairs)

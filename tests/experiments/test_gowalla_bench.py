@@ -16,7 +16,7 @@ from tests.experiments.public_shapes import write_gowalla
 
 def test_the_quick_bench_finds_the_places_of_the_own_group_and_stands_beside_the_published(tmp_path):
     found = run_bench("gowalla", quick=True, data=write_gowalla(tmp_path)).findings.figures
-    for family in ("graph_filter", "als"):
+    for family in ("graph_filter", "als", "graph_and_factors"):
         assert found[family]["test"][RECALL] > 0.3  # twenty of 160 places by chance: 0.14
         best = max(each[RECALL] for each in found[family]["validation"])
         assert (

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.storage.home import Home
+from serving.storefront.known_bodies import KnownBodies
 from tests.bundles import toy_bundle
 from tests.serving.conftest import publish, storefront
 from tests.stores import settings_of
@@ -144,3 +145,32 @@ def test_a_live_store_that_says_nothing_is_answered_without(tmp_path):
             answer = shop.ask(user_id="u5")
             assert (answer.status_code, answer.json()["degraded"]) == (200, True)
             assert answer.json()["personalized"], "the history of the bundle still speaks"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"user_id":"u5","limit":4}',
+        b'{"limit":4,"user_id":null}',
+        b'{"user_id":"","limit":4}',
+        b'{"user_id":5,"limit":4}',
+        b'{"user_id":"u5","user_id":"u6","limit":4}',
+        b'{"user_id" :"u5","limit":4}',
+        b'{"user_id":"a\\":b","limit":4}',
+        b'{"limit":4,"limit":4}',
+        b'{"session_id":"s","user_id":"' + b"u" * 600 + b'","limit":4}',
+    ],
+)
+def test_a_body_that_is_known_already_is_answered_or_refused_as_by_the_route(shop, content):
+    for _ in range(2):
+        shop.ask(limit=4)
+        assert told(post(shop, content, PLAIN)) == told(post(shop, content, ROUTE))
+
+
+def test_bodies_are_kept_within_bounds():
+    known = KnownBodies()
+    for number in range(2_000):
+        known.read(json.dumps({"exclude": [str(number)]}).encode())
+    assert len(known._asks) == 512
+    known.read(json.dumps({"exclude": ["x" * 400] * 5, "user_id": "u"}).encode())
+    assert max(map(len, known._asks)) < 1_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,20 @@ _DENSE_FROM = 0.15
 
 
 def _graph_filter(interactions: Interactions, params: Mapping[str, Any], seed: int, threads: int) -> Scores:
-    """Scores = R (N' N + low_rank x S V V' S^-1): N is R normalised, S the item scale, V the top singular vectors of N.
+    """The best of `graph_scores` for every user."""
+    with threadpool_limits(limits=threads, user_api="blas"):
+        score = graph_scores(interactions, params, seed)
+        indptr, items, scores = top_of_each(
+            score, interactions.bought, top_new=params["top_new"], top_own=params["top_own"]
+        )
+    return Scores(indptr=indptr, items=items, scores=scores)
 
+
+def graph_scores(interactions: Interactions, params: Mapping[str, Any], seed: int) -> Callable[[slice], np.ndarray]:
+    """What each item is worth to users, by what is bought together: R (N' N + low_rank x S V V' S^-1).
+
+    Called with a slice of users it gives float32 [len, n_items]; what the graph does not reach is -inf. N is R
+    normalised, S the item scale, V the top singular vectors of N.
     Shen et al.: How powerful is graph convolution for recommendation? (2021), where both powers are
     one half; a lower `item_power` favours popular items. R is log1p of the weights, or 1 for each pair
     with `binary`. Repeatable up to the rounding of threaded linear algebra.
@@ -33,24 +45,19 @@ def _graph_filter(interactions: Interactions, params: Mapping[str, Any], seed: i
     smooth, item_scale = _normalised(history, params["user_power"], params["item_power"])
     by_item = smooth.T.tocsr()
     rank = min(int(params["rank"]), *smooth.shape)
+    ideal = right_singular_vectors(smooth, by_item, rank, seed)
+    # Items without interaction have scale 0: they have no place in the graph, and no score.
+    back = params["low_rank"] * ideal.T * np.where(item_scale > 0, 1.0 / np.maximum(item_scale, 1e-12), 0.0)
+    tastes = (history @ sparse.diags_array(item_scale)) @ ideal
 
-    with threadpool_limits(limits=threads, user_api="blas"):
-        ideal = right_singular_vectors(smooth, by_item, rank, seed)
-        # Items without interaction have scale 0: they have no place in the graph, and no score.
-        back = params["low_rank"] * ideal.T * np.where(item_scale > 0, 1.0 / np.maximum(item_scale, 1e-12), 0.0)
-        tastes = (history @ sparse.diags_array(item_scale)) @ ideal
+    def score(users: slice) -> np.ndarray:
+        dense = _through_users(history[users], by_item, smooth)
+        dense += np.asarray(tastes[users] @ back, dtype=np.float32)
+        # What is left of cancelled terms proposes nothing, and neither does a score below nothing.
+        dense[dense <= _NOISE * dense.max(axis=1, keepdims=True)] = -np.inf
+        return dense
 
-        def score(users: slice) -> np.ndarray:
-            dense = _through_users(history[users], by_item, smooth)
-            dense += np.asarray(tastes[users] @ back, dtype=np.float32)
-            # What is left of cancelled terms proposes nothing, and neither does a score below nothing.
-            dense[dense <= _NOISE * dense.max(axis=1, keepdims=True)] = -np.inf
-            return dense
-
-        indptr, items, scores = top_of_each(
-            score, interactions.bought, top_new=params["top_new"], top_own=params["top_own"]
-        )
-    return Scores(indptr=indptr, items=items, scores=scores)
+    return score
 
 
 def _through_users(mine: sparse.csr_matrix, by_item: sparse.csr_matrix, smooth: sparse.csr_matrix) -> np.ndarray:

@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 
 from engine.events import TYPE_CODES
-from engine.learned import NEVER
+from engine.learned import NEVER, ItemStatistics, Neighbours
+from engine.newcomers import with_newcomers
+from engine.overlay import overlaid
 from engine.profile import Profile, unknown
+from engine.recommend import ranking
 from engine.recommend.due import SAME_VISIT
-from engine.recommend.features import FEATURES, columns
+from engine.recommend.features import FEATURES, columns, table
+from engine.recommend.readied import Readied
 from engine.recommend.sources import RANKED, Pool, propose
 from tests.bundles import AS_OF, DAY, toy_bundle
+from tests.engine.recommend.test_readied import a_full_ranking
 
 NOW = AS_OF + DAY / 3
 FADING = {"own": (15, 60, 180), "group": (30, 120)}
@@ -144,3 +149,79 @@ def test_scores_of_sources_stand_in_columns_of_their_own(bundle):
     found = columns(profile, bundle, pool, NOW)
     for line, name in enumerate(RANKED):
         np.testing.assert_array_equal(found[FEATURES.index(f"source_{name}")], pool.scores[line])
+
+
+def with_two_newcomers(bundle):
+    """One in a category and of a brand that the shop has, one of which nothing is known."""
+    category, brand = int(bundle.catalog.category[0]), int(bundle.catalog.brand[0])
+    path = bundle.catalog.category_names[category].split(" / ")
+    like = Neighbours(np.zeros(3, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    documents = [
+        {"item_id": "n0", "categories": path, "brand": bundle.catalog.brand_names[brand]},
+        {"item_id": "n1"},
+    ]
+    return with_newcomers(bundle, documents, like, AS_OF)
+
+
+def of_item(bundle, row, usual_price) -> dict[str, float]:
+    known, category = bundle.statistics, int(bundle.catalog.category[row])
+    told = {name: float(getattr(known, name)[row]) for name in ItemStatistics.__dataclass_fields__}
+    sold = sum(known.recent[bundle.catalog.category == category]) if category >= 0 else 0.0
+    return {f"item_{name}": value for name, value in told.items()} | {
+        "item_trend": told["recent"] / max(told["lasting"], 0.1),
+        "item_price_ratio": told["price"] / max(usual_price, 1.0),
+        "item_share_of_category": told["recent"] / max(float(sold), 0.1),
+    }
+
+
+OF_ITEM = [name for name in FEATURES if name.startswith("item_")]
+
+
+@pytest.mark.parametrize("make", [lambda bundle: bundle, with_two_newcomers])
+def test_of_items_it_is_told_what_the_statistics_say_and_of_newcomers_that_nobody_bought_them(bundle, make):
+    bundle.item_lines  # noqa: B018  made before newcomers are laid over it, as in a storefront
+    bundle = make(bundle)
+    profile = a_profile(bundle, 5)
+    prices = bundle.statistics.price[profile.items[profile.purchases]]
+    rows = np.arange(len(bundle.items), dtype=np.int32)
+    found = columns(profile, bundle, Pool(rows, np.zeros((len(RANKED), len(rows)), np.float32)), NOW)
+    for row in rows.tolist():
+        wanted = of_item(bundle, row, float(prices.mean()))
+        assert {name: found[FEATURES.index(name), row] for name in OF_ITEM} == pytest.approx(wanted, rel=1e-5), row
+        of_user = plainly(profile, bundle, row)
+        for name in OF_USER:
+            assert found[FEATURES.index(name), row] == pytest.approx(of_user.get(name, 0.0), rel=1e-4, abs=1e-4), name
+
+
+def test_what_tables_add_up_to_is_the_same_for_newcomers_as_by_columns(bundle):
+    bundle = with_two_newcomers(bundle)
+    random = np.random.default_rng(0)
+    learned = a_full_ranking(random)
+    rows = np.arange(len(bundle.items), dtype=np.int32)
+    pool = Pool(rows, random.random((len(RANKED), len(rows)), np.float32))
+    profile = a_profile(bundle, 5)
+    products = bundle.item_vectors(rows) @ bundle.user_vector(profile, NOW)
+    assert products.any()
+    found = table(profile, bundle, pool, NOW)
+    np.testing.assert_allclose(found.factors, products, rtol=1e-5, atol=1e-6)
+    told = found.scores(Readied(learned))
+    np.testing.assert_allclose(told, ranking.additive(learned, columns(profile, bundle, pool, NOW)), atol=1e-9)
+
+
+def test_what_the_shop_says_of_prices_leaves_the_lines_of_items_as_they_are(bundle):
+    lines = bundle.item_lines
+    dearer = overlaid(bundle, [{"item_id": bundle.items.ids[0], "price": 1}], AS_OF)
+    assert dearer.item_lines is lines
+    assert with_two_newcomers(bundle).item_lines is lines
+
+
+@pytest.mark.parametrize("row", [-1, 10_000])
+def test_an_item_that_there_is_not_is_an_error_and_no_look_beyond_the_end(bundle, row):
+    beyond = np.array([row], np.int32)
+    pool = Pool(beyond, np.zeros((len(RANKED), 1), np.float32))
+    odd = Profile(-1, beyond, np.zeros(1, np.uint8), np.zeros(1, np.int64), np.ones(1, np.float32))
+    here = Pool(np.zeros(1, np.int32), pool.scores)
+    with pytest.raises(IndexError):
+        columns(unknown(), bundle, pool, NOW)
+    with pytest.raises(IndexError):
+        columns(odd, bundle, here, NOW)

@@ -7,6 +7,7 @@ import pytest
 
 from engine.learned import Ranking
 from engine.recommend import ranking
+from engine.recommend.readied import Readied
 
 
 def a_ranking(random, n_features=6, n_trees=9, depth=3):
@@ -75,3 +76,25 @@ def test_a_value_on_a_step_counts_as_below_it():
     )  # fmt: skip
     assert ranking.additive(learned, np.array([[1.0, 2.0, 2.5]], np.float32)).tolist() == [10, 10, 20]
     assert ranking.trees(learned, np.zeros((1, 3), np.float32)).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("most", [0, 1, 7, 60, 199, 200, 300])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_scores_are_found_without_sorting_all_and_equal_ones_keep_their_order(seed, most):
+    random = np.random.default_rng(seed)
+    skewed = np.exp(random.normal(size=200) * 20)
+    for scores in (random.normal(size=200), random.integers(0, 5, 200) / 1.0, np.zeros(200), skewed, -skewed):
+        assert ranking.best(scores, most).tolist() == np.argsort(-scores, kind="stable")[:most].tolist()
+    assert ranking.best(np.zeros(0), most).tolist() == []
+
+
+@pytest.mark.parametrize("most", [1, 60, 61, 90, 200])
+def test_the_first_places_are_the_same_when_no_more_are_asked_for(most):
+    random = np.random.default_rng(most)
+    learned = a_ranking(random)
+    table = ranking.Columns(random.normal(size=(6, 150)).astype(np.float32))
+    order, scores = ranking.order_of(table, Readied(learned))
+    first, told = ranking.order_of(table, Readied(learned), most)
+    assert len(first) >= min(most, 150)
+    assert first.tolist() == order[: len(first)].tolist()
+    assert told.tolist() == scores[: len(first)].tolist()

@@ -12,7 +12,6 @@ from engine.profile import unknown
 from engine.recommend import ranking
 from engine.recommend.features import FEATURES, columns, table
 from engine.recommend.readied import Readied
-from engine.recommend.shared import Block, Place
 from engine.recommend.sources import RANKED, propose
 from tests.bundles import AS_OF, toy_bundle
 from tests.engine.recommend.test_pipeline import PROFILES
@@ -45,11 +44,9 @@ def test_a_value_on_between_and_beside_steps_counts_as_in_the_plain_form():
         start, end = learned.step_starts[feature : feature + 2]
         passed = np.array([(learned.steps[start:end] < value).sum() for value in near.astype(np.float64)])
         wanted = learned.values[start + feature + passed] if end > start else np.zeros(len(near))
-        alone, shared = np.zeros(len(near)), np.zeros(len(near))
-        readied.add_columns(alone, feature, near[None, :])
-        readied.add_block(shared, Block(feature, near[None, :], Place(np.arange(len(near)), len(near) - 1)))
-        np.testing.assert_array_equal(alone, wanted)
-        np.testing.assert_array_equal(shared, wanted)
+        found = np.zeros(len(near))
+        readied.add_columns(found, feature, near[None, :])
+        np.testing.assert_array_equal(found, wanted)
 
 
 def a_full_ranking(random) -> Ranking:

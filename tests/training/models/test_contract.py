@@ -19,12 +19,13 @@ TOY = {
     "bpr": {"factors": 4, "iterations": 200, "learning_rate": 0.05, "regularization": 0.01},
     "hybrid": {"factors": 4, "epochs": 20},
     "graph_filter": {"rank": 2},
+    "graph_and_factors": {"rank": 2, "factors": 4, "regularization": 0.1},
     "user_neighbours": {"neighbours": 10},
     "transitions": {"gap_minutes": float("inf")},
     "visit_neighbours": {"gap_minutes": float("inf")},
 }
 PERSONAL = ["als", "bpr", "item_neighbours", "basket", "graph_filter", "user_neighbours", "hybrid"]
-PERSONAL += ["transitions", "visit_neighbours"]
+PERSONAL += ["graph_and_factors", "transitions", "visit_neighbours"]
 
 
 def fitted(name, interactions, seed=3):

@@ -16,7 +16,6 @@ from engine.errors import NotAllowed
 from training.models import MODELS, hybrid
 from training.models.affinity import ClassAffinity
 from training.models.contract import Features, score_users
-from training.models.graph_filter import right_singular_vectors
 
 
 def best(result, interactions, user, n=20, **more):
@@ -115,33 +114,6 @@ def test_items_never_met_have_no_random_place_among_factors():
     assert not als.items[ITEMS:].any()
     bpr = MODELS["bpr"].fit(wider, {"factors": 4})
     assert not bpr.items[ITEMS:, :-1].any() and (bpr.items[ITEMS:, -1] <= bpr.items[:ITEMS, -1].min()).all()
-
-
-def test_singular_vectors_span_what_the_dense_decomposition_says():
-    dense = np.random.default_rng(5).random((30, 20)).astype(np.float32)
-    dense[dense < 0.7] = 0.0
-    matrix = sparse.csr_matrix(dense)
-    ours = right_singular_vectors(matrix, matrix.T.tocsr(), 4, seed=1)
-    _, _, exact = np.linalg.svd(dense)
-    assert ours.T @ ours == pytest.approx(np.eye(4), abs=1e-4)
-    assert np.abs(ours.T @ exact[:4].T) == pytest.approx(np.eye(4), abs=1e-3)
-
-
-def test_graph_filter_equals_its_formula_on_both_ways_through_the_users(monkeypatch):
-    board = checkerboard()
-    params = {"rank": 2, "low_rank": 0.3, "half_life_days": float("inf"), "item_power": 0.5, "binary": True}
-    r = (board.matrix.toarray() > 0).astype(float)
-    smooth = r / np.sqrt(r.sum(axis=1, keepdims=True)) / np.sqrt(r.sum(axis=0))
-    v = np.linalg.svd(smooth)[2][:2].T
-    scale = 1 / np.sqrt(r.sum(axis=0))
-    expected = r @ smooth.T @ smooth + 0.3 * (r * scale) @ v @ v.T / scale
-    for dense_from in (0.0, 2.0):
-        monkeypatch.setattr("training.models.graph_filter._DENSE_FROM", dense_from)
-        items, scores = score_users(MODELS["graph_filter"].fit(board, params), board, np.arange(USERS), ITEMS)
-        for user in range(USERS):
-            listed = items[user] >= 0
-            assert set(items[user, listed]) == set(np.flatnonzero(expected[user] > 1e-6))
-            assert scores[user, listed] == pytest.approx(expected[user, items[user, listed]], abs=1e-3)
 
 
 def test_user_neighbours_of_their_own_kind_alone_say_what_they_buy_now():
