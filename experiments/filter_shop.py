@@ -1,6 +1,6 @@
 """A large shop as a bundle, made of arrays without any training: for measuring how long answers take, not how good.
 
-Sizes are those of a trained bundle: 64 dimensions, 60 neighbours an item, 30 in its orders, 64 trees.
+Sizes are those of a trained bundle: 64 dimensions, 60 neighbours an item, 30 in its orders, 64 trees as `discover` has.
 """
 
 from __future__ import annotations
