@@ -178,7 +178,7 @@ def test_what_stopped_to_fulfil_the_condition_before_its_batch_is_left_alone(sho
 def test_a_running_job_that_is_cancelled_ends_after_its_batch_and_tells_what_it_did(shop):
     location = ordered(shop, WISHES["stays"])
     with connect_live(shop.live_url) as live, runner_process(shop):
-        live.set("default:documents:lock", "the test", px=4_000)  # holds the first batch up
+        live.set("default:documents:lock", "the test")  # holds the first batch up
         eventually(lambda: shop.get(location).json()["done"] > 0)
         assert shop.client.post(f"{location}/cancel").json()["state"] == "running"
         live.delete("default:documents:lock")
