@@ -37,9 +37,12 @@ class Relay:
             writer.close()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while chunk := await reader.read(65_536):
-            if not self.silent:
-                writer.write(chunk)
+        try:
+            while chunk := await reader.read(65_536):
+                if not self.silent:
+                    writer.write(chunk)
+        finally:
+            writer.close()  # as the store closed
 
 
 @contextmanager

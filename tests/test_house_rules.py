@@ -86,7 +86,7 @@ def test_the_engine_and_training_wait_for_one_thing_at_a_time():
     """But for the stores that are asked within requests, and what fills them anew."""
     found = {name for name in sources("engine", "training") if any(is_async(each) for each in walk(name))}
     waiting = ("event_stream", "live_breaker", "live_documents", "live_profiles", "live_reads", "live_wallets")
-    waiting += ("offered_segments", "rebuild", "rebuild_command")
+    waiting += ("live_line", "offered_segments", "online", "rebuild", "rebuild_command")
     assert found == {f"engine/storage/{name}.py" for name in waiting}
 
 

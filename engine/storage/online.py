@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -20,8 +22,10 @@ AsyncClient = redis.asyncio.Redis
 StoreError: type[Exception] = redis.RedisError
 #: What running a script by its hash raises on a server that does not know it (yet, or any more).
 ScriptMissing: type[Exception] = redis.exceptions.NoScriptError
-#: What an answer raises that comes too late; a StoreError.
+#: What an answer raises that comes too late, a connection that ended, and what the store refuses; StoreErrors all.
 LateAnswer: type[Exception] = redis.TimeoutError
+LostConnection: type[Exception] = redis.ConnectionError
+StoreRefusal: type[Exception] = redis.ResponseError
 
 # Within a request the live store gets this long; profiles fall back to the bundle's history after it.
 LIVE_SECONDS = 0.25
@@ -77,6 +81,25 @@ def open_async(url: str, setting: str, *, seconds: float) -> AsyncClient:
         )
     except ValueError as error:
         raise BadInput(f"{setting} is not an address of a Valkey or Redis: {error}", field=setting) from error
+
+
+async def take_over(client: AsyncClient, protocol: asyncio.Protocol) -> Callable[[], None]:
+    """Give `protocol` a connection of its own, as the client's address asks for it and ready for commands.
+
+    What is returned ends it. Raises StoreError or OSError where the store is away.
+    """
+    pool: Any = client.connection_pool
+    connection = pool.make_connection()
+    await connection.connect()
+    transport = connection._writer.transport  # the library keeps no better place for it
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+
+    def end() -> None:
+        transport.abort()
+        connection._close()
+
+    return end
 
 
 def _connect(url: str, store: str, setting: str, seconds: float) -> Client:

@@ -27,6 +27,22 @@ def with_client(url, use):
 
 
 @asynccontextmanager
+async def read(client, **more):
+    reads = LiveReads(client, patience=LONG, **more)
+    try:
+        yield reads
+    finally:
+        await reads.close()
+
+
+async def on_a_line(reads):
+    """Read something, until further reads go over the line."""
+    await reads.get([b"a"])
+    while reads._line is None:
+        await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
 async def black_hole(met=None):
     """A server that takes every connection, notes it in `met`, and says nothing; gives its address."""
     over = asyncio.Event()
@@ -50,9 +66,9 @@ def test_those_who_ask_at_one_moment_share_a_round_trip_and_get_their_own(stores
     live.mset({"a": b"1", "b": b"2"})
 
     async def use(client):
-        reads = LiveReads(client, patience=LONG)
-        first = await asyncio.gather(reads.get([b"a"]), reads.get([b"b", b"none"]), reads.get([b"a", b"b"]))
-        return first, await reads.get([b"b"])
+        async with read(client) as reads:
+            first = await asyncio.gather(reads.get([b"a"]), reads.get([b"b", b"none"]), reads.get([b"a", b"b"]))
+            return first, await reads.get([b"b"])
 
     live.config_resetstat()
     first, later = with_client(stores.live_url, use)
@@ -62,14 +78,17 @@ def test_those_who_ask_at_one_moment_share_a_round_trip_and_get_their_own(stores
 
 def test_what_is_read_within_a_request_is_what_is_read_alone(stores, live):
     async def use(client):
-        profiles, reads = LiveProfiles(client, "default"), LiveReads(client, patience=LONG)
+        profiles = LiveProfiles(client, "default")
         await profiles.record([event("a"), event("b", user=None, session="s"), event("c", user="other")])
         await profiles.merge("session", "merged", "u")
         live.set("default:items:version", 7)
         live.set("more", b"x")
-        for asked in (("u", None), (None, "s"), ("u", "s"), ("nobody", None), (None, "merged"), ("other", "merged")):
-            alone = await profiles.read(*asked, ["more", "none"])
-            assert await profiles.read_within(reads, *asked, ["more", "none"]) == alone, asked
+        persons = ("u", None), (None, "s"), ("u", "s"), ("nobody", None), (None, "merged"), ("other", "merged")
+        async with read(client) as reads:
+            for asked in persons * 2:  # through the client, then over the line
+                alone = await profiles.read(*asked, ["more", "none"])
+                assert await profiles.read_within(reads, *asked, ["more", "none"]) == alone, asked
+                await on_a_line(reads)
         return alone
 
     assert with_client(stores.live_url, use).catalogue_version == 7
@@ -139,13 +158,13 @@ def test_a_store_that_answers_a_probe_is_asked_again(stores, live):
     live.set("a", b"1")
 
     async def use(client):
-        reads = LiveReads(client, patience=LONG)
-        reads.breaker.trip(StoreError("it failed"))
-        with pytest.raises(StoreError):
-            await reads.get([b"a"])
-        while reads.breaker.is_open:
-            await asyncio.sleep(0.001)
-        return await reads.get([b"a"])
+        async with read(client) as reads:
+            reads.breaker.trip(StoreError("it failed"))
+            with pytest.raises(StoreError):
+                await reads.get([b"a"])
+            while reads.breaker.is_open:
+                await asyncio.sleep(0.001)
+            return await reads.get([b"a"])
 
     assert with_client(stores.live_url, use) == [b"1"]
 
@@ -154,10 +173,13 @@ def test_what_was_asked_wrongly_is_told_to_who_asked_and_the_store_is_asked_on(s
     live.set("a", b"1")
 
     async def use(client):
-        reads = LiveReads(client, patience=LONG)
-        with pytest.raises(TypeError):
-            await reads.get(None)
-        return await reads.get([b"a"])
+        async with read(client) as reads:
+            with pytest.raises(TypeError):
+                await reads.get(None)
+            await on_a_line(reads)
+            with pytest.raises(TypeError):
+                await reads.get(None)
+            return await reads.get([b"a"])
 
     assert with_client(stores.live_url, use) == [b"1"]
 
@@ -166,12 +188,15 @@ def test_one_who_leaves_takes_nothing_from_the_others(stores, live):
     live.set("a", b"1")
 
     async def use(client):
-        reads = LiveReads(client, patience=LONG)
-        leaving, staying = asyncio.create_task(reads.get([b"a"])), asyncio.create_task(reads.get([b"a"]))
-        await asyncio.sleep(0)
-        leaving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await leaving
-        return await staying
+        async with read(client) as reads:
+            for _ in range(2):  # through the client, then over the line
+                leaving, staying = asyncio.create_task(reads.get([b"a"])), asyncio.create_task(reads.get([b"a"]))
+                await asyncio.sleep(0)
+                leaving.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await leaving
+                assert await staying == [b"1"]
+                await on_a_line(reads)
+            return await reads.get([b"a"])
 
     assert with_client(stores.live_url, use) == [b"1"]
