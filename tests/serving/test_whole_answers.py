@@ -29,6 +29,10 @@ async def app(scope, receive, send):
     if scope["path"] == "/fails":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise ValueError("after the head")
+    if scope["path"] == "/seen":
+        seen = {name: value for name, value in scope.items() if name not in ("state", "client", "server")}
+        await Response(repr(sorted(seen.items())))(scope, receive, send)
+        return
     if scope["path"] == "/body":
         body = (await receive())["body"]
         await Response(b"got " + body)(scope, receive, send)
@@ -93,6 +97,8 @@ REQUESTS = [
     [asked("/json") + asked("/stream") + asked("/empty")],
     [asked("/body", "POST", b"content-length: 3\r\n") + b"abc"],
     [asked("/body", "POST", b"content-length: 3\r\nexpect: 100-continue\r\n"), b"abc"],
+    [asked("/json?a=b"), asked("/%6ason"), asked("/json#a")],
+    [asked("/json", more=b"X-Odd: a\r\nX-ODD: b\r\n")],
     [b"nonsense\r\n\r\n"],
 ]
 
@@ -104,6 +110,45 @@ def test_it_is_what_uvicorn_sends(requests):
     assert b"".join(written) == b"".join(expected)
     assert closed == expected_closed
     assert closed or written
+
+
+@pytest.mark.parametrize("path", ["/seen", "/seen?a=%20b&c", "/%73een"])
+def test_an_app_is_told_what_uvicorn_tells_it(path):
+    request = asked(path, "POST", b"X-Odd: a\r\nContent-Length: 0\r\n")
+    (told,), _ = answered(WholeAnswers, request)
+    assert told == b"".join(answered(HttpToolsProtocol, request)[0])
+    assert b"x-odd" in told
+
+
+class Later(asyncio.SelectorEventLoop):
+    """A loop whose clock can be put on."""
+
+    ahead = 0.0
+
+    def time(self):
+        return super().time() + self.ahead
+
+
+def test_a_connection_that_lies_idle_is_closed_and_one_that_is_used_is_not():
+    async def inside():
+        config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_keep_alive=1_000)
+        config.load()
+        line, connection, closed = Line(), WholeAnswers(config, ServerState(), {}), []
+        connection.access_log = False
+        connection.connection_made(line)
+        for seconds in (900, 900, 1_100):
+            connection.data_received(asked("/json"))
+            while connection.server_state.tasks:
+                await asyncio.sleep(0)
+            asyncio.get_running_loop().ahead += seconds
+            for _ in range(3):
+                await asyncio.sleep(0)
+            closed.append(line.closed)
+        connection.connection_lost(None)
+        return closed, connection.timeout_keep_alive_task
+
+    with asyncio.Runner(loop_factory=Later) as runner:
+        assert runner.run(inside()) == ([False, False, True], None)
 
 
 def test_head_and_body_leave_together():
