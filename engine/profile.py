@@ -15,7 +15,7 @@ from engine.events import TYPE_CODES
 PURCHASE, DISMISS = TYPE_CODES["purchase"], TYPE_CODES["dismiss"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Profile:
     """A user's interactions, oldest first. Times are epoch seconds (UTC).
 
@@ -34,7 +34,31 @@ class Profile:
     is_stored: bool = False
     is_continued: bool = False
     declared: tuple[str, ...] = ()
-    _known: dict[Hashable, tuple[object, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _known: dict[Hashable, tuple[object, Any]] = field(init=False, repr=False, compare=False)
+
+    def __init__(
+        self,
+        row: int,
+        items: NDArray[np.int32],
+        types: NDArray[np.uint8],
+        times: NDArray[np.int64],
+        quantities: NDArray[np.float32],
+        is_stored: bool = False,
+        is_continued: bool = False,
+        declared: tuple[str, ...] = (),
+    ) -> None:
+        # Every page makes two; a frozen dataclass sets field by field, which takes three times as long.
+        self.__dict__.update(
+            row=row,
+            items=items,
+            types=types,
+            times=times,
+            quantities=quantities,
+            is_stored=is_stored,
+            is_continued=is_continued,
+            declared=declared,
+            _known={},
+        )
 
     def __len__(self) -> int:
         return len(self.items)

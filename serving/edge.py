@@ -55,18 +55,19 @@ class Edge:
             finally:
                 self._metrics.tallies.bring()  # the process ends
             return
-        began = time.perf_counter()
+        began, method = time.perf_counter(), scope["method"]
         inner = _inner_scope(scope)
-        reply = _Reply(send, inner["hawker.request_id"], bodiless=scope["method"] == "HEAD")
+        reply = _Reply(send, inner["hawker.request_id"], bodiless=method == "HEAD")
         self._at_once += 1
         try:
             if self._at_once > self._most_at_once and not scope["path"].startswith("/health/"):
                 raise HTTPException(503, "more is asked than can be answered; try again", {"Retry-After": "1"})
             most = self._most_body(scope["path"])
             headers = headers_of(inner)
-            if _announced_length(headers) > most:
+            announced = _announced_length(headers)
+            if announced is not None and announced > most:
                 raise _too_large(most)
-            body = _bounded(receive, most)
+            body = receive if announced is not None else _bounded(receive, most)
             encoding = headers.get(b"content-encoding")
             if encoding is not None and is_encoded(encoding.decode("latin-1").strip().lower()):
                 body = inflated(body, most)
@@ -75,7 +76,7 @@ class Edge:
             await self._failed(error, inner, receive, reply)
         finally:
             self._at_once -= 1
-            self._account(scope["method"], inner, reply.status, time.perf_counter() - began)
+            self._account(method, inner, reply.status, time.perf_counter() - began)
 
     async def _failed(self, error: Exception, scope: Scope, receive: Receive, reply: _Reply) -> None:
         request_id = scope["hawker.request_id"]
@@ -133,22 +134,22 @@ def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
 
 
 def _inner_scope(scope: Scope) -> Scope:
-    headers = dict(scope["headers"])
-    given = headers.get(b"x-request-id")
-    raw_path = scope.get("raw_path")
-    return {
-        **scope,
+    """What the inside is told: the server's own scope, but for HEAD, which the server must know to be one."""
+    if scope["method"] == "HEAD":
+        scope = {**scope, "method": "GET"}
+    headers = scope[_HEADERS] = dict(scope["headers"])
+    if (raw_path := scope.get("raw_path")) is not None:
         # Routes match the path as it was sent, so that an encoded slash stays inside its id.
-        "path": raw_path.decode("latin-1") if raw_path is not None else scope["path"],
-        "method": "GET" if scope["method"] == "HEAD" else scope["method"],
-        "hawker.request_id": given.decode("ascii") if given and _REQUEST_ID.fullmatch(given) else drawn_id(),
-        _HEADERS: headers,
-    }
+        scope["path"] = raw_path.decode("latin-1")
+    given = headers.get(b"x-request-id")
+    scope["hawker.request_id"] = given.decode("ascii") if given and _REQUEST_ID.fullmatch(given) else drawn_id()
+    return scope
 
 
-def _announced_length(headers: Mapping[bytes, bytes]) -> int:
-    text = headers.get(b"content-length", b"0")
-    return int(text) if text.isdigit() else 0
+def _announced_length(headers: Mapping[bytes, bytes]) -> int | None:
+    """How long the server lets the body become, which reads no more than was announced; None where nothing was."""
+    text = headers.get(b"content-length", b"")
+    return int(text) if text.isdigit() and b"transfer-encoding" not in headers else None
 
 
 def _bounded(receive: Receive, most: int) -> Receive:

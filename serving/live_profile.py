@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.bundle import Bundle
 from engine.profile import Profile, unknown
@@ -13,8 +13,7 @@ from engine.storage.live_tail import continued
 from engine.storage.online import StoreError
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What is known of who asks. `degraded`: the live store, which might know more, could not be asked. `source` is
     where the first visit of somebody came from who did nothing yet."""
 

@@ -20,4 +20,4 @@ def introduced(known: Known, keys: Sequence[str], document: str | None) -> Known
     value = orjson.loads(told) if told else None
     says = value if isinstance(value, dict) and not value.get("deleted") else {}
     words = declared_words(says, known.source)
-    return replace(known, profile=replace(known.profile, declared=words)) if words else known
+    return known._replace(profile=replace(known.profile, declared=words)) if words else known

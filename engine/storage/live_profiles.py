@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from engine.events import TYPE_CODES
 from engine.storage.live_person import LiveEvent, LivePerson, Touch, as_arguments, packed, packed_touch, unpacked
@@ -117,8 +116,7 @@ return found
 """
 
 
-@dataclass(frozen=True, slots=True)
-class LiveView:
+class LiveView(NamedTuple):
     """The answer of one round trip: the persons asked for who are known, and the catalogue's version.
 
     `texts` are what the store holds of these persons. `user_id` is whose history counts: the user asked for, or the one

@@ -5,12 +5,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.compiled import BYTES, FLOATS, PLACES, ROWS, WHOLE, compiled, inner
+from engine.compiled import (
+    BYTES,
+    BYTES_WRITTEN,
+    FLOATS,
+    FLOATS_WRITTEN,
+    PLACES,
+    PLACES_WRITTEN,
+    ROWS,
+    ROWS_WRITTEN,
+    WHOLE,
+    compiled,
+    inner,
+)
 from engine.ids import HASHES, IdMap, row_of
 from engine.profile import Profile
 
@@ -18,7 +31,6 @@ from engine.profile import Profile
 _HEAD = 21
 #: Bytes of a record before the item's id: its length, type, time, quantity, and the hash of the event's id.
 _RECORD = 12
-_Events = tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64], NDArray[np.float32]]
 
 
 def continued(profile: Profile, persons: Sequence[bytes], since: float, items: IdMap) -> Profile:
@@ -31,10 +43,13 @@ def continued(profile: Profile, persons: Sequence[bytes], since: float, items: I
     first, *more = persons
     text = np.frombuffer(first if not more else first + more[0], np.uint8)
     stored = profile.items, profile.types, profile.times, profile.quantities
-    found = _continued(text, len(first), int(np.ceil(since)), *stored, *items.columns)
-    if len(found[0]) == len(profile):
+    most = len(profile) + len(text) // _RECORD
+    found = np.empty(most, np.int32), np.empty(most, np.uint8), np.empty(most, np.int64), np.empty(most, np.float32)
+    n = _continue(*found, text, len(first), math.ceil(since), *stored, *items.columns)
+    if n == len(profile):
         return profile
-    return Profile(profile.row, *found, is_continued=profile.is_stored or profile.is_continued)
+    known = found[0][:n], found[1][:n], found[2][:n], found[3][:n]
+    return Profile(profile.row, *known, is_continued=profile.is_stored or profile.is_continued)
 
 
 @inner
@@ -72,8 +87,15 @@ def _half(bits: int) -> float:
     return -found if bits >> 15 else found
 
 
-@compiled(BYTES, WHOLE, WHOLE, ROWS, BYTES, PLACES, FLOATS, HASHES, ROWS, BYTES, PLACES)
-def _continued(
+@compiled(
+    *(ROWS_WRITTEN, BYTES_WRITTEN, PLACES_WRITTEN, FLOATS_WRITTEN),
+    *(BYTES, WHOLE, WHOLE, ROWS, BYTES, PLACES, FLOATS, HASHES, ROWS, BYTES, PLACES),
+)
+def _continue(
+    all_items: NDArray[np.int32],
+    all_types: NDArray[np.uint8],
+    all_times: NDArray[np.int64],
+    all_quantities: NDArray[np.float32],
     text: NDArray[np.uint8],
     border: int,
     since: int,
@@ -85,11 +107,10 @@ def _continued(
     rows_by_hash: NDArray[np.int32],
     blob: NDArray[np.uint8],
     offsets: NDArray[np.int64],
-) -> _Events:
+) -> int:
+    """Write down what was known and what followed; how many events that is. An array that is made here and given back
+    costs more than one that is brought."""
     starts, n = _records(text, border), len(items)
-    most = n + len(starts)
-    all_items, all_types = np.empty(most, np.int32), np.empty(most, np.uint8)
-    all_times, all_quantities = np.empty(most, np.int64), np.empty(most, np.float32)
     all_items[:n], all_types[:n], all_times[:n], all_quantities[:n] = items, types, times, quantities
     for at in starts:
         time, end = _number(text, at + 2, 4), min(at + 1 + text[at], len(text))
@@ -103,4 +124,4 @@ def _continued(
             all_items[place], all_types[place], all_times[place] = row, text[at + 1], time
             all_quantities[place] = _half(_number(text, at + 6, 2))
             n += 1
-    return all_items[:n], all_types[:n], all_times[:n], all_quantities[:n]
+    return n

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import Request
 
@@ -63,8 +63,7 @@ def ask_of(body: ListRequest) -> Ask:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A wish with the placement that this person sees, and the window that it is about, if about one.
 
     Both are looked up once: a placement may be defined anew while the live store is asked.
@@ -76,11 +75,10 @@ class Wanted:
 
     def without(self, item_ids: Sequence[str]) -> Wanted:
         """The same, which leaves these out too."""
-        return replace(self, ask=replace(self.ask, exclude_ids=[*self.ask.exclude_ids, *item_ids]))
+        return self._replace(ask=replace(self.ask, exclude_ids=[*self.ask.exclude_ids, *item_ids]))
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """Who asks for what, and of which bundle and moment the whole answer is. `keys` were read beside the profile."""
 
     wanted: Sequence[Wanted]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,8 +19,7 @@ from serving.schemas import PathId, RecommendationAnswer, Whole
 from serving.wire import JsonResponse, iso
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """Which list it is, for whom, and by which experiment: the part of the people who see its variant."""
 
     placement: str
@@ -65,7 +63,7 @@ def routes(runtime: Runtime) -> APIRouter:
         )
         request.scope["hawker.placement"] = page["placement"]
         # A page that an older version kept tells of no experiment.
-        about: dict[str, Any] = {each.name: page.get(each.name) for each in fields(Served)}
+        about: dict[str, Any] = {each: page.get(each) for each in Served._fields}
         served = Served(**about)
         runtime.served.note(served_row(content, served, now))
         return JsonResponse(content)
@@ -78,7 +76,7 @@ async def keep_rest(
 ) -> bool:
     """Keep what follows an answer, under its id; `asked` are the fields, and whether offers are shown."""
     told = {name: content[name] for name in ("variant", "personalized")}
-    page = {**asdict(served), **told, **asked, "items": [wire_item(each) for each in rest]}
+    page = {**served._asdict(), **told, **asked, "items": [wire_item(each) for each in rest]}
     return bool(rest) and await runtime.lists.keep_page(content["recommendation_id"], page)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
@@ -43,15 +43,13 @@ _PLACED = {
 _JSON = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
+class _Route(NamedTuple):
     """What the metrics and the log call a request by."""
 
     path_format: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Plain:
+class _Plain(NamedTuple):
     """A request that was understood."""
 
     route: str
@@ -95,15 +93,16 @@ class Quick:
             await refusal(full, Request(scope))(scope, receive, send)
             return
         self._stages.begin(scope)
+        body: bytes | HTTPException | None = None
         if form == ():
             body = await _whole(receive)
-            plain, receive = None if isinstance(body, Exception) else _posted(scope, body), _again(body, receive)
+            plain = None if isinstance(body, Exception) else _posted(scope, body)
         else:
             plain = _short(scope, *form)
         request = Request(scope)
         key = key_of(request)
         if plain is None or (key is not None and not key.may(*SCOPES)):
-            await self._app(scope, receive, send)
+            await self._app(scope, receive if body is None else _again(body, receive), send)
             return
         scope["route"] = _Route(plain.route)
         mark = mark_of(request)
@@ -170,15 +169,15 @@ def _short(scope: Scope, kind: str, name: str, list_: str) -> _Plain | None:
 
 async def _whole(receive: Receive) -> bytes | HTTPException:
     """The body, of a caller who left what came of it; or what the edge says of one that is too long or damaged."""
-    parts, more = [], True
+    body, more = b"", True
     while more:
         try:
             message = await receive()
         except HTTPException as problem:
             return problem
-        parts.append(message.get("body", b""))
+        body += message.get("body", b"")
         more = message["type"] == "http.request" and message.get("more_body", False)
-    return b"".join(parts)
+    return body
 
 
 def _again(body: bytes | HTTPException, receive: Receive) -> Receive:

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from starlette.exceptions import HTTPException
 
+from engine.errors import HawkerError
 from engine.storage.home import Home
 from serving.storefront.known_bodies import KnownBodies
 from tests.bundles import toy_bundle
@@ -167,10 +169,41 @@ def test_a_body_that_is_known_already_is_answered_or_refused_as_by_the_route(sho
         assert told(post(shop, content, PLAIN)) == told(post(shop, content, ROUTE))
 
 
+NAMES = [b"u1", b"u-2", b"u:3@4.5", b"", b"a\\u0062", b'a\\"', "ü".encode(), b"u" * 64, b"u" * 65, b"u" * 600, b"a b"]
+AROUND = [
+    (b'{"user_id":"', b'"}'),
+    (b'{"limit":3,"user_id":"', b'","placement":"discover"}'),
+    (b'{"session_id":"s","user_id":"', b'"}'),
+    (b'{"user_id":"', b'","user_id":"u9"}'),
+    (b'{"user_id":"', b'","filter":"user_id"}'),
+    (b'{"user\\u005fid":"u1","user_id":"', b'"}'),
+    (b'{"item_ids":["\\"user_id":"', b'"]}'),
+    (b'{"item_ids":["a"],"user_id":"', b'" , "fields": []}'),
+    (b'[{"user_id":"', b'"}]'),
+    (b'{"user_id":"', b'"'),
+    (b'{"user_id":"', b'"} x'),
+]
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_a_body_means_the_same_whoever_was_named_in_it_before(around):
+    def meant(known, name):
+        try:
+            return known.read(name.join(around))
+        except (ValueError, HawkerError, HTTPException):
+            return None  # the route says what is wrong
+
+    known = KnownBodies()
+    for name in (*NAMES, *NAMES):
+        assert meant(known, name) == meant(KnownBodies(), name), name
+
+
 def test_bodies_are_kept_within_bounds():
     known = KnownBodies()
     for number in range(2_000):
-        known.read(json.dumps({"exclude": [str(number)]}).encode())
-    assert len(known._asks) == 512
+        known.read(b'{"exclude":["%d"],"user_id":"u"}' % number)
+    assert len(known._asks) == len(known._around) == 512
     known.read(json.dumps({"exclude": ["x" * 400] * 5, "user_id": "u"}).encode())
+    known.read(b'{"exclude":["%b"],"user_id":"u"}' % (b'","'.join([b"x" * 400] * 5)))
     assert max(map(len, known._asks)) < 1_000
+    assert max(len(before + behind) for before, behind in known._around) < 1_000
