@@ -183,11 +183,13 @@ class LiveProfiles:
         keys = [each.encode("utf-8", "surrogatepass") for each in (*self._persons(user_id, session_id), *also)]
         version, *found = await reads.get([self._version, *keys])
         n = len(keys) - len(also)
-        known = [text for text in found[:n] if text]
-        if any(text[0] == _MERGED for text in known):  # into somebody: only the script follows there
-            return await reads.within(self.read(user_id, session_id, also))
-        persons = tuple(text for text in known if text[0] == _PERSON)
-        return LiveView(persons, int(version or 0), user_id, tuple([value or b"" for value in found[n:]]))
+        persons = []
+        for text in found[:n]:
+            if text and text[0] == _MERGED:  # into somebody: only the script follows there
+                return await reads.within(self.read(user_id, session_id, also))
+            if text and text[0] == _PERSON:
+                persons.append(text)
+        return LiveView(tuple(persons), int(version or 0), user_id, tuple([value or b"" for value in found[n:]]))
 
     def _persons(self, user_id: str | None, session_id: str | None) -> list[str]:
         keys = [person_key(self._shop, user_id, None)] if user_id is not None else []

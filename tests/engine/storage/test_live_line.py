@@ -127,13 +127,15 @@ def test_what_was_asked_on_a_line_is_waited_for_no_longer_than_patience(stores, 
     live.set("a", b"1")
 
     async def use(client):
-        probe = open_async(between.url, "HAWKER_REDIS_URL", seconds=0.05)
+        probe = open_async(stores.live_url, "HAWKER_REDIS_URL", seconds=10)
         async with read(client, probe=probe) as reads:
             await on_a_line(reads)
             reads._patience = 0.01
             between.silent = True
             asking = [reads.get([b"a"]), reads.get([b"a"])]
             found = await asyncio.gather(*asking, return_exceptions=True)
+            while reads.breaker.is_open:
+                await asyncio.sleep(0.001)
         await probe.aclose()
         return found
 
