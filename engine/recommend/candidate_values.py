@@ -22,6 +22,7 @@ Places = NDArray[np.int64]
 _TOLD = ROWS, ROWS, PLACES, LINES, GRID, LINES, CODES, LINES, CODES, LINES, FLOATS, REAL, PLACES
 #: The places in an item's line of the keys that are looked for, of each kind from that of categories on.
 _GROUPS = (CATEGORY, SECTION, BRAND)
+_AT_ONCE = 2**10  # items that are summed at a time
 
 
 @inner
@@ -190,7 +191,12 @@ def sums_of_items(
     numbers: Floats, steps: Floats, starts: Places, tables: NDArray[np.float64], firsts: Places
 ) -> NDArray[np.float64]:
     """[n] what the tables say of each item, whoever asks."""
-    sums = np.empty(len(numbers))
-    for row in range(len(numbers)):
-        sums[row] = _of_line(numbers, row, firsts[0], steps, starts, tables)
+    sums, column = np.zeros(len(numbers)), np.empty(_AT_ONCE, np.float32)
+    for first in range(0, len(numbers), _AT_ONCE):  # parts that stay near, each feature for all of one at a time
+        part = sums[first : first + _AT_ONCE]
+        for line in range(SHARE + 1):
+            if line != RATIO:
+                for at in range(len(part)):
+                    column[at] = numbers[first + at, line]
+                add_column(part, column[: len(part)], steps, starts, tables, firsts[0] + line)
     return sums

@@ -95,9 +95,10 @@ class _Pace:
         self._load = Load()
         self._free: deque[_Client] = deque()
         self._waiting: deque[tuple[bytes, float]] = deque()
+        self._opening: set[asyncio.Task[None]] = set()
 
     async def drive(self, port: int, at_most: int) -> Load:
-        loop = asyncio.get_running_loop()
+        loop, self._port = asyncio.get_running_loop(), port
         self._free.extend([await _opened(port) for _ in range(at_most)])
         self._over = loop.create_future()
         began = loop.time() + 0.05
@@ -124,10 +125,35 @@ class _Pace:
 
     def _is_due(self, request: bytes, due: float) -> None:
         self._load.late.append(asyncio.get_running_loop().time() - due)
-        if self._free:
-            self._send(self._free.pop(), request, due)
-        else:
+        client = self._idle()
+        if client is None:
             self._waiting.append((request, due))
+        else:
+            self._send(client, request, due)
+
+    def _idle(self) -> _Client | None:
+        """The one that was used last. What lay idle until the server closed it is opened again, as by any client."""
+        while self._free:
+            client = self._free.pop()
+            if client.is_open:
+                return client
+            opening = asyncio.get_running_loop().create_task(self._open_again())
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
+        return None
+
+    async def _open_again(self) -> None:
+        try:
+            client = await _opened(self._port)
+        except OSError:
+            client = _Client()  # it tells whoever waits that there is no answer
+        self._is_free(client)
+
+    def _is_free(self, client: _Client) -> None:
+        if self._waiting:
+            self._send(client, *self._waiting.popleft())
+        else:
+            self._free.append(client)
 
     def _send(self, client: _Client, request: bytes, due: float) -> None:
         client.ask(request, lambda status, body: self._answered(client, due, status, body))
@@ -136,10 +162,7 @@ class _Pace:
         took = asyncio.get_running_loop().time() - due
         self._load.note(status, 1, took)
         self._seen(status, body, took)
-        if self._waiting:
-            self._send(client, *self._waiting.popleft())
-        else:
-            self._free.append(client)
+        self._is_free(client)
         self._look()
 
 
@@ -153,6 +176,10 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None
 
     def ask(self, request: bytes, told: Callable[[int, bytes], None]) -> None:
         """Send it; `told` gets status and body, 0 where the connection was lost."""

@@ -11,10 +11,12 @@ from experiments.traffic.asking import as_fast_as_answered, at_pace
 from experiments.traffic.connection import post
 
 PAGES = [post("/a", b"{}"), post("/b", b"{}"), post("/gone", b"{}"), post("/cut", b"{}")]
+LAST = post("/last", b"{}")
 
 
 async def _answer(reader, writer):
-    """200 with the path, 503 for /gone, and the end of the connection for /cut; in two parts, as networks do."""
+    """200 with the path, 503 for /gone, and the end of the connection for /cut and after /last; in two parts, as
+    networks do."""
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -27,6 +29,8 @@ async def _answer(reader, writer):
             await writer.drain()
             await asyncio.sleep(0)
             writer.write(path[1:])
+            if path == b"/last":
+                break
     except asyncio.IncompleteReadError:
         pass
     writer.close()
@@ -81,6 +85,13 @@ def test_a_lost_connection_is_no_answer():
     with server() as port:
         load = at_pace(port, [PAGES[3]], per_second=100, seconds=0.1, at_most=2)
     assert load.statuses == {0: 10}
+
+
+def test_a_connection_that_was_closed_while_nobody_used_it_is_opened_again():
+    with server() as port:
+        load = at_pace(port, [LAST], per_second=100, seconds=0.2, at_most=2)
+    assert load.requests == 20
+    assert load.statuses[200] > 10, "what is sent as the connection ends may be lost, but not all after it"
 
 
 def test_as_fast_as_answered_goes_on_for_as_long_as_asked():
