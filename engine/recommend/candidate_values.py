@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.compiled import CODES, DOUBLES, FLOATS, GRID, LINES, PLACES, REAL, ROWS, compiled, inner
 from engine.item_lines import BRAND, CATEGORY, PRICE, RATIO, SECTION, SHARE
+from engine.recommend import shared
 from engine.recommend.shared import EVERYWHERE, line_of, spotted
 from engine.recommend.tables import add_column, told_at
 
@@ -22,22 +23,35 @@ Places = NDArray[np.int64]
 TOLD = ROWS, ROWS, PLACES, LINES, GRID, LINES, CODES, LINES, CODES, LINES, REAL, PLACES
 TABLES = FLOATS, PLACES, DOUBLES, DOUBLES
 #: The places in an item's line of the keys that are looked for, of each kind from that of categories on.
-_GROUPS = (CATEGORY, SECTION, BRAND)
+_GROUPS, _FIRST_GROUP = (CATEGORY, SECTION, BRAND), shared.CATEGORY
+
+
+@inner
+def _groups_of(rows: Codes, codes: Codes, new_codes: Codes) -> Codes:
+    """[groups, n] the candidates' categories, sections and brands. IndexError for a row that there is not.
+
+    Alone in its loop: where nothing is decided by what memory says, the processor asks for many items at a time.
+    """
+    found = np.empty((len(_GROUPS), len(rows)), np.int32)
+    for at, row in enumerate(rows):
+        if not 0 <= row < len(codes) + len(new_codes):
+            raise IndexError("a candidate is an item that the bundle does not have")
+        for group, place in enumerate(_GROUPS):
+            found[group, at] = codes[row, place] if row < len(codes) else new_codes[row - len(codes), place]
+    return found
 
 
 @inner
 def lines_told(rows: Codes, keys: Codes, bounds: Places, codes: Codes, new_codes: Codes) -> Codes:
     """[n, EVERYWHERE] the lines of what is told of the candidates' keys. IndexError for a row that there is not."""
-    found = np.empty((len(rows), EVERYWHERE), np.int32)
+    groups, found = _groups_of(rows, codes, new_codes), np.empty((len(rows), EVERYWHERE), np.int32)
     spots, lines = spotted(keys, bounds)
     for at, row in enumerate(rows):
-        if not 0 <= row < len(codes) + len(new_codes):
-            raise IndexError("a candidate is an item that the bundle does not have")
-        for kind in range(2):
+        for kind in range(_FIRST_GROUP):
             found[at, kind] = line_of(spots, lines, kind, row, bounds[kind + 1] - 1)
-        for group, place in enumerate(_GROUPS):
-            key = codes[row, place] if row < len(codes) else new_codes[row - len(codes), place]
-            found[at, 2 + group] = line_of(spots, lines, 2 + group, key, bounds[3 + group] - 1)
+        for group in range(len(_GROUPS)):
+            kind = _FIRST_GROUP + group
+            found[at, kind] = line_of(spots, lines, kind, groups[group, at], bounds[kind + 1] - 1)
     return found
 
 
