@@ -5,8 +5,10 @@ Pure: the bundle, the profile and the time come in, so that a stored log can be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +28,8 @@ from engine.recommend.exploration import Exploration
 from engine.recommend.exploring import ALTERNATIVES, NOTHING_TRIED, Tried, explored
 from engine.recommend.item_values import in_view, of_user
 from engine.recommend.placements import Placement, placement
-from engine.recommend.query import Query, Recommendation, raising, unmarked
-from engine.recommend.recommender import recommend
+from engine.recommend.query import Query, Recommendation, Shown, no_rows, raising, unmarked
+from engine.recommend.recommender import filled, ranked, recommend, straight
 from engine.recommend.rules import Scope
 from engine.recommend.sources import PERSONAL
 from engine.recommend.windows import within
@@ -36,6 +38,7 @@ from engine.recommend.windows import within
 FIELDS = ("name", "brand", "categories", "price")
 #: The source of what chance put into a list.
 EXPLORED = "explored"
+_NONE = no_rows()
 
 
 class AnsweredItem(NamedTuple):
@@ -52,6 +55,9 @@ class AnsweredItem(NamedTuple):
     promoted: bool = False
     due_at: float | None = None
     chance: float | None = None
+
+
+_answered = partial(tuple.__new__, AnsweredItem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +124,21 @@ def answer(
     if told.sales is not None:
         asked, bundle = within(asked), with_sales(bundle, told.sales)
     known = {item_id: bundle.items.row(item_id) for item_id in item_ids}
-    excluded = bundle.items.rows(exclude_ids)
+    exploring = asked.exploration if told.seed is not None else None
+    control = joined(asked.control, told.control)
+    items = _of_those(known, bundle)
     query = Query(
         asked,
         profile,
         now,
-        limit,
-        items=bundle.items.rows(item_id for item_id, row in known.items() if row >= 0),
-        exclude=excluded[excluded >= 0],
-        control=joined(asked.control, told.control),
-        mark=told.mark,
-        failed=told.failed,
+        limit + max(_deeper(control, pages=told.pages), ALTERNATIVES * limit if exploring else 0),
+        items,
+        _of_those(exclude_ids, bundle),
+        control,
+        *_needs(control, items, profile, now, told, bundle),
+        told.mark,
+        told.failed,
     )
-    exploring = asked.exploration if told.seed is not None else None
-    if query.control is not NOTHING or told.pages or exploring is not None:
-        query = controlled(query, told, bundle, least=ALTERNATIVES * limit if exploring else 0)
     made = _made(query, limit, told, exploring, bundle)
     about = query, bundle, fields, explain
     return Answer(
@@ -158,10 +164,12 @@ def _items(
             _item(item_id, each, bundle, fields, reason(each, query, bundle) if explain else None)
             for item_id, each in zip(ids, found, strict=True)
         )
-    return tuple(
-        AnsweredItem(item_id, score, EXPLORED if tried else source, None, {}, promoted, due_at, chance)
-        for item_id, (_, score, source, promoted, due_at, chance, tried) in zip(ids, found, strict=True)
-    )
+    _, scores, sources, promoted, due_at, chances, tried = zip(*found, strict=True)
+    if any(tried):
+        sources = tuple(EXPLORED if each.explored else each.source for each in found)
+    # A third of the time that one after the other takes.
+    told = zip(ids, scores, sources, repeat(None), [{} for _ in ids], promoted, due_at, chances, strict=False)
+    return tuple(map(_answered, told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +182,10 @@ class _Made:
 
 def _made(query: Query, limit: int, told: Told, exploring: Exploration | None, bundle: Bundle) -> _Made:
     """The first `limit` places and what follows them; `query.limit` counts what they are chosen from."""
-    found = recommend(query, bundle)
+    best = ranked(query, bundle)
+    if exploring is None and not told.pages and (plain := straight(best, query, bundle, limit)) is not None:
+        return _Made(plain, (), ())
+    found = filled(best, query, bundle)
     list_, lost = _arranged(found, query, bundle, query.limit if told.pages else limit)
     shown, rest = list_[:limit], list_[limit:]
     if exploring is None or told.seed is None:
@@ -186,22 +197,35 @@ def _made(query: Query, limit: int, told: Told, exploring: Exploration | None, b
     return _Made(mixed.shown, mixed.rest if told.pages else (), lost, mixed.propensities)
 
 
-def controlled(query: Query, told: Told, bundle: Bundle, *, least: int = 0) -> Query:
+def controlled(query: Query, told: Told, bundle: Bundle) -> Query:
     """The query with what its wishes need: the request's own values, what is allowed, and room to choose from."""
     control = query.control
-    user = of_user(told.user, query.profile, query.now) if control.asks_user else {}
-    scope = Scope(query.now, in_view(control, query.items, bundle), user)
-    allowed = None if control.condition is None else Allowed(control.condition, scope, bundle)
-    return replace(
-        query,
-        limit=query.limit + max(_deeper(control, pages=told.pages), least),
-        scope=scope,
-        allowed=allowed,
-        shown=_shown(told.shown, bundle) if told.shown else None,
-    )
+    scope, allowed, shown = _needs(control, query.items, query.profile, query.now, told, bundle)
+    deeper = _deeper(control, pages=told.pages)
+    return replace(query, limit=query.limit + deeper, scope=scope, allowed=allowed, shown=shown)
 
 
-def _shown(told: Sequence[tuple[str, float]], bundle: Bundle) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+def _needs(
+    control: Control, items: NDArray[np.int32], profile: Profile, now: float, told: Told, bundle: Bundle
+) -> tuple[Scope | None, Allowed | None, Shown | None]:
+    """What wishes need to be understood; without formulas and rotation they need nothing."""
+    shown = _shown(told.shown, bundle) if told.shown and control.rotation else None
+    if not control.formulas():
+        return None, None, shown
+    user = of_user(told.user, profile, now) if control.asks_user else {}
+    scope = Scope(now, in_view(control, items, bundle), user)
+    return scope, None if control.condition is None else Allowed(control.condition, scope, bundle), shown
+
+
+def _of_those(ids: Collection[str], bundle: Bundle) -> NDArray[np.int32]:
+    """The rows of the ids that the bundle knows."""
+    if not ids:
+        return _NONE
+    rows = bundle.items.rows(ids)
+    return rows[rows >= 0]
+
+
+def _shown(told: Sequence[tuple[str, float]], bundle: Bundle) -> Shown:
     rows, times = bundle.items.rows(item_id for item_id, _ in told), np.array([time for _, time in told], np.float64)
     return rows[rows >= 0], times[rows >= 0]
 

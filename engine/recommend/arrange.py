@@ -128,8 +128,8 @@ def _promoted(
 ) -> tuple[dict[int, Recommendation], list[Overruled]]:
     places: dict[int, Recommendation] = {}
     lost: list[Overruled] = []
-    assert query.scope is not None
     for each in query.control.promotions:
+        assert query.scope is not None  # there are wishes, which are judged with it
         if not each.window[0] <= query.now < each.window[1]:
             continue
         wanted = round(each.share * limit)

@@ -17,6 +17,7 @@ from engine.learned import NEVER
 from engine.profile import Profile
 from engine.recommend.candidate_values import columns_of, products_with, scores_of, sums_of_items
 from engine.recommend.feature_values import told_of
+from engine.recommend.ordering import ordered_of
 from engine.recommend.readied import Readied
 from engine.recommend.shared import BRAND, CATEGORY, EVERYWHERE, KINDS, LOOKED_AT, MOST_FEATURES, OWN, SECTION, Told
 from engine.recommend.sources import RANKED, Pool
@@ -82,35 +83,55 @@ def _laid_out() -> tuple[NDArray[np.int64], NDArray[np.float32]]:
 
 
 _FEATURE_OF, _MISSING = _laid_out()
+_NO_VECTOR = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """The features of one user's candidates; what many of them share stands there once.
 
-    `sources` float32 [at least len(RANKED), n] and `factors` float32 [n] are what each candidate has for itself. What
-    is said of items alone is looked up where it is needed; `usual_price` is what this user usually pays (minor units).
+    `sources` float32 [at least len(RANKED), n] is what each candidate has for itself, `vector` the user's, empty for
+    none. What is said of items alone is looked up where it is needed; `usual_price` is what this user usually pays
+    (minor units).
     """
 
     bundle: Bundle
     rows: NDArray[np.int32]
     told: Told
     sources: NDArray[np.float32]
-    factors: NDArray[np.float32]
+    vector: NDArray[np.float32]
     usual_price: float
+
+    def ordered(self, ranking: Readied, most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+        """The first `most`, best first, and their scores, in one pass; None for a ranking with larger trees."""
+        if ranking.trees is None:
+            return None
+        of = *ranking.tables, of_items(ranking, self.bundle)
+        return ordered_of(*self._all, *of, *self._vectors, self.vector, *ranking.trees.told, most)
 
     def dense(self, at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """[len(FEATURES), n] of the candidates at these places, or of all."""
-        return columns_of(*(*self._all, np.arange(len(self.rows)) if at is None else at))
+        return columns_of(*self._all, self.factors(), np.arange(len(self.rows)) if at is None else at)
 
     def scores(self, ranking: Readied) -> NDArray[np.float64]:
         """[n] what the tables of a ranking add up to."""
-        return scores_of(*(*self._all, *ranking.tables, of_items(ranking, self.bundle)))
+        return scores_of(*self._all, self.factors(), *ranking.tables, of_items(ranking, self.bundle))
+
+    def factors(self) -> NDArray[np.float32]:
+        """[n] the products of the user's vector and the candidates', 0 without one."""
+        if not len(self.vector):
+            return np.zeros(len(self.rows), np.float32)
+        return products_with(*self._vectors, self.rows, self.vector)
+
+    @property
+    def _vectors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        known, new = self.bundle.factors.items, self.bundle.newcomers
+        return known, known[:0] if new is None else new.vectors
 
     @property
     def _all(self) -> tuple[Any, ...]:
         lines = *self.bundle.item_lines, *self.bundle.newcomer_lines
-        return self.rows, *self.told, _FEATURE_OF, *lines, self.sources, self.factors, self.usual_price, _FIRSTS
+        return self.rows, *self.told, _FEATURE_OF, *lines, self.sources, self.usual_price, _FIRSTS
 
 
 def of_items(ranking: Readied, bundle: Bundle) -> NDArray[np.float64]:
@@ -146,13 +167,6 @@ def table(profile: Profile, bundle: Bundle, pool: Pool, now: float) -> Table:
         again.strength,
         _MISSING,
     )
-    factors = _factor_column(profile, bundle, pool.rows, now)
-    return Table(bundle, pool.rows, Told(keys, bounds, values), pool.scores, factors, usual_price)
-
-
-def _factor_column(profile: Profile, bundle: Bundle, rows: NDArray[np.int32], now: float) -> NDArray[np.float32]:
     vector = bundle.user_vector(profile, now)
-    if vector is None:
-        return np.zeros(len(rows), np.float32)
-    known = bundle.factors.items
-    return products_with(known, known[:0] if bundle.newcomers is None else bundle.newcomers.vectors, rows, vector)
+    told = Told(keys, bounds, values)
+    return Table(bundle, pool.rows, told, pool.scores, _NO_VECTOR if vector is None else vector, usual_price)

@@ -17,6 +17,8 @@ from engine.recommend.control import NOTHING, Control
 from engine.recommend.placements import Placement
 from engine.recommend.rules import Scope
 
+#: Rows that somebody was served lately, and the times (epoch seconds).
+Shown = tuple[NDArray[np.int32], NDArray[np.float64]]
 LIMIT = 100  # the longest list that a storefront may ask for
 
 
@@ -51,7 +53,7 @@ class Query:
     control: Control = NOTHING
     scope: Scope | None = None
     allowed: Allowed | None = None
-    shown: tuple[NDArray[np.int32], NDArray[np.float64]] | None = None
+    shown: Shown | None = None
     mark: Callable[[str], None] = unmarked
     failed: Callable[[str, Exception], None] = raising
 

@@ -9,18 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
-from engine.compiled import DOUBLES, PLACES_WRITTEN, WHOLE, compiled
+from engine.compiled import DOUBLES, PLACES_WRITTEN, WHOLE, compiled, inner
 from engine.learned import Ranking
 from engine.recommend.readied import Readied
 
 #: How often, at most, the range of scores is halved to find the best of them, and how many more than wanted will do.
 _HALVINGS, _FEW_MORE = 16, 8
+MOST_CANDIDATES = 2**31  # nobody has as many
 SHORTLIST = 60  # the trees look at this many of the best by the additive tables
 Ordered = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 class Table(Protocol):
     """The features of one user's candidates, as `engine/recommend/features.py` has them."""
+
+    def ordered(self, ranking: Readied, most: int) -> Ordered | None:
+        """The first `most` best first, and their scores, where that is to be had in one pass."""
+        ...
 
     def dense(self, at: NDArray[np.int64]) -> NDArray[np.float32]:
         """[n_features, len(at)] of the candidates at these places."""
@@ -38,6 +43,11 @@ def order(ranking: Ranking, columns: NDArray[np.float32]) -> Ordered:
 
 def order_of(table: Table, ranking: Readied, most: int | None = None) -> Ordered:
     """The same within a request, by a ranking that was readied before: at least the first `most`, or all."""
+    at_once = table.ordered(ranking, MOST_CANDIDATES if most is None else max(most, SHORTLIST))
+    return at_once or step_by_step(table, ranking, most)
+
+
+def step_by_step(table: Table, ranking: Readied, most: int | None = None) -> Ordered:
     scores = table.scores(ranking)
     if most is None or most >= len(scores):
         best_first = np.argsort(-scores, kind="stable")
@@ -46,7 +56,7 @@ def order_of(table: Table, ranking: Readied, most: int | None = None) -> Ordered
     columns = table.dense(best_first[:SHORTLIST])
     found = ranking.of_trees(columns)
     found = trees(ranking.learned, columns) if found is None else found
-    return best_first, _refined(scores[best_first], found, best_first)
+    return best_first, refined(scores[best_first], found, best_first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,9 @@ class Columns:
     """A table of candidates that share nothing: `values` float32 [n_features, n]."""
 
     values: NDArray[np.float32]
+
+    def ordered(self, ranking: Readied, most: int) -> Ordered | None:
+        return None
 
     def dense(self, at: NDArray[np.int64]) -> NDArray[np.float32]:
         return self.values.take(at, axis=1)
@@ -73,13 +86,13 @@ def readied(learned: Ranking, bundle: Bundle) -> Readied:
     return found
 
 
-@compiled(DOUBLES, WHOLE)
-def best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
-    """Where the `most` highest scores stand, best first; of equal ones the one that comes first."""
-    n, good, low, high = 0, len(scores), -np.inf, np.inf
+@inner
+def as_good_as(scores: NDArray[np.float64], most: int) -> float:
+    """A score that at least `most` reach, and few more: the fewer, the less is left to sort."""
+    good, low, high = len(scores), -np.inf, np.inf
     if most < len(scores):
         low, high = scores.min(), scores.max()
-    for _ in range(_HALVINGS):  # at least `most` are as good as `low`: fewer are sorted the nearer it comes
+    for _ in range(_HALVINGS):
         if good <= most + _FEW_MORE:
             break
         middle, reached = (low + high) / 2, 0
@@ -89,6 +102,13 @@ def best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
             low, good = middle, reached
         else:
             high = middle
+    return low
+
+
+@compiled(DOUBLES, WHOLE)
+def best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Where the `most` highest scores stand, best first; of equal ones the one that comes first."""
+    n, low = 0, as_good_as(scores, most)
     at = np.empty(len(scores), np.int64)
     for place, score in enumerate(scores):
         if score >= low:
@@ -98,7 +118,7 @@ def best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
 
 
 @compiled(DOUBLES, DOUBLES, PLACES_WRITTEN)
-def _refined(scores: NDArray[np.float64], added: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.float64]:
+def refined(scores: NDArray[np.float64], added: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.float64]:
     """The scores, best first, after something was added to the first of them, whose places in `order` change so.
 
     What got nothing added stays below what did, whatever its score says.

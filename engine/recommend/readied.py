@@ -11,10 +11,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.compiled import BYTES, GRID, LINES, compiled, read_only
+from engine.compiled import BYTES, GRID, LINES, SQUARE, compiled, read_only
 from engine.learned import Ranking
 from engine.recommend.tables import add_columns
 
+#: What `_Trees` tells.
+TREES = GRID, LINES, read_only("uint32", 2), SQUARE, BYTES
 _MOST_LEAVES = 16
 _AT_ONCE = 64  # candidates
 #: The first leaf that is not among those ruled out, which are the bits of a 16-bit number; one always is left.
@@ -29,7 +31,7 @@ class Readied:
             raise ValueError("a ranking has a value more than steps of each feature")
         self.learned = learned
         self.tables = _floored(learned.steps), learned.step_starts.astype(np.int64), np.array(learned.values, float)
-        self._trees = _Trees.of(learned)
+        self.trees = _Trees.of(learned)
 
     def add_columns(self, scores: NDArray[np.float64], first: int, columns: NDArray[np.float32]) -> None:
         """Add to the candidates' scores what the tables say of features from the `first` on, a line each."""
@@ -37,7 +39,7 @@ class Readied:
 
     def of_trees(self, columns: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """[n] the sum over the trees for `columns` [features, n]; None where they are too large for this."""
-        return None if self._trees is None else self._trees.of_columns(columns)
+        return None if self.trees is None else self.trees.of_columns(columns)
 
 
 class _Trees:
@@ -50,7 +52,8 @@ class _Trees:
         ruled_out: NDArray[np.uint32],
         leaves: NDArray[np.float64],
     ) -> None:
-        self._told = feature, split_at, ruled_out, leaves
+        #: What `sum_of_trees` takes behind the columns.
+        self.told = feature, split_at, ruled_out, leaves, _FIRST_LEFT
 
     @classmethod
     def of(cls, learned: Ranking) -> _Trees | None:
@@ -69,11 +72,11 @@ class _Trees:
         return cls(feature, split_at, ruled_out, values)
 
     def of_columns(self, columns: NDArray[np.float32]) -> NDArray[np.float64]:
-        return _of_trees(columns, *self._told, _FIRST_LEFT)
+        return sum_of_trees(columns, *self.told)
 
 
-@compiled(LINES, GRID, LINES, read_only("uint32", 2), read_only("float64", 2), BYTES)
-def _of_trees(
+@compiled(LINES, *TREES)
+def sum_of_trees(
     columns: NDArray[np.float32],
     feature: NDArray[np.int64],
     split_at: NDArray[np.float32],
@@ -81,6 +84,7 @@ def _of_trees(
     leaves: NDArray[np.float64],
     first_left: NDArray[np.uint8],
 ) -> NDArray[np.float64]:
+    """[n] what the trees add up to for `columns` [n_features, n]."""
     n = columns.shape[1]
     total, left = np.zeros(n), np.empty(_AT_ONCE, np.uint32)
     values = np.zeros((columns.shape[0], _AT_ONCE), np.float32)

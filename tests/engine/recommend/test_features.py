@@ -203,7 +203,7 @@ def test_what_tables_add_up_to_is_the_same_for_newcomers_as_by_columns(bundle):
     products = bundle.item_vectors(rows) @ bundle.user_vector(profile, NOW)
     assert products.any()
     found = table(profile, bundle, pool, NOW)
-    np.testing.assert_allclose(found.factors, products, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.factors(), products, rtol=1e-5, atol=1e-6)
     told = found.scores(Readied(learned))
     np.testing.assert_allclose(told, ranking.additive(learned, columns(profile, bundle, pool, NOW)), atol=1e-9)
 

@@ -12,7 +12,7 @@ from engine.profile import unknown
 from engine.recommend import ranking
 from engine.recommend.features import FEATURES, columns, table
 from engine.recommend.readied import Readied
-from engine.recommend.sources import RANKED, propose
+from engine.recommend.sources import RANKED, Pool, propose
 from tests.bundles import AS_OF, toy_bundle
 from tests.engine.recommend.test_pipeline import PROFILES
 from tests.engine.recommend.test_ranking import a_ranking
@@ -79,6 +79,38 @@ def test_the_order_of_a_request_is_that_of_its_columns(bundle, seed):
         quick, told = ranking.order_of(table(profile, bundle, pool, AS_OF), readied)
         np.testing.assert_allclose(told, scores, atol=1e-9)
         np.testing.assert_allclose(scores[np.argsort(order)], told[np.argsort(quick)], atol=1e-9)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.01, 1.0, 50.0])
+@pytest.mark.parametrize("most", [60, 61, 70, 80, None])
+def test_in_one_pass_the_order_is_that_of_one_step_after_the_other(bundle, most, weight):
+    learned = a_full_ranking(np.random.default_rng(7))
+    at = FEATURES.index("factors_score")
+    start, end = learned.step_starts[at : at + 2]
+    values = learned.values.copy()
+    values[start + at : end + at + 1] = np.linspace(-1, 1, end - start + 1) * weight  # whom factors bring within reach
+    readied = Readied(replace(learned, values=values))
+    rows = np.arange(len(bundle.items), dtype=np.int32)
+    pool = Pool(rows, np.random.default_rng(8).random((len(RANKED), len(rows)), np.float32))
+    for profile in everybody(bundle):
+        told = table(profile, bundle, pool, AS_OF)
+        order, scores = ranking.order_of(told, readied, most)
+        plain, wanted = ranking.step_by_step(told, readied, most)
+        n = len(order)
+        assert n >= (most or len(rows))
+        assert order.tolist() == plain[:n].tolist()
+        np.testing.assert_allclose(scores, wanted[:n], atol=1e-6)
+
+
+def test_a_ranking_with_larger_trees_orders_one_step_after_the_other(bundle):
+    random = np.random.default_rng(3)
+    learned = a_ranking(random, n_features=len(FEATURES), n_trees=5, depth=5)
+    profile = bundle.profile("u3")
+    pool = propose(RANKED, 120, profile, bundle, AS_OF, NOBODY)
+    order, scores = ranking.order_of(table(profile, bundle, pool, AS_OF), Readied(learned))
+    plain, wanted = ranking.order(learned, columns(profile, bundle, pool, AS_OF))
+    assert order.tolist() == plain.tolist()
+    np.testing.assert_allclose(scores, wanted, atol=1e-9)
 
 
 def test_of_no_candidates_there_is_no_order(bundle):
