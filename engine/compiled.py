@@ -35,7 +35,7 @@ ROWS_APART = read_only("int32", layout="A")
 LINES, CODES, GRID = read_only("float32", 2), read_only("int32", 2), read_only("int64", 2)
 SQUARE = read_only("float64", 2)
 WRITTEN, PLACES_WRITTEN, LINES_WRITTEN = numba.float64[::1], numba.int64[::1], numba.float32[:, ::1]
-ROWS_WRITTEN, FLOATS_WRITTEN = numba.int32[::1], numba.float32[::1]
+ROWS_WRITTEN, BYTES_WRITTEN, FLOATS_WRITTEN = numba.int32[::1], numba.uint8[::1], numba.float32[::1]
 WHOLE, REAL = numba.int64, numba.float64
 
 
