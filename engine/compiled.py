@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numba
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def read_only(of: str, dimensions: int = 1, layout: str = "C") -> Any:
+def read_only(of: str, dimensions: int = 1, layout: Literal["C", "A"] = "C") -> Any:
     """Arrays of a type, contiguous where no other layout is told; those that may be written to are taken, too."""
     return numba.types.Array(getattr(numba, of), dimensions, layout, readonly=True)
 
