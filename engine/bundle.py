@@ -125,11 +125,15 @@ class Bundle:
         found: NDArray[np.float32] | None = profile.once(("vector", now), self, lambda: self._folded_in(profile, now))
         return found
 
+    def with_vector(self, profile: Profile, now: float, vector: NDArray[np.float32] | None) -> None:
+        """Have `user_vector` give this folded-in vector, which was computed beside other things already."""
+        profile.once(("vector", now), self, lambda: vector)
+
     def _folded_in(self, profile: Profile, now: float) -> NDArray[np.float32] | None:
         rows, weights = self.interests(profile, now)
         if not len(rows):
             return None
-        return folded_in(self.item_vectors(rows), self.fold_in[0] * weights, self._in_common)
+        return folded_in(self.item_vectors(rows), self.fold_in[0] * weights, self.in_common)
 
     def item_vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """[len(rows), d] the vectors of items, those of newcomers included."""
@@ -142,7 +146,7 @@ class Bundle:
 
     def with_catalog(self, catalog: Catalog) -> Bundle:
         """The same bundle over what the shop says of its items now; what was computed from the rest is kept."""
-        kept = ("_in_common", "category_recent", "category_sizes", "item_lines", "newcomer_lines")
+        kept = ("in_common", "category_recent", "category_sizes", "item_lines", "newcomer_lines")
         return dataclasses.replace(self, catalog=catalog).keeping(self, *kept)
 
     def keeping(self, other: Bundle, *computed: str) -> Bundle:
@@ -187,7 +191,7 @@ class Bundle:
         return self.catalog.sellable()
 
     @cached_property
-    def _in_common(self) -> NDArray[np.float64]:
+    def in_common(self) -> NDArray[np.float64]:
         return in_common(self.factors.items, float(self.fold_in[1]))
 
     def save(self, folder: Path, *, beside: Mapping[str, bytes] = MappingProxyType({})) -> None:

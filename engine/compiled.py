@@ -14,21 +14,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numba
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def read_only(of: str, dimensions: int = 1) -> Any:
-    """Arrays of a type, contiguous; those that may be written to are taken, too."""
-    return numba.types.Array(getattr(numba, of), dimensions, "C", readonly=True)
+def read_only(of: str, dimensions: int = 1, layout: Literal["C", "A"] = "C") -> Any:
+    """Arrays of a type, contiguous where no other layout is told; those that may be written to are taken, too."""
+    return numba.types.Array(getattr(numba, of), dimensions, layout, readonly=True)
 
 
 BYTES, FLAGS = read_only("uint8"), read_only("boolean")
 ROWS, PLACES = read_only("int32"), read_only("int64")
 FLOATS, DOUBLES = read_only("float32"), read_only("float64")
+#: One line or column of a table.
+ROWS_APART = read_only("int32", layout="A")
 #: Two dimensions, the last one contiguous; and what a function writes to.
 LINES, CODES, GRID = read_only("float32", 2), read_only("int32", 2), read_only("int64", 2)
 SQUARE = read_only("float64", 2)

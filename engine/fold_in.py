@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.compiled import FLOATS, LINES, REAL, SQUARE, WHOLE, compiled
 
 #: What is left of the error when the steps end, in the norm of the equations: less than float32 keeps.
-_CLOSE = 1e-9
+CLOSE = 1e-9
 _AT_ONCE = 2**14
 
 
@@ -37,11 +37,11 @@ def folded_in(
 
     The items being in the common part themselves, no direction is bent to more than 1 + confidence times its length.
     """
-    return _folded_in(own, confidence, inverse, _CLOSE**2, 4 * sum(own.shape))
+    return solved(own, confidence, inverse, CLOSE**2, 4 * sum(own.shape))
 
 
 @compiled(LINES, FLOATS, SQUARE, REAL, WHOLE, reorders_sums=True)
-def _folded_in(
+def solved(
     vectors: NDArray[np.float32], confidence: NDArray[np.float32], inverse: NDArray[np.float64], close: float, most: int
 ) -> NDArray[np.float32]:
     n, d = vectors.shape

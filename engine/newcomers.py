@@ -42,7 +42,7 @@ def with_newcomers(bundle: Bundle, documents: Sequence[Document], alike: Neighbo
         newcomers=Newcomers(first, alike, _vectors(bundle.factors.items, alike, n)),
         changes=(told, *bundle.changes),
     )
-    return extended.keeping(bundle, "_in_common", "item_lines")
+    return extended.keeping(bundle, "in_common", "item_lines")
 
 
 def _vectors(items: NDArray[np.float32], alike: Neighbours, n: int) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ BY_CHANCE = 1.0
 # the one for each of the other.
 _LIVE_OF_RECENT = 0.25 / 14.0
 #: Computed of a bundle, and the same for all laid over it.
-_SAME = ("_in_common", "category_recent", "category_sizes", "item_lines", "newcomer_lines")
+_SAME = ("in_common", "category_recent", "category_sizes", "item_lines", "newcomer_lines")
 
 
 def overlaid(bundle: Bundle, documents: Sequence[Mapping[str, Any]], now: float) -> Bundle:

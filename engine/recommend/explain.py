@@ -12,7 +12,7 @@ from engine.declared import SOURCE
 from engine.learned import Neighbours
 from engine.recommend.onward import visit_of
 from engine.recommend.query import Query, Recommendation
-from engine.recommend.sources import ANCHORS
+from engine.recommend.said import ANCHORS
 from engine.summed import DAY
 from engine.visits import Followers, Recent
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle import Bundle
-from engine.compiled import FLAGS, ROWS, compiled, inner
+from engine.recommend.marked import among
+from engine.recommend.pooled import NO_DROPS, Drops
 from engine.recommend.query import Query
 
 Rows = NDArray[np.int32]
@@ -56,15 +57,16 @@ def dismissed(query: Query, bundle: Bundle, rows: Rows) -> Kept:
     return ~_among(rows, _NAMED["dismissed"](query))
 
 
-def passing(names: Sequence[str], query: Query, bundle: Bundle, rows: Rows) -> Kept:
-    """[len(rows)] what all these filters let pass, in one pass over the rows where they only name items."""
+def drops(names: Sequence[str], query: Query, bundle: Bundle) -> Drops:
+    """What all these filters drop, told so that one pass over what is proposed does it where they only name items."""
     named = [dropped for name in names if name in _NAMED and len(dropped := _NAMED[name](query))]
-    sold = bundle.sellable[rows] if "unsellable" in names else np.ones(len(rows), bool)
-    keep = _without(rows, sold, np.concatenate(named)) if named else sold
-    for name in names:
-        if name != "unsellable" and name not in _NAMED and (len(query.items) or name not in _OF_VIEW):
-            keep &= FILTERS[name](query, bundle, rows)
-    return keep
+    further = [name for name in names if name != "unsellable" and name not in _NAMED]
+    further = [name for name in further if len(query.items) or name not in _OF_VIEW]
+    return Drops(
+        named[0] if len(named) == 1 else np.concatenate(named) if named else NO_DROPS.named,
+        bundle.sellable if "unsellable" in names else NO_DROPS.sold,
+        (lambda rows: np.all([FILTERS[name](query, bundle, rows) for name in further], axis=0)) if further else None,
+    )
 
 
 #: What some filters drop, whatever is proposed.
@@ -78,42 +80,6 @@ _NAMED: dict[str, Callable[[Query], Rows]] = {
 def _among(values: Rows, some: Rows) -> Kept:
     """[len(values)] which are among `some`; quicker than numpy's own for as few as a request has."""
     return np.zeros(len(values), bool) if not len(some) else among(values, some)
-
-
-@inner
-def _is_one_of(some: Rows, value: np.int32) -> bool:
-    for each in some:  # noqa: SIM110 - any() of a generator is not compiled
-        if each == value:
-            return True
-    return False
-
-
-@inner
-def _marks(some: Rows) -> Kept:
-    """By their last bits, in a room wide enough that most other rows are told apart by these alone."""
-    size = 512
-    while size < 16 * len(some):
-        size *= 2
-    marked = np.zeros(size, np.bool_)
-    for each in some:
-        marked[each & (size - 1)] = True
-    return marked
-
-
-@compiled(ROWS, ROWS)
-def among(values: Rows, some: Rows) -> Kept:
-    marked, found = _marks(some), np.empty(len(values), np.bool_)
-    for at, value in enumerate(values):
-        found[at] = marked[value & (len(marked) - 1)] and _is_one_of(some, value)
-    return found
-
-
-@compiled(ROWS, FLAGS, ROWS)
-def _without(values: Rows, keep: Kept, some: Rows) -> Kept:
-    marked, found = _marks(some), np.empty(len(values), np.bool_)
-    for at, value in enumerate(values):
-        found[at] = keep[at] and not (marked[value & (len(marked) - 1)] and _is_one_of(some, value))
-    return found
 
 
 FILTERS: dict[str, Callable[[Query, Bundle, Rows], Kept]] = {

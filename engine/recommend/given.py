@@ -13,8 +13,9 @@ from engine.recommend.boosts import boosts
 from engine.recommend.features import table
 from engine.recommend.placements import placement
 from engine.recommend.pooled import first_lines
+from engine.recommend.proposing import propose
 from engine.recommend.query import Query, Recommendation
-from engine.recommend.sources import RANKED, SOURCES, Pool, propose
+from engine.recommend.sources import RANKED, SOURCES, Pool
 
 #: What the order that was given counts as, where no source has a word on an item.
 AS_GIVEN = "given"

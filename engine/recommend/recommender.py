@@ -10,10 +10,11 @@ from engine.bundle import Bundle
 from engine.recommend import ranking
 from engine.recommend.boosts import boosts
 from engine.recommend.features import table
-from engine.recommend.filters import passing
+from engine.recommend.filters import drops
 from engine.recommend.places import Ordered
+from engine.recommend.proposing import propose
 from engine.recommend.query import Query, Recommendation
-from engine.recommend.sources import Pool, propose
+from engine.recommend.sources import Pool
 
 _FIRST_NEWCOMER, _NEWCOMER_EVERY = 5, 10
 #: So many variants of items that stand higher are expected among the best: more places are ordered at once.
@@ -91,7 +92,7 @@ def candidates(query: Query, bundle: Bundle, sources: Sequence[str]) -> Pool:
         most,
         *of,
         allowed=query.allowed,
-        keeps=lambda rows: passing(query.placement.filters, query, bundle, rows),
+        drops=drops(query.placement.filters, query, bundle),
         mark=query.mark,
         failed=query.failed,
     )

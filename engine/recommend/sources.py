@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +13,16 @@ from engine.bundle import Bundle
 from engine.learned import Neighbours
 from engine.overlay import BY_CHANCE
 from engine.profile import PURCHASE, Profile
-from engine.recommend.allowed import Allowed
 from engine.recommend.due import due
 from engine.recommend.onward import onward
 from engine.recommend.peers import peers
-from engine.recommend.pooled import Proposals
+from engine.recommend.said import ANCHORS, BEST_EACH, BROWSED_DAYS, CATEGORIES, NEIGHBOURS_EACH, OWN_DAYS
 from engine.summed import Found, best_first, called, called_by_groups, interests
 
 NOTHING: Found = (np.zeros(0, np.int32), np.zeros(0, np.float32))
 
-#: How many of the last items a user touched may call their neighbours, and how many neighbours each calls.
-ANCHORS, NEIGHBOURS_EACH = 60, 40
-#: Of how many categories the best sellers are proposed, and how many of each.
-CATEGORIES, BEST_EACH = 20, 20
 #: How many of the items nearest to a user are proposed.
-_NEAREST = 100
-_FAINT = np.float32(1e-30)  # what sells nothing is still a proposal
+NEAREST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +40,14 @@ def own(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]
     """What the user bought before, by frequency fading with a 60-day half-life."""
     bought = np.zeros_like(bundle.type_weights)
     bought[PURCHASE] = 1
-    return _fading(profile, bought, now, 60.0)
+    return _fading(profile, bought, now, OWN_DAYS)
 
 
 def browsed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
     """What the user looked at or kept, by the weight of each sign, fading with a 7-day half-life."""
     looked = bundle.type_weights.copy()
     looked[PURCHASE] = 0
-    return _fading(profile, looked, now, 7.0)
+    return _fading(profile, looked, now, BROWSED_DAYS)
 
 
 def viewed(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]) -> Found:
@@ -83,8 +76,8 @@ def factors(profile: Profile, bundle: Bundle, now: float, context: NDArray[np.in
     vector = bundle.user_vector(profile, now)
     if vector is None:
         return NOTHING
-    rows, scores = bundle.index.best(vector, _NEAREST)
-    near = len(rows) if scores.min(initial=np.inf) > 0 else np.count_nonzero(scores > 0)
+    rows, scores = bundle.index.best(vector, NEAREST)
+    near = len(rows) if len(rows) and scores[-1] > 0 else np.count_nonzero(scores > 0)
     return rows[:near].astype(np.int32, copy=False), scores[:near]
 
 
@@ -185,65 +178,6 @@ PERSONAL = frozenset(
 RANKED = ("own", "browsed", "neighbours", "similar_users", "factors", "category", "trending", "popular")
 
 
-def propose(
-    names: Sequence[str],
-    most: int,
-    profile: Profile,
-    bundle: Bundle,
-    now: float,
-    context: NDArray[np.int32],
-    *,
-    allowed: Allowed | None = None,
-    keeps: Callable[[NDArray[np.int32]], NDArray[np.bool_]] | None = None,
-    mark: Callable[[str], None] = lambda stage: None,
-    failed: Callable[[str, Exception], None] | None = None,
-) -> Pool:
-    """The union of what the named sources propose, at most `most` from each, of what is allowed and one `keeps`.
-
-    A source that raises is told to `failed` and has no candidates; without it, what it raises is raised.
-    """
-    found: dict[str, Found] = {}
-    for name in names:
-        try:
-            if allowed is None:
-                rows, scores = SOURCES[name](profile, bundle, now, context)
-            else:
-                rows, scores = _among(allowed, name, profile, bundle, now, context)
-        except Exception as problem:
-            if failed is None:
-                raise
-            failed(name, problem)
-            rows, scores = NOTHING
-        found[name] = rows[:most], scores[:most]
-        mark("index" if name == "factors" else "sources")
-    starts = np.array(list(accumulate((len(rows) for rows, _ in found.values()), initial=0)))
-    rows, scores = map(np.concatenate, zip(*found.values(), strict=True))
-    every = Proposals.of(rows, scores, starts)
-    mark("sources")
-    keep = np.ones(len(every.rows), bool) if keeps is None else keeps(every.rows)
-    return Pool(*every.pooled(keep, _lines(tuple(found)), len(SOURCES)))
-
-
-def _among(
-    allowed: Allowed, name: str, profile: Profile, bundle: Bundle, now: float, context: NDArray[np.int32]
-) -> Found:
-    """What a source proposes of the items that are allowed; two of them know more than their lists."""
-    if name == "popular":
-        rows = allowed.best()
-        return rows, np.maximum(bundle.statistics.recent[rows], _FAINT)
-    few = allowed.few if name == "factors" else None
-    if few is None:
-        rows, scores = SOURCES[name](profile, bundle, now, context)
-        keep = allowed.keeps(rows)
-        return rows[keep], scores[keep]
-    vector = bundle.user_vector(profile, now)
-    if vector is None:
-        return NOTHING
-    scores = bundle.item_vectors(few) @ vector
-    top = np.argpartition(-scores, _NEAREST)[:_NEAREST] if len(few) > _NEAREST else np.arange(len(few))
-    return best_first(few[top], scores[top])
-
-
 def _fading(profile: Profile, type_weights: NDArray[np.float32], now: float, half_life: float) -> Found:
     """What a profile holds, by the weight of each sign, all fading with one half-life (days)."""
     fading = _fadings(half_life, len(type_weights))
@@ -253,12 +187,6 @@ def _fading(profile: Profile, type_weights: NDArray[np.float32], now: float, hal
 @lru_cache
 def _fadings(half_life: float, n: int) -> NDArray[np.float32]:
     return np.full(n, half_life, np.float32)
-
-
-@lru_cache
-def _lines(names: tuple[str, ...]) -> NDArray[np.int64]:
-    order = list(SOURCES)
-    return np.array([order.index(name) for name in names], np.int64)
 
 
 def _called(

@@ -7,8 +7,9 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
+from engine.compiled import PLACES, WHOLE, compiled
 from engine.learned import Neighbours
-from engine.summed import DAY, best_first, called, called_by_groups, interests, summed
+from engine.summed import DAY, best_first, called, called_by_groups, foremost, interests, summed
 
 NOW = 1_750_000_000.0
 
@@ -114,3 +115,16 @@ def test_groups_call_by_the_sum_of_what_speaks_for_each_and_only_the_strongest_d
         for row, other in list(zip(*lists.of(group), strict=True))[:5]
     ]
     same(called_by_groups(*(lists.indptr, lists.items, lists.weights), groups, weights, 6, 5), pairs)
+
+
+@compiled(PLACES, WHOLE)
+def the_foremost(keys, most):
+    return foremost(keys, most)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.1, 3.0, 15.0])
+@pytest.mark.parametrize("most", [1, 50, 499, 500, 900])
+def test_the_foremost_are_those_that_sorting_puts_first(random, spread, most):
+    scores = np.exp(spread * random.normal(size=500)).astype(np.float32)
+    keys = -(scores.view(np.int32).astype(np.int64) << 32) | random.permutation(500)
+    assert sorted(the_foremost(keys, most).tolist()) == sorted(keys.tolist())[:most]

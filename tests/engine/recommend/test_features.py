@@ -17,8 +17,9 @@ from engine.profile import Profile, unknown
 from engine.recommend import ranking
 from engine.recommend.due import SAME_VISIT
 from engine.recommend.features import FEATURES, columns, table
+from engine.recommend.proposing import propose
 from engine.recommend.readied import Readied
-from engine.recommend.sources import RANKED, Pool, propose
+from engine.recommend.sources import RANKED, Pool
 from tests.bundles import AS_OF, DAY, toy_bundle
 from tests.engine.recommend.test_readied import a_full_ranking
 

@@ -16,10 +16,11 @@ from engine.recommend.answer import answer
 from engine.recommend.features import FEATURES, columns
 from engine.recommend.last_resort import last_resort
 from engine.recommend.placements import PLACEMENTS, placement
+from engine.recommend.proposing import propose
 from engine.recommend.query import Query, raising
 from engine.recommend.recommender import candidates, recommend
 from engine.recommend.soundness import check_sound
-from engine.recommend.sources import SOURCES, propose
+from engine.recommend.sources import SOURCES
 from tests.bundles import AS_OF, DAY, taste, toy_bundle
 
 N_ITEMS = 80

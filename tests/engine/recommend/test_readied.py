@@ -11,8 +11,9 @@ from engine.learned import Ranking
 from engine.profile import unknown
 from engine.recommend import ranking
 from engine.recommend.features import FEATURES, columns, table
+from engine.recommend.proposing import propose
 from engine.recommend.readied import Readied
-from engine.recommend.sources import RANKED, Pool, propose
+from engine.recommend.sources import RANKED, Pool
 from tests.bundles import AS_OF, toy_bundle
 from tests.engine.recommend.test_pipeline import PROFILES
 from tests.engine.recommend.test_ranking import a_ranking
