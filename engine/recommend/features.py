@@ -7,7 +7,6 @@ ago, so that thresholds learned offline mean the same online.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from engine.bundle import Bundle
 from engine.learned import NEVER
 from engine.profile import Profile
-from engine.recommend.candidate_values import columns_of, products_with, scores_of, sums_of_items
+from engine.recommend.candidate_values import Codes, Floats, Places, columns_of, products_with, scores_of, sums_of_items
 from engine.recommend.feature_values import told_of
 from engine.recommend.ordering import ordered_of
 from engine.recommend.readied import Readied
@@ -84,6 +83,8 @@ def _laid_out() -> tuple[NDArray[np.int64], NDArray[np.float32]]:
 
 _FEATURE_OF, _MISSING = _laid_out()
 _NO_VECTOR = np.zeros(0, np.float32)
+#: What the compiled passes take first, see `engine/recommend/candidate_values.py`.
+_Of = tuple[Codes, Codes, Places, Floats, Places, Floats, Codes, Floats, Codes, Floats, float, Places]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,9 @@ class Table:
         """The first `most`, best first, and their scores, in one pass; None for a ranking with larger trees."""
         if ranking.trees is None:
             return None
-        of = *ranking.tables, of_items(ranking, self.bundle)
-        return ordered_of(*self._all, *of, *self._vectors, self.vector, *ranking.trees.told, most)
+        about, of, trees = self._vectors, of_items(ranking, self.bundle), ranking.trees.told
+        # mypy takes the second of two tuples to go on where the first one ended.
+        return ordered_of(*self._all, *ranking.tables, of, *about, self.vector, *trees, most)  # type: ignore[arg-type]
 
     def dense(self, at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """[len(FEATURES), n] of the candidates at these places, or of all."""
@@ -129,7 +131,7 @@ class Table:
         return known, known[:0] if new is None else new.vectors
 
     @property
-    def _all(self) -> tuple[Any, ...]:
+    def _all(self) -> _Of:
         lines = *self.bundle.item_lines, *self.bundle.newcomer_lines
         return self.rows, *self.told, _FEATURE_OF, *lines, self.sources, self.usual_price, _FIRSTS
 
